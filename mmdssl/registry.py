@@ -1,0 +1,49 @@
+"""Registries of scope ``mmdssl``, nested under those of mmpretrain.
+
+A child registry first looks among its own names and then asks its parent, so
+inside the scope ``mmdssl`` an inherited mmpretrain config resolves without
+prefixes, and any OpenMMLab config may name our components as ``mmdssl.X``
+after ``custom_imports=dict(imports=['mmdssl.registry'])``.
+
+Each registry names the modules that register into it (``locations``); they
+are imported on the first look-up, which keeps ``import mmdssl`` light.
+"""
+
+from mmengine.registry import FUNCTIONS as ROOT_FUNCTIONS
+from mmengine.registry import Registry
+from mmpretrain import registry as parent
+
+__all__ = [
+    'DATASETS',
+    'DATA_SAMPLERS',
+    'FUNCTIONS',
+    'HOOKS',
+    'METRICS',
+    'MODELS',
+    'OPTIMIZERS',
+    'OPTIM_WRAPPERS',
+    'OPTIM_WRAPPER_CONSTRUCTORS',
+    'PARAM_SCHEDULERS',
+    'TRANSFORMS',
+]
+
+
+def _child(name: str, parent_registry: Registry, *locations: str) -> Registry:
+    """A registry ``name`` of scope mmdssl under ``parent_registry``."""
+    return Registry(name, parent=parent_registry, scope='mmdssl', locations=list(locations))
+
+
+MODELS = _child('model', parent.MODELS, 'mmdssl.models')
+DATASETS = _child('dataset', parent.DATASETS, 'mmdssl.datasets')
+DATA_SAMPLERS = _child('data sampler', parent.DATA_SAMPLERS, 'mmdssl.datasets')
+TRANSFORMS = _child('transform', parent.TRANSFORMS, 'mmdssl.datasets')
+METRICS = _child('metric', parent.METRICS, 'mmdssl.evaluation')
+HOOKS = _child('hook', parent.HOOKS, 'mmdssl.engine')
+OPTIMIZERS = _child('optimizer', parent.OPTIMIZERS, 'mmdssl.engine')
+OPTIM_WRAPPERS = _child('optimizer wrapper', parent.OPTIM_WRAPPERS, 'mmdssl.engine')
+OPTIM_WRAPPER_CONSTRUCTORS = _child(
+    'optimizer wrapper constructor', parent.OPTIM_WRAPPER_CONSTRUCTORS, 'mmdssl.engine'
+)
+PARAM_SCHEDULERS = _child('parameter scheduler', parent.PARAM_SCHEDULERS, 'mmdssl.engine')
+# mmpretrain has no function registry of its own: this one hangs under mmengine's.
+FUNCTIONS = _child('function', ROOT_FUNCTIONS, 'mmdssl.datasets')
