@@ -38,12 +38,12 @@ DATASETS = _child('dataset', parent.DATASETS, 'mmdssl.datasets')
 DATA_SAMPLERS = _child('data sampler', parent.DATA_SAMPLERS, 'mmdssl.datasets')
 TRANSFORMS = _child('transform', parent.TRANSFORMS, 'mmdssl.datasets')
 METRICS = _child('metric', parent.METRICS, 'mmdssl.evaluation')
-HOOKS = _child('hook', parent.HOOKS, 'mmdssl.engine')
-OPTIMIZERS = _child('optimizer', parent.OPTIMIZERS, 'mmdssl.engine')
-OPTIM_WRAPPERS = _child('optimizer wrapper', parent.OPTIM_WRAPPERS, 'mmdssl.engine')
+HOOKS = _child('hook', parent.HOOKS, 'mmdssl.engine.hooks')
+OPTIMIZERS = _child('optimizer', parent.OPTIMIZERS, 'mmdssl.engine.optimizers')
+OPTIM_WRAPPERS = _child('optimizer wrapper', parent.OPTIM_WRAPPERS, 'mmdssl.engine.optimizers')
 OPTIM_WRAPPER_CONSTRUCTORS = _child(
-    'optimizer wrapper constructor', parent.OPTIM_WRAPPER_CONSTRUCTORS, 'mmdssl.engine'
+    'optimizer wrapper constructor', parent.OPTIM_WRAPPER_CONSTRUCTORS, 'mmdssl.engine.optimizers'
 )
-PARAM_SCHEDULERS = _child('parameter scheduler', parent.PARAM_SCHEDULERS, 'mmdssl.engine')
+PARAM_SCHEDULERS = _child('parameter scheduler', parent.PARAM_SCHEDULERS, 'mmdssl.engine.schedules')
 # mmpretrain has no function registry of its own: this one hangs under mmengine's.
 FUNCTIONS = _child('function', ROOT_FUNCTIONS, 'mmdssl.datasets')

@@ -1,0 +1,5 @@
+"""Losses."""
+
+from mmdssl.models.losses.ibot_loss import IBOTLoss
+
+__all__ = ['IBOTLoss']

@@ -1,0 +1,180 @@
+"""Exact k-nearest-neighbour search and voting in bounded memory.
+
+The similarity matrix of COCO (36k queries x 330k objects) would take 48 GB. It is walked tile by
+tile instead: one matrix product, the k best of the tile, and a merge with the k best so far. The
+result is that of a brute-force search, ties included: of equally similar neighbours the one that
+comes first in the bank wins, whatever the tile size.
+"""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import torch
+from rich.progress import track
+from torch import Tensor
+
+__all__ = ['Vote', 'knn_search', 'rank_classes']
+
+Vote = Literal['weighted', 'majority']
+
+_VOTE_ROWS = 8192  # queries whose class scores are held at once
+_PROGRESS_FROM = 10**9  # similarities; below this the search takes well under 10 s
+
+
+def knn_search(
+    queries: Tensor,
+    bank: Tensor,
+    k: int,
+    *,
+    tile: tuple[int, int] = (1024, 8192),
+    device: str | torch.device | None = None,
+) -> tuple[Tensor, Tensor]:
+    """The ``k`` bank rows with the largest dot product for every query.
+
+    Args:
+        queries: (Q, C) features; cosine similarity if the rows have unit length.
+        bank: (B, C) features.
+        k: Neighbours per query. More than the bank holds is cut to the bank's size with a warning.
+        tile: Queries and bank rows whose similarities are held at a time; the search needs about
+            ``4 * tile[0] * tile[1]`` bytes (32 MiB) beside its input and its result.
+        device: Where to search, ``None`` for a GPU where there is one.
+
+    Returns:
+        Similarities (Q, k) float32, descending, and bank indices (Q, k) int64, both on the CPU.
+
+    Raises:
+        ValueError: If either side is empty, the feature sizes differ or a value is not finite.
+    """
+    _check(queries, bank, k, tile)
+    if k > len(bank):
+        warnings.warn(f'k={k} neighbours of a bank of {len(bank)}: using all of it', stacklevel=2)
+        k = len(bank)
+    if device is None:
+        device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    queries = queries.to(device, torch.float32)
+    best = torch.empty(len(queries), 0, device=device)
+    index = torch.empty(len(queries), 0, dtype=torch.int64, device=device)
+
+    starts = range(0, len(bank), tile[1])
+    large = len(queries) * len(bank) >= _PROGRESS_FROM
+    with torch.inference_mode(), _full_precision():
+        for start in track(starts, 'k nearest neighbours', disable=not large, transient=True):
+            part = bank[start : start + tile[1]].to(device, torch.float32)
+            found = [_top(rows @ part.T, k) for rows in queries.split(tile[0])]
+            best = torch.cat([best, torch.cat([values for values, _ in found])], dim=1)
+            index = torch.cat([index, torch.cat([where for _, where in found]) + start], dim=1)
+            # What was there comes first and has the lower bank indices, so a stable sort keeps
+            # the rule for ties.
+            best, order = best.sort(dim=1, descending=True, stable=True)
+            best, index = best[:, :k], index.gather(1, order[:, :k])
+    return best.cpu(), index.cpu()
+
+
+def _check(queries: Tensor, bank: Tensor, k: int, tile: tuple[int, int]) -> None:
+    for name, features in (('query', queries), ('bank', bank)):
+        if features.ndim != 2 or len(features) == 0:
+            raise ValueError(
+                f'the {name} has no objects (features of shape {tuple(features.shape)}): check the '
+                f'annotation file and the tags of the evaluation data'
+            )
+        if not features.isfinite().all():
+            raise ValueError(
+                f'the {name} features contain NaN or infinity: the backbone has diverged'
+            )
+    if queries.shape[1] != bank.shape[1]:
+        raise ValueError(
+            f'query features have {queries.shape[1]} channels and bank features {bank.shape[1]}: '
+            'both must come from the same backbone'
+        )
+    if k < 1 or min(tile) < 1:
+        raise ValueError(f'k={k} and tile={tile} must be positive')
+
+
+@contextmanager
+def _full_precision() -> Iterator[None]:
+    """Products in fp32 even where a training run allows TF32."""
+    previous = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision('highest')
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(previous)
+
+
+def _top(similarities: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The ``k`` largest of each row (q, n), descending; of equal ones the lowest columns."""
+    n = similarities.shape[1]
+    if n <= k:
+        return similarities.sort(dim=1, descending=True, stable=True)
+    # One more than asked: where it equals the last one taken, topk chose among equals at will.
+    values, index = similarities.topk(k + 1, dim=1)
+    tied = values[:, k] == values[:, k - 1]
+    values, index = values[:, :k], index[:, :k]
+    if tied.any():
+        rows = similarities[tied]
+        limit = values[tied, -1:]
+        above, level = rows > limit, rows == limit
+        vacant = k - above.sum(dim=1, keepdim=True)
+        taken = above | (level & (level.cumsum(dim=1, dtype=torch.int32) <= vacant))
+        index[tied] = taken.nonzero()[:, 1].view(-1, k)
+        values = similarities.gather(1, index)
+    # By column first, so that the stable sort by value leaves equal ones in column order.
+    index = index.sort(dim=1).values
+    values, order = similarities.gather(1, index).sort(dim=1, descending=True, stable=True)
+    return values, index.gather(1, order)
+
+
+def rank_classes(
+    similarities: Tensor,
+    labels: Tensor,
+    num_classes: int,
+    *,
+    vote: Vote = 'weighted',
+    temperature: float = 0.07,
+    top: int = 5,
+) -> Tensor:
+    """Let the neighbours of every query vote for their class.
+
+    Args:
+        similarities: (Q, k) float32, descending, of the neighbours.
+        labels: (Q, k) int64 classes of the neighbours, 0 <= label < num_classes.
+        num_classes: Number of classes.
+        vote: 'weighted': a neighbour of similarity s counts exp(s / temperature), the rule of
+            DINO's k-NN; 'majority': each counts one, and equal counts are decided by those
+            weights. What is still equal goes to the lower class index.
+        temperature: Of the weights, > 0.
+        top: Classes to return.
+
+    Returns:
+        (Q, top) int64, the classes in descending order of votes; -1 where fewer classes got one,
+        so that a class nobody voted for is never among the predictions.
+
+    Raises:
+        ValueError: If ``vote`` or ``temperature`` is not as said.
+    """
+    if vote not in ('weighted', 'majority'):
+        raise ValueError(f"vote={vote!r} must be 'weighted' or 'majority'")
+    if temperature <= 0:
+        raise ValueError(f'temperature={temperature} must be positive')
+    # A factor common to a query's votes changes no rank and keeps exp within fp32.
+    weights = ((similarities - similarities[:, :1]) / temperature).exp()
+    ranked = [
+        _rank(w, y, num_classes, vote, top)
+        for w, y in zip(weights.split(_VOTE_ROWS), labels.split(_VOTE_ROWS), strict=True)
+    ]
+    return torch.cat(ranked)
+
+
+def _rank(weights: Tensor, labels: Tensor, num_classes: int, vote: str, top: int) -> Tensor:
+    empty = weights.new_zeros(len(weights), num_classes)
+    mass = empty.scatter_add(1, labels, weights)
+    votes = empty.scatter_add(1, labels, torch.ones_like(weights))
+    order = mass.argsort(dim=1, descending=True, stable=True)
+    if vote == 'majority':  # by votes, and among equal votes in the order by weight
+        again = votes.gather(1, order).argsort(dim=1, descending=True, stable=True)
+        order = order.gather(1, again)
+    voted = votes.gather(1, order) > 0
+    order = order.where(voted, -1)[:, :top]
+    return torch.nn.functional.pad(order, (0, top - order.shape[1]), value=-1)

@@ -1,0 +1,198 @@
+"""iBOT: image BERT pre-training with an online tokenizer, ICLR 2022 (arXiv 2111.07832).
+
+Two global crops u, v of an image (and optional local crops). The teacher, an EMA
+of the student, sees the plain crops; the student sees them with patches replaced
+by a mask token. With P the softmax over prototypes, teacher centred and sharpened:
+
+    L_CLS   = mean over pairs of views a != b of  -P_t([CLS]_a) log P_s([CLS]_b)
+    L_MIM   = mean over views of mean over masked patches of  -P_t(patch_i) log P_s(patch_i)
+    L       = lambda_1 L_CLS + lambda_2 L_MIM
+
+iBOT-D ("Mind Your Augmentation", ICLR 2024) is this class with a
+``DecouplingBranch``; its dense loss is L_MIM's cross entropy on foreground patches
+of an unmasked X^D. What differs from the official code is speed only: the
+prototype layer runs on the patches a loss reads, and the mean teacher logits that
+the patch centre needs are the prototypes of the mean projected token (the layer is
+linear).
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mmdssl.models.algorithms.base import TeacherStudent
+from mmdssl.models.foreground import Foreground
+from mmdssl.models.losses.ibot_loss import per_sample_weights
+from mmdssl.registry import MODELS
+
+
+@MODELS.register_module()
+class IBOT(TeacherStudent):
+    """iBOT, and with ``decoupling`` iBOT-D.
+
+    Args:
+        backbone: A :class:`DenseViT` with a mask token.
+        head: An :class:`IBOTHead`; the teacher uses a copy.
+        loss: Settings of :class:`IBOTLoss`; prototype counts are taken from the head.
+        num_global_views: Views the teacher sees; further views are local crops,
+            which the student sees unmasked and only L_CLS uses.
+        momentum: EMA momentum (start, end).
+        decoupling: Branch or None. For iBOT its defaults are those of the public
+            code: additive, both views as key views, half of the masks complemented,
+            mixing at (detached) patch embeddings.
+        center_counts_decoupled: Count the key views that were de-coupled once more
+            in the centres, as the public code does by forwarding copies.
+        data_preprocessor: Usually a :class:`MultiViewPreprocessor`.
+        init_cfg: mmengine initialisation.
+
+    The batch: ``inputs['views']`` list of (N, 3, H, W), globals first;
+    ``inputs['mask']`` list of (N, h, w) bool for the globals, True = mask token.
+    """
+
+    decoupling_defaults = dict(
+        combine='additive', views=(0, 1), complement_prob=0.5, mix_level='patch_embed'
+    )
+    supports_patch_mixing = True
+
+    def __init__(
+        self,
+        *,
+        backbone: dict | nn.Module,
+        head: dict | nn.Module,
+        loss: dict | None = None,
+        num_global_views: int = 2,
+        momentum: tuple[float, float] = (0.996, 1.0),
+        decoupling: dict | None = None,
+        center_counts_decoupled: bool = False,
+        data_preprocessor: dict | nn.Module | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(
+            backbone=backbone,
+            head=head,
+            decoupling=decoupling,
+            momentum=momentum,
+            teacher_without=('backbone.mask_token',),
+            data_preprocessor=data_preprocessor,
+            init_cfg=init_cfg,
+        )
+        if getattr(self.backbone, 'mask_token', None) is None:
+            raise ValueError('IBOT needs a backbone with a mask token: DenseViT(with_mask_token=True)')
+        if num_global_views < 2:
+            raise ValueError(f'IBOT: num_global_views is {num_global_views}, give at least 2')
+        self.num_global_views = num_global_views
+        self.center_counts_decoupled = center_counts_decoupled
+        self.criterion = MODELS.build(
+            dict(
+                type='IBOTLoss',
+                out_channels=self.head.out_channels,
+                patch_out_channels=self.head.patch_out_channels,
+                **(loss or {}),
+            )
+        )
+
+    def loss(self, inputs: dict, data_samples: list | None = None) -> dict[str, Tensor]:
+        """``loss_cls``, ``loss_patch`` (and ``loss_decoupling``), each with its weight."""
+        views, masks = self._check(inputs)
+        epoch = self.clock.epoch
+        images = torch.cat(views[: self.num_global_views])  # (G*N, 3, H, W)
+        mask = torch.cat(masks)  # (G*N, h, w)
+        if epoch < self.criterion.pred_start_epoch:
+            mask = torch.zeros_like(mask)
+
+        with torch.no_grad():
+            projected = self._teach(images)  # (G*N, 1+L, d)
+            teacher_cls = self.teacher.head.cls_logits(projected[:, 0])
+
+        tokens = self.backbone.forward_tokens(images, mask=mask)  # (G*N, 1+L, C)
+        chosen = mask.flatten(1)  # (G*N, L)
+        cls_tokens = [tokens[:, 0], *self._local_cls(views[self.num_global_views :])]
+        student_cls = self.head.cls_logits(self.head.project(torch.cat(cls_tokens)))
+        loss_cls = self.criterion.cls_loss(
+            student_cls, teacher_cls, num_teacher_views=self.num_global_views, epoch=epoch
+        )
+        loss_patch = self._patch_loss(tokens[:, 1:], projected[:, 1:], chosen)
+        weight_cls, weight_patch = self.criterion.loss_weights
+        losses = dict(loss_cls=loss_cls * weight_cls, loss_patch=loss_patch * weight_patch)
+
+        counts = None
+        if self.decoupling is not None:
+            targets = dict(enumerate(projected[:, 1:].chunk(self.num_global_views)))
+            result = self.decoupling(self, inputs, targets, step=self.clock.iteration)
+            losses = self.decoupling.combine(losses, result)
+            if self.center_counts_decoupled:
+                counts = torch.ones(len(images), device=images.device)
+                for picked in result.selections:
+                    counts[picked.view * len(views[0]) + picked.index] += 1
+        self._update_centers(projected, teacher_cls, counts)
+        return losses
+
+    def dense_features(self, images: Tensor, **mixing: Any) -> tuple[Tensor, tuple[int, int]]:
+        """Student patch tokens (n, L, C) of unmasked images, and their grid (h, w)."""
+        tokens = self.backbone.forward_tokens(images, **mixing)[:, 1:]
+        return tokens, self.backbone.grid_size(images)
+
+    @torch.no_grad()
+    def dense_targets(self, images: Tensor) -> Tensor:
+        """Teacher projections (n, L, d) of the patches."""
+        return self._teach(images)[:, 1:]
+
+    def dense_loss(
+        self, features: tuple[Tensor, tuple[int, int]], targets: Tensor, foreground: Foreground
+    ) -> Tensor:
+        """Patch cross entropy on foreground patches; mean per sample, then over samples."""
+        tokens, grid = features
+        cells = foreground.cells(*grid).flatten(1)  # (n, L)
+        return self._patch_loss(tokens, targets, cells) * self.criterion.loss_weights[1]
+
+    def _teach(self, images: Tensor) -> Tensor:
+        """Unit teacher vectors (B, 1+L, d), before the prototype layer."""
+        return self.teacher.head.project(self.teacher.backbone.forward_tokens(images))
+
+    def _patch_loss(self, tokens: Tensor, projected: Tensor, chosen: Tensor) -> Tensor:
+        """L_MIM on the chosen cells: the prototype layers run on these alone.
+
+        ``tokens`` (B, L, C) of the student, ``projected`` (B, L, d) of the
+        teacher, ``chosen`` (B, L) bool.
+        """
+        student = self.head.patch_logits(self.head.project(tokens[chosen]))  # (M, K')
+        with torch.no_grad():
+            teacher = self.teacher.head.patch_logits(projected[chosen])
+        weights = per_sample_weights(chosen)
+        return self.criterion.patch_loss(student, teacher, weights, epoch=self.clock.epoch)
+
+    def _local_cls(self, views: list[Tensor]) -> list[Tensor]:
+        """Student CLS tokens of the local crops, one forward pass per crop size."""
+        if not views:
+            return []
+        if len({view.shape[-2:] for view in views}) > 1:
+            return [self.backbone.forward_tokens(view)[:, 0] for view in views]
+        return [self.backbone.forward_tokens(torch.cat(views))[:, 0]]
+
+    @torch.no_grad()
+    def _update_centers(
+        self, projected: Tensor, teacher_cls: Tensor, counts: Tensor | None
+    ) -> None:
+        """Centres move to the mean raw teacher logits of all images (weighted by counts)."""
+        with torch.autocast(projected.device.type, enabled=False):
+            weights = projected.new_ones(len(projected)) if counts is None else counts
+            weights = (weights / weights.sum()).to(projected.dtype)
+            mean_token = weights @ projected[:, 1:].mean(dim=1)  # (d,)
+            patch_mean = self.teacher.head.patch_logits(mean_token)
+            cls_mean = weights @ teacher_cls.to(projected.dtype)
+        self.criterion.update_centers(cls_mean, patch_mean)
+
+    def _check(self, inputs: dict) -> tuple[list[Tensor], list[Tensor]]:
+        views, masks = inputs['views'], inputs.get('mask')
+        if len(views) < self.num_global_views:
+            raise ValueError(
+                f'IBOT: the batch has {len(views)} views, num_global_views={self.num_global_views}'
+            )
+        if masks is None or len(masks) < self.num_global_views:
+            raise ValueError(
+                f'IBOT: {self.num_global_views} global views need a mask each; add a mask '
+                "transform (BlockwiseMask, RegionCollaborativeCutout) to them and 'mask' to the "
+                'keys of PackViews'
+            )
+        return views, list(masks[: self.num_global_views])

@@ -1,0 +1,54 @@
+"""Resizing of a learned position table by the rule of the official DINO / iBOT code."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def resize_position_embedding(
+    table: Tensor, source: tuple[int, int], target: tuple[int, int], *, extra_tokens: int = 1
+) -> Tensor:
+    """Resample the patch part of a position table to another grid.
+
+    The official code hands bicubic interpolation the *scale factors*
+    ``(target + 0.1) / source`` instead of the target size. The two differ by up
+    to about a third of the table's standard deviation, so weights trained with
+    one rule must be read with the same rule.
+
+    Args:
+        table: Position embeddings, (1, extra_tokens + source_h * source_w, C), float.
+        source: Grid (height, width) that the table was made for.
+        target: Grid (height, width) wanted.
+        extra_tokens: Leading tokens without a place in the grid (CLS); copied.
+
+    Returns:
+        (1, extra_tokens + target_h * target_w, C), same dtype; ``table`` itself
+        where the grids agree.
+
+    Raises:
+        ValueError: If the table's length does not fit ``source``.
+    """
+    if source == target:
+        return table
+    length = table.shape[1]
+    if length != extra_tokens + source[0] * source[1]:
+        raise ValueError(
+            f'position table has {length} rows, but {extra_tokens} extra tokens and a grid of '
+            f'{source[0]}x{source[1]} need {extra_tokens + source[0] * source[1]}: check img_size '
+            'and patch_size'
+        )
+    extra, patches = table[:, :extra_tokens], table[:, extra_tokens:]
+    # (1, L, C) -> (1, C, h, w)
+    grid = patches.reshape(1, *source, -1).permute(0, 3, 1, 2)
+    # Bicubic kernels exist in single and double precision only.
+    wide = grid if grid.dtype == torch.float64 else grid.float()
+    resized = F.interpolate(
+        wide,
+        scale_factor=((target[0] + 0.1) / source[0], (target[1] + 0.1) / source[1]),
+        mode='bicubic',
+        align_corners=False,
+        recompute_scale_factor=False,
+    )
+    # (1, C, H, W) -> (1, H*W, C)
+    resized = resized.flatten(2).transpose(1, 2).to(table.dtype)
+    return torch.cat((extra, resized), dim=1)

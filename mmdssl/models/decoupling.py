@@ -1,0 +1,325 @@
+"""The de-coupling branch: one component for every host.
+
+"Mind Your Augmentation" (ICLR 2024), Sec. 4.2: a share of the key views X gets
+its background replaced by another image of the batch,
+
+    X^D = X * (1 - M) + X_B * M,
+
+and the host's own dense loss is applied between the student's features of X^D
+and the teacher's features of X at the same positions, on the foreground only:
+
+    total = (1 - weight) * L + weight * L_D   (paper)   or   L + weight * L_D   (code).
+
+The branch knows no host by name. It picks key views, composes X^D, asks the host
+for dense features and for its dense loss, and weighs the result.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import Tensor
+from torch.utils._pytree import tree_map
+
+from mmdssl.models.foreground import Foreground
+from mmdssl.models.view_selection import Selection, select_key_views
+from mmdssl.registry import MODELS
+
+
+class DenseHost(Protocol):
+    """What a method offers to be de-coupled."""
+
+    supports_patch_mixing: bool
+
+    def dense_features(
+        self,
+        images: Tensor,
+        *,
+        background: Tensor | None = None,
+        background_mask: Tensor | None = None,
+        detach_background: bool = True,
+    ) -> Any:
+        """Student features of images (n, 3, H, W), in any form the host likes.
+
+        With ``background`` the host mixes at its patch embeddings (only asked of
+        hosts with ``supports_patch_mixing``).
+        """
+
+    def dense_loss(self, features: Any, targets: Any, foreground: Foreground) -> Tensor:
+        """The host's dense loss between those features and teacher targets (scalar).
+
+        ``targets`` are the rows of what the host gave the branch; the loss is
+        restricted to ``foreground`` and averaged over samples.
+        """
+
+    def dense_targets(self, images: Tensor) -> Any:
+        """Teacher targets of images (n, 3, H, W); only asked with ``reaugment='both'``."""
+
+
+@dataclass(frozen=True)
+class Decoupled:
+    """Result of the branch for one batch.
+
+    Attributes:
+        loss: L_D, scalar, unweighted.
+        selections: The key views used, one entry per view.
+    """
+
+    loss: Tensor
+    selections: tuple[Selection, ...]
+
+
+@MODELS.register_module()
+class DecouplingBranch(BaseModule):
+    """De-couples the dense features of a host (see the module docstring).
+
+    The defaults are the paper's side of each paper / code disagreement; a host
+    may bring defaults of its own (iBOT-D brings those of the public code).
+
+    Args:
+        weight: lambda, the weight of L_D, > 0.
+        combine: ``'convex'`` (paper): (1 - weight) L + weight L_D; ``'additive'``
+            (iBOT-D code): L + weight L_D.
+        sample_ratio: Share of the images of each key view that get an X^D, in (0, 1].
+        views: Indices of the views that serve as key views.
+        select: ``'last'``: the last images of the batch (the loader shuffles);
+            ``'random'``: drawn anew each step.
+        background: Partner of image i among N: ``'flip'`` N-1-i of the next key
+            view (code), ``'roll'`` i+1, ``'random'`` a random shift; never i.
+        mask_source: ``'fresh'``: each image's own mask ``mask_key``; ``'pool'``:
+            the first non-empty masks of the batch, whichever image they were
+            drawn for (code).
+        mask_key: Entry of the batch that holds the masks; default ``'dc_mask'``
+            for ``'fresh'``, ``'mask'`` for ``'pool'``.
+        complement_prob: Share of the samples (the last ones of each view) that use
+            the complement of the mask: the cut rectangles become the foreground.
+        mix_level: ``'pixel'``, or ``'patch_embed'`` for ViT hosts.
+        detach: No gradient through background patch embeddings. Has no meaning
+            at pixel level, where ``True`` is refused; default: True for ``'patch_embed'``.
+        fg_thr: Kept share from which a feature cell counts as foreground.
+        reaugment: ``False``: X^D shows the pixels of the ordinary key view and the
+            teacher's outputs are reused (paper). ``'student'``: X^D gets a colour
+            draw of its own. ``'both'``: the teacher sees the redrawn copy as well,
+            at the cost of a teacher pass (what the public code does in effect).
+    """
+
+    def __init__(
+        self,
+        *,
+        weight: float = 0.3,
+        combine: Literal['convex', 'additive'] = 'convex',
+        sample_ratio: float = 0.25,
+        views: Sequence[int] = (0,),
+        select: Literal['last', 'random'] = 'last',
+        background: Literal['flip', 'roll', 'random'] = 'flip',
+        mask_source: Literal['fresh', 'pool'] = 'fresh',
+        mask_key: str | None = None,
+        complement_prob: float = 0.0,
+        mix_level: Literal['pixel', 'patch_embed'] = 'pixel',
+        detach: bool | None = None,
+        fg_thr: float = 0.5,
+        reaugment: Literal[False, 'student', 'both'] = False,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg=init_cfg)
+        _check_choice('combine', combine, ('convex', 'additive'))
+        _check_choice('select', select, ('last', 'random'))
+        _check_choice('background', background, ('flip', 'roll', 'random'))
+        _check_choice('mask_source', mask_source, ('fresh', 'pool'))
+        _check_choice('mix_level', mix_level, ('pixel', 'patch_embed'))
+        _check_choice('reaugment', reaugment, (False, 'student', 'both'))
+        _check_range('weight', weight, 0, 1 if combine == 'convex' else float('inf'))
+        _check_range('sample_ratio', sample_ratio, 0, 1)
+        _check_range('fg_thr', fg_thr, 0, 1)
+        if not 0 <= complement_prob <= 1:
+            raise ValueError(
+                f'DecouplingBranch: complement_prob is {complement_prob}, give 0 to 1'
+            )
+        if detach and mix_level == 'pixel':
+            raise ValueError(
+                "DecouplingBranch: detach=True needs mix_level='patch_embed'; mixed pixels carry "
+                'no mark of their origin into the patch embedding'
+            )
+        if len(views) == 0 or len(set(views)) != len(views):
+            raise ValueError(f'DecouplingBranch: views is {views}, give distinct view indices')
+        self.weight = weight
+        self.combine_rule = combine
+        self.sample_ratio = sample_ratio
+        self.views = tuple(views)
+        self.select = select
+        self.background = background
+        self.mask_source = mask_source
+        self.mask_key = mask_key or ('dc_mask' if mask_source == 'fresh' else 'mask')
+        self.complement_prob = complement_prob
+        self.mix_level = mix_level
+        self.detach = mix_level == 'patch_embed' if detach is None else detach
+        self.fg_thr = fg_thr
+        self.reaugment = reaugment
+        # Own generator: turning the branch on leaves every other draw of a run unchanged.
+        self._generator = torch.Generator()
+
+    def check_host(self, host: DenseHost) -> None:
+        """Refuse a host that cannot do what this configuration asks (at build time)."""
+        if self.mix_level == 'patch_embed' and not host.supports_patch_mixing:
+            raise ValueError(
+                f"DecouplingBranch: {type(host).__name__} has no patch embedding to mix at, set "
+                "mix_level='pixel'"
+            )
+
+    def check_batch_size(self, batch_size: int) -> None:
+        """Refuse a per-process batch that leaves nothing to de-couple.
+
+        Raises:
+            ValueError: Fewer than 2 images (no other image to take the
+                background from) or ``sample_ratio`` of them below one image.
+        """
+        if batch_size < 2:
+            raise ValueError(
+                f'DecouplingBranch: a batch of {batch_size} image per process has no other image '
+                'to take backgrounds from; use at least 2'
+            )
+        needed = 2 if self.mask_source == 'pool' else 1
+        if int(self.sample_ratio * batch_size) < needed:
+            raise ValueError(
+                f'DecouplingBranch: sample_ratio={self.sample_ratio} of {batch_size} images per '
+                f'process is less than {needed} image(s); use a batch of at least '
+                f'{-int(-needed // self.sample_ratio)} or a larger sample_ratio'
+            )
+
+    def forward(
+        self, host: DenseHost, inputs: dict, targets: dict[int, Any], *, step: int = 0
+    ) -> Decoupled:
+        """Compose the X^D of this batch and take the host's dense loss on them.
+
+        Args:
+            host: The method.
+            inputs: The batch as the preprocessor gives it: ``inputs['views'][v]``
+                (N, 3, H, W) normalised images, ``inputs[mask_key][v]`` (N, h, w)
+                bool masks (True = background), ``inputs['raw']`` and
+                ``inputs['recolor']`` where ``reaugment`` is used.
+            targets: Teacher targets of every key view by view index: any nest of
+                tensors with the batch first.
+            step: Iteration, seeds the draws of ``'random'`` choices.
+
+        Returns:
+            The unweighted loss and what was selected.
+        """
+        missing = [view for view in self.views if view not in targets]
+        if missing:
+            raise ValueError(
+                f'DecouplingBranch: views={self.views}, but the host has teacher targets for '
+                f'views {sorted(targets)} only'
+            )
+        images: list[Tensor] = inputs['views']
+        size = len(images[self.views[0]])
+        self.check_batch_size(size)
+        self._generator.manual_seed((torch.initial_seed() + 0x9E3779B9 * (step + 1)) % 2**63)
+        selections = select_key_views(
+            self._masks(inputs),
+            views=self.views,
+            count=int(self.sample_ratio * size),
+            select=self.select,
+            background=self.background,
+            mask_source=self.mask_source,
+            complement_share=self.complement_prob,
+            generator=self._generator,
+        )
+        sources = images if not self.reaugment else self._recoloured(inputs, selections)
+        rows = self._rows_of(sources, selections, recoloured=bool(self.reaugment))
+        other = torch.cat([images[s.background_view][s.background_index] for s in selections])
+        masks = torch.cat([s.masks for s in selections])
+        if self.mix_level == 'pixel':
+            features = host.dense_features(mix_pixels(rows, other, masks))
+        else:
+            features = host.dense_features(
+                rows, background=other, background_mask=masks, detach_background=self.detach
+            )
+        if self.reaugment == 'both':
+            chosen = host.dense_targets(rows)
+        else:
+            parts = [_take(targets[s.view], s.index) for s in selections]
+            chosen = tree_map(lambda *leaves: torch.cat(leaves), *parts)
+        foreground = Foreground(keep=~masks, threshold=self.fg_thr)
+        return Decoupled(host.dense_loss(features, chosen, foreground), tuple(selections))
+
+    def combine(self, losses: dict[str, Tensor], decoupled: Decoupled) -> dict[str, Tensor]:
+        """The host's losses and L_D, each with its weight: their sum is the total.
+
+        Args:
+            losses: Losses of the host by name.
+            decoupled: Result of :meth:`forward`.
+
+        Returns:
+            The same names, scaled where ``combine='convex'``, plus ``loss_decoupling``.
+        """
+        scale = 1 - self.weight if self.combine_rule == 'convex' else 1.0
+        combined = {name: loss * scale for name, loss in losses.items()}
+        combined['loss_decoupling'] = decoupled.loss * self.weight
+        return combined
+
+    def _masks(self, inputs: dict) -> dict[int, Tensor]:
+        masks = inputs.get(self.mask_key)
+        if masks is None or max(self.views) >= len(masks):
+            have = 'none' if masks is None else f'{len(masks)} view(s)'
+            raise ValueError(
+                f'DecouplingBranch: the batch holds masks {self.mask_key!r} for {have}, but views '
+                f'{self.views} need them; add RegionCollaborativeCutout(key={self.mask_key!r}) to '
+                'those views and the key to PackViews'
+            )
+        return {view: masks[view].bool() for view in self.views}
+
+    def _recoloured(self, inputs: dict, selections: Sequence[Selection]) -> list[Tensor]:
+        if 'raw' not in inputs or 'recolor' not in inputs:
+            raise ValueError(
+                f'DecouplingBranch: reaugment={self.reaugment!r} needs the uint8 views; set '
+                'keep_raw=True in the MultiViewPreprocessor'
+            )
+        return [inputs['recolor'](inputs['raw'][s.view][s.index], s.view) for s in selections]
+
+    @staticmethod
+    def _rows_of(
+        sources: list[Tensor], selections: Sequence[Selection], *, recoloured: bool
+    ) -> Tensor:
+        if recoloured:
+            return torch.cat(sources)
+        return torch.cat([sources[s.view][s.index] for s in selections])
+
+
+def mix_pixels(images: Tensor, background: Tensor, masks: Tensor) -> Tensor:
+    """X^D at pixel level.
+
+    Args:
+        images: (n, 3, H, W) key views.
+        background: (n, 3, H, W) images for the background.
+        masks: (n, h, w) bool, True = background; brought to (H, W) by nearest cell.
+
+    Returns:
+        (n, 3, H, W): ``background`` where the mask is True, else ``images``, bit for bit.
+    """
+    if masks.shape[1:] != images.shape[2:]:
+        grown = F.interpolate(masks[:, None].float(), size=images.shape[2:], mode='nearest')
+        masks = grown[:, 0] > 0.5
+    return torch.where(masks[:, None], background, images)
+
+
+def _take(nest: Any, index: Tensor) -> Any:
+    """Rows ``index`` of every tensor of a nest."""
+    return tree_map(lambda leaf: leaf[index], nest)
+
+
+def _check_choice(name: str, value: object, choices: tuple) -> None:
+    if value not in choices:
+        raise ValueError(
+            f'DecouplingBranch: {name} is {value!r}, choose one of '
+            f'{", ".join(map(repr, choices))}'
+        )
+
+
+def _check_range(name: str, value: float, low: float, high: float) -> None:
+    if not low < value <= high:
+        raise ValueError(
+            f'DecouplingBranch: {name} is {value}, give a number above {low} and at most {high}'
+        )

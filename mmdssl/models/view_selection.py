@@ -1,0 +1,97 @@
+"""Which key views are de-coupled, with which mask, in front of whose background."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The samples of one key view that get a de-coupled view.
+
+    Attributes:
+        view: Index of the key view.
+        index: (k,) int64, images of the batch whose key view is used.
+        background_view: View that the backgrounds are taken from.
+        background_index: (k,) int64, never equal to ``index`` at the same place.
+        masks: (k, h, w) bool, True = background.
+    """
+
+    view: int
+    index: Tensor
+    background_view: int
+    background_index: Tensor
+    masks: Tensor
+
+
+def select_key_views(
+    masks: dict[int, Tensor],
+    *,
+    views: Sequence[int],
+    count: int,
+    select: str,
+    background: str,
+    mask_source: str,
+    complement_share: float,
+    generator: torch.Generator,
+) -> list[Selection]:
+    """Choose samples, masks and backgrounds for every key view.
+
+    Args:
+        masks: Masks of each key view, (N, h, w) bool, True = cut.
+        views: The key views, in the order in which masks of a pool are handed out.
+        count: Samples wanted per view, >= 1.
+        select: ``'last'`` or ``'random'``.
+        background: ``'flip'``, ``'roll'`` or ``'random'``.
+        mask_source: ``'fresh'`` (mask i belongs to image i) or ``'pool'``.
+        complement_share: Share of each view's samples whose mask is inverted.
+        generator: CPU generator of the random choices.
+
+    Returns:
+        One selection per view; with ``'pool'`` it may hold fewer samples than
+        ``count`` (possibly none) where the batch has too few non-empty masks.
+    """
+    first = masks[views[0]]
+    size, device = len(first), first.device
+    pools = None
+    if mask_source == 'pool':
+        pools = _pool(masks, views, count)
+        count = len(pools[0])
+    selections = []
+    for position, view in enumerate(views):
+        if select == 'random':
+            index = torch.randperm(size, generator=generator)[:count]
+        else:
+            index = torch.arange(size - count, size)
+        partner = _partners(index, size, background, generator)
+        index, partner = index.to(device), partner.to(device)
+        chosen = masks[view][index] if pools is None else pools[position]
+        inverted = torch.arange(count) >= count - round(complement_share * count)
+        chosen = chosen ^ inverted.to(device)[:, None, None]
+        other = views[(position + 1) % len(views)] if background == 'flip' else view
+        selections.append(Selection(view, index, other, partner, chosen))
+    return selections
+
+
+def _pool(masks: dict[int, Tensor], views: Sequence[int], count: int) -> list[Tensor]:
+    """Non-empty masks of all views in batch order, dealt out evenly: equal, even shares."""
+    every = torch.cat([masks[view] for view in views])
+    filled = every[every.flatten(1).any(dim=1)][: len(views) * count]
+    share = 2 * (len(filled) // (2 * len(views)))
+    return list(filled[: share * len(views)].split(share)) if share else [filled[:0]] * len(views)
+
+
+def _partners(
+    index: Tensor, size: int, background: str, generator: torch.Generator
+) -> Tensor:
+    """Image that each sample's background comes from; never the image itself."""
+    if background == 'flip':
+        partner = size - 1 - index
+        # The middle image of an odd batch is its own mirror image.
+        return torch.where(partner == index, (partner + 1) % size, partner)
+    if background == 'roll':
+        return (index + 1) % size
+    shift = torch.randint(1, size, (len(index),), generator=generator)
+    return (index + shift) % size
