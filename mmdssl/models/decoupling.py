@@ -135,9 +135,7 @@ class DecouplingBranch(BaseModule):
         _check_range('sample_ratio', sample_ratio, 0, 1)
         _check_range('fg_thr', fg_thr, 0, 1)
         if not 0 <= complement_prob <= 1:
-            raise ValueError(
-                f'DecouplingBranch: complement_prob is {complement_prob}, give 0 to 1'
-            )
+            raise ValueError(f'DecouplingBranch: complement_prob is {complement_prob}, give 0 to 1')
         if detach and mix_level == 'pixel':
             raise ValueError(
                 "DecouplingBranch: detach=True needs mix_level='patch_embed'; mixed pixels carry "
@@ -165,7 +163,7 @@ class DecouplingBranch(BaseModule):
         """Refuse a host that cannot do what this configuration asks (at build time)."""
         if self.mix_level == 'patch_embed' and not host.supports_patch_mixing:
             raise ValueError(
-                f"DecouplingBranch: {type(host).__name__} has no patch embedding to mix at, set "
+                f'DecouplingBranch: {type(host).__name__} has no patch embedding to mix at, set '
                 "mix_level='pixel'"
             )
 
@@ -313,8 +311,7 @@ def _take(nest: Any, index: Tensor) -> Any:
 def _check_choice(name: str, value: object, choices: tuple) -> None:
     if value not in choices:
         raise ValueError(
-            f'DecouplingBranch: {name} is {value!r}, choose one of '
-            f'{", ".join(map(repr, choices))}'
+            f'DecouplingBranch: {name} is {value!r}, choose one of {", ".join(map(repr, choices))}'
         )
 
 

@@ -83,9 +83,7 @@ def _pool(masks: dict[int, Tensor], views: Sequence[int], count: int) -> list[Te
     return list(filled[: share * len(views)].split(share)) if share else [filled[:0]] * len(views)
 
 
-def _partners(
-    index: Tensor, size: int, background: str, generator: torch.Generator
-) -> Tensor:
+def _partners(index: Tensor, size: int, background: str, generator: torch.Generator) -> Tensor:
     """Image that each sample's background comes from; never the image itself."""
     if background == 'flip':
         partner = size - 1 - index

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from mmdssl.models.algorithms.base import TeacherStudent
+from mmdssl.models.decoupling import Decoupled
 from mmdssl.models.foreground import Foreground
 from mmdssl.models.losses.ibot_loss import per_sample_weights
 from mmdssl.registry import MODELS
@@ -41,8 +42,9 @@ class IBOT(TeacherStudent):
         decoupling: Branch or None. For iBOT its defaults are those of the public
             code: additive, both views as key views, half of the masks complemented,
             mixing at (detached) patch embeddings.
-        center_counts_decoupled: Count the key views that were de-coupled once more
-            in the centres, as the public code does by forwarding copies.
+        center_counts_decoupled: Let the teacher's outputs for de-coupled key views
+            enter the centres once more, as the public code does by forwarding
+            copies of them.
         data_preprocessor: Usually a :class:`MultiViewPreprocessor`.
         init_cfg: mmengine initialisation.
 
@@ -78,11 +80,15 @@ class IBOT(TeacherStudent):
             init_cfg=init_cfg,
         )
         if getattr(self.backbone, 'mask_token', None) is None:
-            raise ValueError('IBOT needs a backbone with a mask token: DenseViT(with_mask_token=True)')
+            raise ValueError(
+                'IBOT needs a backbone with a mask token: DenseViT(with_mask_token=True)'
+            )
         if num_global_views < 2:
             raise ValueError(f'IBOT: num_global_views is {num_global_views}, give at least 2')
         self.num_global_views = num_global_views
         self.center_counts_decoupled = center_counts_decoupled
+        # Teacher outputs of redrawn copies in this step, for the centres.
+        self._copies: list[tuple[Tensor, Tensor]] = []
         self.criterion = MODELS.build(
             dict(
                 type='IBOTLoss',
@@ -116,16 +122,14 @@ class IBOT(TeacherStudent):
         weight_cls, weight_patch = self.criterion.loss_weights
         losses = dict(loss_cls=loss_cls * weight_cls, loss_patch=loss_patch * weight_patch)
 
-        counts = None
         if self.decoupling is not None:
+            self._copies = []
             targets = dict(enumerate(projected[:, 1:].chunk(self.num_global_views)))
             result = self.decoupling(self, inputs, targets, step=self.clock.iteration)
             losses = self.decoupling.combine(losses, result)
             if self.center_counts_decoupled:
-                counts = torch.ones(len(images), device=images.device)
-                for picked in result.selections:
-                    counts[picked.view * len(views[0]) + picked.index] += 1
-        self._update_centers(projected, teacher_cls, counts)
+                projected, teacher_cls = self._with_copies(projected, teacher_cls, result)
+        self._update_centers(projected, teacher_cls)
         return losses
 
     def dense_features(self, images: Tensor, **mixing: Any) -> tuple[Tensor, tuple[int, int]]:
@@ -136,7 +140,9 @@ class IBOT(TeacherStudent):
     @torch.no_grad()
     def dense_targets(self, images: Tensor) -> Tensor:
         """Teacher projections (n, L, d) of the patches."""
-        return self._teach(images)[:, 1:]
+        projected = self._teach(images)
+        self._copies.append((projected, self.teacher.head.cls_logits(projected[:, 0])))
+        return projected[:, 1:]
 
     def dense_loss(
         self, features: tuple[Tensor, tuple[int, int]], targets: Tensor, foreground: Foreground
@@ -170,18 +176,27 @@ class IBOT(TeacherStudent):
             return [self.backbone.forward_tokens(view)[:, 0] for view in views]
         return [self.backbone.forward_tokens(torch.cat(views))[:, 0]]
 
+    def _with_copies(
+        self, projected: Tensor, teacher_cls: Tensor, result: Decoupled
+    ) -> tuple[Tensor, Tensor]:
+        """Teacher outputs of the batch followed by those of the de-coupled key views."""
+        copies = self._copies
+        if not copies:  # the branch reused outputs: the copies equal their originals
+            size = len(projected) // self.num_global_views
+            rows = torch.cat([picked.view * size + picked.index for picked in result.selections])
+            copies = [(projected[rows], teacher_cls[rows])]
+        return (
+            torch.cat([projected, *(tokens for tokens, _ in copies)]),
+            torch.cat([teacher_cls, *(logits for _, logits in copies)]),
+        )
+
     @torch.no_grad()
-    def _update_centers(
-        self, projected: Tensor, teacher_cls: Tensor, counts: Tensor | None
-    ) -> None:
-        """Centres move to the mean raw teacher logits of all images (weighted by counts)."""
+    def _update_centers(self, projected: Tensor, teacher_cls: Tensor) -> None:
+        """Centres move to the mean raw teacher logits: (B, 1+L, d) tokens, (B, K) CLS logits."""
         with torch.autocast(projected.device.type, enabled=False):
-            weights = projected.new_ones(len(projected)) if counts is None else counts
-            weights = (weights / weights.sum()).to(projected.dtype)
-            mean_token = weights @ projected[:, 1:].mean(dim=1)  # (d,)
+            mean_token = projected[:, 1:].flatten(0, 1).mean(dim=0)  # (d,)
             patch_mean = self.teacher.head.patch_logits(mean_token)
-            cls_mean = weights @ teacher_cls.to(projected.dtype)
-        self.criterion.update_centers(cls_mean, patch_mean)
+        self.criterion.update_centers(teacher_cls.to(patch_mean.dtype).mean(dim=0), patch_mean)
 
     def _check(self, inputs: dict) -> tuple[list[Tensor], list[Tensor]]:
         views, masks = inputs['views'], inputs.get('mask')

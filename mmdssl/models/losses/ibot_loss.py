@@ -124,9 +124,7 @@ class IBOTLoss(nn.Module):
         """
         with torch.autocast(student.device.type, enabled=False):
             targets = self._targets(teacher, self.patch_center, self.patch_temperature(epoch))
-            entropy = F.cross_entropy(
-                _wide(student) / self.student_temp, targets, reduction='none'
-            )
+            entropy = F.cross_entropy(_wide(student) / self.student_temp, targets, reduction='none')
             return (entropy * weights.to(entropy.dtype)).sum()
 
     @staticmethod
