@@ -132,7 +132,9 @@ def test_decoupled_losses_gradients_and_centers_equal_official(losses_file):
         masks = [step['raw_mask_view0'] == 1, step['raw_mask_view1'] == 1]
         size, copies = len(masks[0]), 2 * step.number('n')
         views = [rows(0, size), rows(size + copies, size)]
-        inputs = dict(views=views, mask=masks, raw=views, recolor=lambda raw, _: raw + copies)
+        inputs = dict(
+            views=views, mask=masks, raw=views, recolor=lambda raw, _, shift=copies: raw + shift
+        )
         losses = check_call(model, step, inputs, epoch, 1e-6)
         assert_close(losses['loss_decoupling'] / 0.3, step['out_dc_f64'], 1e-6, 'de-coupling')
 
