@@ -172,9 +172,11 @@ def _rank(weights: Tensor, labels: Tensor, num_classes: int, vote: str, top: int
     mass = empty.scatter_add(1, labels, weights)
     votes = empty.scatter_add(1, labels, torch.ones_like(weights))
     order = mass.argsort(dim=1, descending=True, stable=True)
-    if vote == 'majority':  # by votes, and among equal votes in the order by weight
-        again = votes.gather(1, order).argsort(dim=1, descending=True, stable=True)
-        order = order.gather(1, again)
+    # By votes, and among equal votes in the order by weight; with weighted voting only to put the
+    # classes without a vote last, even where a tiny temperature rounds a vote to zero.
+    key = votes if vote == 'majority' else votes.clamp(max=1)
+    again = key.gather(1, order).argsort(dim=1, descending=True, stable=True)
+    order = order.gather(1, again)
     voted = votes.gather(1, order) > 0
     order = order.where(voted, -1)[:, :top]
     return torch.nn.functional.pad(order, (0, top - order.shape[1]), value=-1)

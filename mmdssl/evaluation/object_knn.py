@@ -1,0 +1,147 @@
+"""O-KNN: can the class of an object be read off its nearest neighbours in feature space?
+
+"Mind Your Augmentation" (ICLR 2024), App. E.3.2: objects of the training images form the bank,
+those of the validation images ask; k = 20, top-1 and top-5. On images whose background was
+exchanged (:class:`DisturbBackground`) the same metric is O-KNN-D. The paper leaves the vote open;
+the default is DINO's, weights exp(s / 0.07).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.evaluator import BaseMetric
+from torch import Tensor
+
+from mmdssl.evaluation.knn import Vote, knn_search, rank_classes
+from mmdssl.registry import METRICS
+
+__all__ = ['ObjectKNN']
+
+_TOP = 5
+
+# One item per image: (whether it belongs to the bank, features (n, C), labels (n,)), or nothing.
+# Not None: mmengine drops Nones before it cuts the padding off.
+_Item = tuple[bool, np.ndarray, np.ndarray] | tuple[()]
+
+
+@METRICS.register_module()
+class ObjectKNN(BaseMetric):
+    """k-nearest-neighbour classification of objects across two tagged parts of the data.
+
+    Reads of every sample ``tag``, ``object_features`` (n, C) of unit length and
+    ``gt_instances.labels`` (n,). Several metrics may read the same features: give each its tags
+    and its ``prefix``, e.g. a clean bank with disturbed queries.
+
+    Reports ``top1`` and ``top5`` in percent of the query objects and the numbers of objects,
+    ``num_bank`` and ``num_query``. A class without a single vote is never among the five.
+
+    Args:
+        bank: Tag of the images whose labels are known.
+        query: Tag of the images whose objects ask.
+        k: Neighbours; cut with a warning where the bank has fewer objects.
+        vote: 'weighted' (exp(s / temperature)) or 'majority', see :func:`rank_classes`.
+        temperature: Of the weighted vote.
+        tile: Queries x bank objects compared at once, the bound of the memory.
+        device: Where to search, ``None`` for a GPU where there is one.
+        prefix: Of the reported names.
+        collect_device: How processes exchange features, 'cpu' or 'gpu'.
+        collect_dir: Folder for the exchange through files, 'cpu' only.
+
+    Raises:
+        ValueError: If ``bank`` and ``query`` are one tag (every object would find itself); on
+            evaluation if either has no objects, or a label no class.
+    """
+
+    default_prefix = 'oknn'
+
+    def __init__(
+        self,
+        *,
+        bank: str = 'bank',
+        query: str = 'query',
+        k: int = 20,
+        vote: Vote = 'weighted',
+        temperature: float = 0.07,
+        tile: tuple[int, int] = (1024, 8192),
+        device: str | None = None,
+        prefix: str | None = None,
+        collect_device: str = 'cpu',
+        collect_dir: str | None = None,
+    ) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
+        if bank == query:
+            raise ValueError(
+                f'bank and query are both {bank!r}: every object would be its own nearest '
+                'neighbour; use two parts of the data'
+            )
+        if vote not in ('weighted', 'majority'):
+            raise ValueError(f"vote={vote!r} must be 'weighted' or 'majority'")
+        self.bank, self.query = bank, query
+        self.k, self.vote, self.temperature = k, vote, temperature
+        self.tile, self.device = tile, device
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Keep features and labels: one item per image, in order.
+
+        One item also where an image is of neither part: mmengine cuts the samples that pad a
+        distributed run off the end of the gathered list, so its positions must be the data set's.
+        """
+        for sample in data_samples:
+            item: _Item = ()
+            if sample['tag'] in (self.bank, self.query):
+                features = sample['object_features']
+                labels = sample['gt_instances']['labels']
+                item = (
+                    sample['tag'] == self.bank,
+                    features.detach().float().cpu().numpy(),
+                    labels.cpu().numpy(),
+                )
+            self.results.append(item)
+
+    def compute_metrics(self, results: list[_Item]) -> dict[str, float]:
+        """Search and vote over all objects; on the main process only."""
+        bank, bank_labels = self._gather(results, bank=True)
+        queries, truth = self._gather(results, bank=False)
+        num_classes = self._num_classes(torch.cat([bank_labels, truth]))
+        similarities, index = knn_search(queries, bank, self.k, tile=self.tile, device=self.device)
+        predicted = rank_classes(
+            similarities,
+            bank_labels[index],
+            num_classes,
+            vote=self.vote,
+            temperature=self.temperature,
+            top=_TOP,
+        )
+        hits = predicted == truth[:, None]  # (Q, 5)
+        return dict(
+            top1=100 * hits[:, 0].double().mean().item(),
+            top5=100 * hits.any(dim=1).double().mean().item(),
+            num_bank=len(bank),
+            num_query=len(queries),
+        )
+
+    def _gather(self, results: list[_Item], *, bank: bool) -> tuple[Tensor, Tensor]:
+        """Features (M, C) and labels (M,) of one side, in the order of the data set."""
+        items = [item for item in results if item and item[0] == bank]
+        if not any(len(item[2]) for item in items):
+            side, tag = ('bank', self.bank) if bank else ('query', self.query)
+            raise ValueError(
+                f'no objects in {len(items)} images tagged {tag!r}, the {side} of {self.prefix}: '
+                'check the annotation file and the tags of the evaluation data'
+            )
+        features = np.concatenate([item[1] for item in items])
+        labels = np.concatenate([item[2] for item in items])
+        return torch.from_numpy(features), torch.from_numpy(labels)
+
+    def _num_classes(self, labels: Tensor) -> int:
+        classes = (self.dataset_meta or {}).get('classes')
+        if not classes:
+            raise ValueError("the evaluation data set names no 'classes' in its metainfo")
+        if labels.min() < 0 or labels.max() >= len(classes):
+            raise ValueError(
+                f'labels run from {labels.min()} to {labels.max()}, but there are {len(classes)} '
+                'classes: labels must be 0 to number of classes - 1'
+            )
+        return len(classes)

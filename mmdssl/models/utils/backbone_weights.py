@@ -1,0 +1,147 @@
+"""Read a backbone out of a checkpoint, and say what was read."""
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ['LoadReport', 'Source', 'load_backbone', 'read_state_dict']
+
+Source = Literal['auto', 'teacher', 'student']
+
+# Where the backbone of a checkpoint may stand, in order of preference.
+_PREFIXES: dict[str, tuple[str, ...]] = {
+    'auto': ('teacher.backbone.', 'backbone.', ''),
+    'teacher': ('teacher.backbone.',),
+    'student': ('backbone.',),
+}
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What a checkpoint gave to a backbone.
+
+    Attributes:
+        prefix: Where in the checkpoint the backbone stood, e.g. ``'teacher.backbone.'``.
+        matched: Names that were loaded, without the prefix.
+        missing: Names of the backbone that the checkpoint lacks.
+        unexpected: Names under the prefix that the backbone lacks.
+        coverage: Share of the backbone that was loaded, 0..1: the smaller of the shares of
+            tensors (a lost BatchNorm is few values but many tensors) and of values.
+    """
+
+    prefix: str
+    matched: tuple[str, ...]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    coverage: float
+
+    def __str__(self) -> str:
+        return (
+            f'{len(self.matched)} tensors matched under {self.prefix!r}, {len(self.missing)} '
+            f'missing{_some(self.missing)}, {len(self.unexpected)} '
+            f'unexpected{_some(self.unexpected)}, coverage {self.coverage:.1%}'
+        )
+
+
+def _some(names: tuple[str, ...], limit: int = 5) -> str:
+    return f' ({", ".join(names[:limit])}{", ..." if len(names) > limit else ""})' if names else ''
+
+
+def read_state_dict(path: str | Path) -> dict[str, Tensor]:
+    """Tensors of a checkpoint by name; nothing but plain data is ever unpickled.
+
+    Args:
+        path: A file of ``torch.save``: a state dict, or a dict with one under ``state_dict``.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file holds more than plain data or no tensors.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'checkpoint {path} does not exist')
+    try:
+        content = torch.load(path, map_location='cpu', weights_only=True)
+    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
+        raise ValueError(
+            f'{path} is not a checkpoint of plain tensors ({str(error).splitlines()[0]}): if you '
+            'trust it, load it yourself and save its state_dict alone'
+        ) from error
+    if isinstance(content, Mapping) and isinstance(content.get('state_dict'), Mapping):
+        content = content['state_dict']
+    if not isinstance(content, Mapping):
+        raise ValueError(f'{path} holds a {type(content).__name__}, not a state dict')
+    state = {
+        str(name).removeprefix('module.'): value
+        for name, value in content.items()
+        if isinstance(value, Tensor)
+    }
+    if not state:
+        raise ValueError(f'{path} holds no tensors under state_dict or at its top')
+    return state
+
+
+def load_backbone(
+    backbone: nn.Module,
+    path: str | Path,
+    *,
+    source: Source = 'auto',
+    min_coverage: float = 0.95,
+) -> LoadReport:
+    """Load the backbone of a pre-training or classification checkpoint.
+
+    Args:
+        backbone: Takes the weights; a vision transformer resizes the position table itself.
+        path: Checkpoint, see :func:`read_state_dict`.
+        source: 'teacher', 'student', or 'auto': the teacher where there is one, else what stands
+            under ``backbone.``, else the whole file.
+        min_coverage: Least share of the backbone that the checkpoint must hold.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file cannot be used, shapes differ or coverage is short.
+    """
+    state = read_state_dict(path)
+    prefixes = _PREFIXES[source]
+    prefix = next((p for p in prefixes if any(name.startswith(p) for name in state)), None)
+    if prefix is None:
+        raise ValueError(
+            f'{path} has no {source} backbone: no name starts with {prefixes[0]!r}, they start '
+            f'with {sorted({name.split(".")[0] for name in state})[:8]}'
+        )
+    own = {n.removeprefix(prefix): v for n, v in state.items() if n.startswith(prefix)}
+    report = _compare(backbone, own, prefix)
+    if report.coverage < min_coverage:
+        raise ValueError(
+            f'{path} covers too little of {type(backbone).__name__}: {report}; at least '
+            f'{min_coverage:.0%} is needed, so is it the checkpoint of another architecture?'
+        )
+    try:
+        backbone.load_state_dict(own, strict=False)
+    except RuntimeError as error:
+        raise ValueError(f'{path} does not fit {type(backbone).__name__}: {error}') from error
+    return report
+
+
+def _compare(backbone: nn.Module, state: Mapping[str, Tensor], prefix: str) -> LoadReport:
+    # The counter of BatchNorm has no part in the features, and many files leave it out.
+    wanted = {
+        name: value.numel()
+        for name, value in backbone.state_dict().items()
+        if not name.endswith('num_batches_tracked')
+    }
+    matched = tuple(name for name in wanted if name in state)
+    values = sum(wanted[name] for name in matched) / max(sum(wanted.values()), 1)
+    return LoadReport(
+        prefix=prefix,
+        matched=matched,
+        missing=tuple(name for name in wanted if name not in state),
+        unexpected=tuple(
+            n for n in state if n not in wanted and not n.endswith('num_batches_tracked')
+        ),
+        coverage=min(len(matched) / max(len(wanted), 1), values),
+    )
