@@ -1,0 +1,285 @@
+"""What a run really trains on: the views of a batch, their regions, masks and X^D.
+
+The de-coupled views are not drawn by a copy of the branch's rules: the branch
+itself runs, with a stand-in for the host that keeps the images it is handed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.patches import Rectangle
+from torch import Tensor, nn
+
+from mmdssl.evaluation.guards import preserve_rng_state
+from mmdssl.models.decoupling import Decoupled, DecouplingBranch, mix_pixels
+from mmdssl.models.foreground import Foreground
+from mmdssl.visualization.figure import (
+    COLOURS,
+    MUTED,
+    as_image,
+    overlay,
+    picture_axes,
+    save_figure,
+    sheet,
+)
+
+__all__ = ['BatchPicture', 'Panel', 'batch_panels', 'draw_batch']
+
+Regions = Sequence[Sequence[np.ndarray | Tensor]]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One picture of the sheet.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB, or None where there is nothing to show.
+        note: Small text below.
+        boxes: (N, 4) x1 y1 x2 y2 in pixels of the image, drawn as outlines.
+    """
+
+    image: np.ndarray | None
+    note: str = ''
+    boxes: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class BatchPicture:
+    """The sheet before it is drawn.
+
+    Attributes:
+        samples: Indices in the batch of the columns.
+        rows: Panels of each row, one per sample, by row label.
+        shape: Images of the batch, and views of each.
+    """
+
+    samples: list[int]
+    rows: dict[str, list[Panel]] = field(default_factory=dict)
+    shape: tuple[int, int] = (0, 0)
+
+
+class _Onlooker:
+    """A host that keeps the X^D it is handed and has no loss to give."""
+
+    supports_patch_mixing = True
+
+    def __init__(self) -> None:
+        self.composed = torch.empty(0)
+
+    def dense_features(
+        self,
+        images: Tensor,
+        *,
+        background: Tensor | None = None,
+        background_mask: Tensor | None = None,
+        detach_background: bool = True,
+    ) -> Tensor:
+        # Patches do not overlap: mixing their embeddings is mixing pixels patch by patch.
+        if background is not None and background_mask is not None:
+            images = mix_pixels(images, background, background_mask)
+        self.composed = images
+        return images
+
+    def dense_loss(self, features: Tensor, targets: Any, foreground: Foreground) -> Tensor:
+        return features.new_zeros(())
+
+    def dense_targets(self, images: Tensor) -> Tensor:
+        return images
+
+
+@torch.no_grad()
+def batch_panels(
+    data: dict,
+    data_preprocessor: nn.Module,
+    *,
+    branch: DecouplingBranch | None = None,
+    regions: Regions | None = None,
+    max_images: int = 8,
+    step: int = 0,
+) -> BatchPicture:
+    """Compute the pictures of :func:`draw_batch` without drawing them.
+
+    Random states stay as they were.
+
+    Args:
+        data: A collated batch as the loader gives it: ``data['inputs']['views'][v]``
+            (N, 3, H, W) uint8 RGB, masks (N, h, w) bool under ``'mask'`` and ``'dc_mask'``.
+        data_preprocessor: The model's; colours and normalises the views. Its ``mean``
+            and ``std`` (0..255) undo the normalisation.
+        branch: The model's de-coupling branch; without it no X^D is shown.
+        regions: Boxes by view and image, (n, 4) pixels of the view.
+        max_images: Most images to show; those with an X^D come first.
+        step: Iteration, which seeds the branch's random choices.
+
+    Returns:
+        The rows of the sheet.
+
+    Raises:
+        ValueError: For a batch without views.
+    """
+    cropped: list[Tensor] = data.get('inputs', {}).get('views', [])
+    if not cropped:
+        raise ValueError(
+            "draw_batch: the batch has no 'views'; end the pipeline with PackViews and collate "
+            'with default_collate'
+        )
+    with preserve_rng_state():
+        inputs = data_preprocessor(data, training=True)['inputs']
+        result, composed = _decouple(branch, inputs, step)
+    coloured = [_denormalise(view, data_preprocessor) for view in inputs['views']]
+    size = len(cropped[0])
+    samples = _columns(size, result, max_images)
+    picture = BatchPicture(samples=samples, shape=(size, len(cropped)))
+    for view in range(len(cropped)):
+        boxes = None if regions is None or view >= len(regions) else regions[view]
+        picture.rows[f'view {view}\nas cropped'] = [
+            Panel(as_image(cropped[view][i]), boxes=None if boxes is None else np.asarray(boxes[i]))
+            for i in samples
+        ]
+        images = {i: as_image(coloured[view][i]) for i in samples}
+        picture.rows[f'view {view}\nafter colour'] = [Panel(images[i]) for i in samples]
+        for label, key, colour in (
+            ('MIM mask', 'mask', COLOURS['orange']),
+            ('mask for X^D', 'dc_mask', COLOURS['blue']),
+        ):
+            masks = inputs.get(key) or []
+            if view < len(masks):
+                picture.rows[f'view {view}\n{label}'] = [
+                    _masked(images[i], masks[view][i], colour) for i in samples
+                ]
+        panels = _composed_panels(view, result, composed, inputs, data_preprocessor, branch)
+        if panels:
+            nothing = Panel(None, note='no X^D')
+            picture.rows[f'view {view}\nX^D'] = [panels.get(i, nothing) for i in samples]
+    return picture
+
+
+def draw_batch(
+    data: dict,
+    data_preprocessor: nn.Module,
+    path: str | Path,
+    *,
+    branch: DecouplingBranch | None = None,
+    regions: Regions | None = None,
+    max_images: int = 8,
+    step: int = 0,
+) -> Path:
+    """Draw one batch: each view as cropped (with its regions), after colour, under its
+    masks, and as X^D; a column per image.
+
+    Args:
+        data: See :func:`batch_panels`, as for all other arguments.
+        data_preprocessor: The model's.
+        path: PNG to write.
+        branch: The model's de-coupling branch.
+        regions: Boxes by view and image.
+        max_images: Most images to show.
+        step: Iteration.
+
+    Returns:
+        The path written.
+    """
+    picture = batch_panels(
+        data,
+        data_preprocessor,
+        branch=branch,
+        regions=regions,
+        max_images=max_images,
+        step=step,
+    )
+    rows, columns = len(picture.rows), len(picture.samples)
+    figure, axes = sheet(rows, columns, width=0.9 + 1.1 * columns, height=0.3 + 1.2 * rows)
+    for line, (label, panels) in zip(axes, picture.rows.items(), strict=True):
+        line[0].set_ylabel(label, rotation=0, ha='right', va='center', labelpad=6)
+        for place, panel in zip(line, panels, strict=True):
+            _show(place, panel)
+    for place, sample in zip(axes[0], picture.samples, strict=True):
+        place.set_title(f'image {sample}', loc='center', fontsize=8, fontweight='normal')
+    return save_figure(figure, path, dpi=100)
+
+
+def _show(place: Any, panel: Panel) -> None:
+    picture_axes(place)
+    place.set_xlabel(panel.note, fontsize=7, color=MUTED, labelpad=2)
+    if panel.image is None:
+        place.set_box_aspect(1)
+        return
+    place.imshow(panel.image, interpolation='nearest')
+    for x1, y1, x2, y2 in [] if panel.boxes is None else panel.boxes:
+        # imshow centres pixel 0 on 0: the left edge of the picture is -0.5.
+        place.add_patch(
+            Rectangle(
+                (x1 - 0.5, y1 - 0.5),
+                x2 - x1,
+                y2 - y1,
+                fill=False,
+                linewidth=1,
+                edgecolor=COLOURS['yellow'],
+            )
+        )
+
+
+def _denormalise(views: Tensor, data_preprocessor: nn.Module) -> Tensor:
+    """Normalised (N, 3, H, W) back to 0..255."""
+    mean, std = (
+        torch.as_tensor(getattr(data_preprocessor, name, default), dtype=views.dtype)
+        .to(views.device)
+        .reshape(-1, 1, 1)
+        for name, default in (('mean', 0.0), ('std', 1.0))
+    )
+    return views * std + mean
+
+
+def _decouple(
+    branch: DecouplingBranch | None, inputs: dict, step: int
+) -> tuple[Decoupled | None, Tensor]:
+    if branch is None:
+        return None, torch.empty(0)
+    host = _Onlooker()
+    targets = {view: inputs['views'][view] for view in branch.views}
+    return branch(host, inputs, targets, step=step), host.composed
+
+
+def _columns(size: int, result: Decoupled | None, max_images: int) -> list[int]:
+    """Images with an X^D first, in batch order, then the others."""
+    picked = [] if result is None else torch.cat([s.index for s in result.selections]).tolist()
+    order = [*sorted(set(picked)), *(i for i in range(size) if i not in set(picked))]
+    return order[:max_images]
+
+
+def _masked(image: np.ndarray, mask: Tensor, colour: str) -> Panel:
+    cells = mask.cpu().numpy().astype(bool)
+    share = f'{cells.mean():.0%}' if cells.any() else 'empty'
+    return Panel(overlay(image, cells, colour=colour), note=share)
+
+
+def _composed_panels(
+    view: int,
+    result: Decoupled | None,
+    composed: Tensor,
+    inputs: dict,
+    data_preprocessor: nn.Module,
+    branch: DecouplingBranch | None,
+) -> dict[int, Panel]:
+    """X^D of one key view by image."""
+    panels: dict[int, Panel] = {}
+    if result is None or branch is None:
+        return panels
+    start = 0
+    for chosen in result.selections:
+        images = composed[start : start + len(chosen.index)]
+        start += len(chosen.index)
+        if chosen.view != view:
+            continue
+        drawn = inputs[branch.mask_key][view][chosen.index].bool()
+        for j, sample in enumerate(chosen.index.tolist()):
+            inverted = branch.mask_source == 'fresh' and bool((chosen.masks[j] ^ drawn[j]).all())
+            partner = int(chosen.background_index[j])
+            note = f'on {partner}, view {chosen.background_view}' + ('\ncut kept' * inverted)
+            picture = as_image(_denormalise(images[j], data_preprocessor))
+            panels[sample] = Panel(picture, note=note)
+    return panels

@@ -1,0 +1,105 @@
+"""The drawn batch shows what the branch trains on, pixel for pixel."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from mmdssl.models.decoupling import DecouplingBranch
+from mmdssl.visualization.figure import COLOURS, overlay
+from mmdssl.visualization.views import batch_panels, draw_batch
+
+SIZE, CELLS, BATCH = 32, 4, 8
+
+
+class Normalise(nn.Module):
+    """Stands in for the colour preprocessor: inverts the colours, then normalises."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer('mean', torch.tensor([120.0, 110.0, 100.0]).view(3, 1, 1))
+        self.register_buffer('std', torch.tensor([60.0, 50.0, 40.0]).view(3, 1, 1))
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        views = [(255 - view.float() - self.mean) / self.std for view in data['inputs']['views']]
+        return {'inputs': {**data['inputs'], 'views': views}, 'data_samples': None}
+
+
+@pytest.fixture
+def batch() -> dict:
+    generator = torch.Generator().manual_seed(0)
+    shape = (BATCH, 3, SIZE, SIZE)
+    views = [torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator) for _ in '01']
+    masks = [torch.rand(BATCH, CELLS, CELLS, generator=generator) < 0.4 for _ in '0123']
+    return {'inputs': {'views': views, 'mask': masks[:2], 'dc_mask': masks[2:]}}
+
+
+def pixels(mask: torch.Tensor) -> np.ndarray:
+    """(CELLS, CELLS) bool to (SIZE, SIZE), independently of the code under test."""
+    return np.kron(mask.numpy(), np.ones((SIZE // CELLS, SIZE // CELLS), dtype=bool))
+
+
+@pytest.mark.parametrize('mix_level', ['pixel', 'patch_embed'])
+def test_composed_panel_shows_the_key_view_in_front_and_the_partner_behind(batch, mix_level):
+    branch = DecouplingBranch(views=(0, 1), mix_level=mix_level)
+    picture = batch_panels(batch, Normalise(), branch=branch)
+    assert picture.samples[:2] == [6, 7]  # the last quarter of the batch comes first
+    for view in (0, 1):
+        shown = picture.rows[f'view {view}\nafter colour']
+        composed = picture.rows[f'view {view}\nX^D']
+        other = 255 - batch['inputs']['views'][1 - view]
+        for column, sample in enumerate((6, 7)):
+            cut = pixels(batch['inputs']['dc_mask'][view][sample])
+            assert cut.any()
+            assert not cut.all()
+            image = composed[column].image
+            np.testing.assert_array_equal(image[~cut], shown[column].image[~cut])
+            partner = other[BATCH - 1 - sample].permute(1, 2, 0).numpy()
+            np.testing.assert_array_equal(image[cut], partner[cut])
+        assert all(panel.image is None for panel in composed[2:])
+
+
+def test_complemented_mask_is_named_and_keeps_the_cut_part(batch):
+    branch = DecouplingBranch(complement_prob=1.0)
+    picture = batch_panels(batch, Normalise(), branch=branch)
+    panel = picture.rows['view 0\nX^D'][0]
+    cut = pixels(batch['inputs']['dc_mask'][0][6])
+    shown = picture.rows['view 0\nafter colour'][0].image
+    np.testing.assert_array_equal(panel.image[cut], shown[cut])
+    assert 'cut kept' in panel.note
+
+
+def test_views_are_shown_as_cropped_and_as_the_model_sees_them(batch):
+    picture = batch_panels(batch, Normalise(), max_images=3)
+    assert picture.samples == [0, 1, 2]
+    assert 'view 0\nX^D' not in picture.rows
+    raw = batch['inputs']['views'][1][2].permute(1, 2, 0).numpy()
+    np.testing.assert_array_equal(picture.rows['view 1\nas cropped'][2].image, raw)
+    np.testing.assert_array_equal(picture.rows['view 1\nafter colour'][2].image, 255 - raw)
+
+
+def test_overlay_tints_marked_cells_only(batch):
+    image = batch['inputs']['views'][0][0].permute(1, 2, 0).numpy()
+    mask = batch['inputs']['mask'][0][0]
+    painted = overlay(image, mask.numpy(), colour=COLOURS['orange'], strength=1.0)
+    np.testing.assert_array_equal(painted[~pixels(mask)], image[~pixels(mask)])
+    assert np.unique(painted[pixels(mask)], axis=0).tolist() == [[0xE6, 0x9F, 0x00]]
+
+
+def test_drawing_leaves_the_random_state_of_the_run_alone(batch, tmp_path):
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    branch = DecouplingBranch(select='random', background='random')
+    regions = [[np.array([[1, 1, 20, 30], [4, 8, 12, 16]], dtype=np.float32)] * BATCH] * 2
+    path = draw_batch(batch, Normalise(), tmp_path / 'a' / 'b.png', branch=branch, regions=regions)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    np.testing.assert_array_equal(np.random.get_state()[1], before[1])
+    with Image.open(path) as drawn:
+        assert drawn.width > 500
+    assert path.stat().st_size < 1_000_000
+    assert [file.name for file in path.parent.iterdir()] == ['b.png']
+
+
+def test_batch_without_views_is_refused():
+    with pytest.raises(ValueError, match='PackViews'):
+        batch_panels({'inputs': {}}, Normalise())
