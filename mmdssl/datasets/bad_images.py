@@ -1,0 +1,124 @@
+"""A journal of unreadable images that all processes of a run share, and a limit to their share.
+
+The journal is a text file, one line an image, to which every worker process appends and from
+which each reads what the others found. Nothing else needs to be shared, so it works with
+forked, spawned and persistent workers alike. The file appears with the first bad image.
+"""
+
+import os
+import tempfile
+import uuid
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+__all__ = ['BadImage', 'BadImages', 'TooManyBadImagesError']
+
+
+class BadImage(NamedTuple):
+    """One entry of the journal."""
+
+    sample: int
+    path: str
+    reason: str
+
+
+class TooManyBadImagesError(RuntimeError):
+    """So many files of a data set cannot be read that training on the rest would mislead."""
+
+
+class BadImages:
+    """The unreadable images of one data set.
+
+    Args:
+        total: Number of images of the data set.
+        max_share: Share of them, 0..1, that may be bad.
+        min_count: As many bad images are always tolerated, so that a few bad files do not end a
+            run on a small data set.
+        path: The journal. None: a new file in the folder for temporary files. An existing journal
+            is continued.
+    """
+
+    def __init__(
+        self,
+        *,
+        total: int,
+        max_share: float = 0.05,
+        min_count: int = 10,
+        path: str | Path | None = None,
+    ) -> None:
+        if not 0 <= max_share <= 1:
+            raise ValueError(f'the share of bad images must lie in 0..1, got {max_share}')
+        if path is None:
+            name = f'mmdssl_bad_images_{os.getpid()}_{uuid.uuid4().hex[:8]}.txt'
+            path = Path(tempfile.gettempdir()) / name
+        self.total = total
+        self.max_share = max_share
+        self.min_count = min_count
+        self.path = Path(path)
+        self._entries: dict[int, BadImage] = {}
+        self._read_to = 0  # bytes of the journal already read by this process
+
+    def __contains__(self, index: int) -> bool:
+        """Whether this process knows image ``index`` as bad (without a look at the file)."""
+        return index in self._entries
+
+    def __len__(self) -> int:
+        """Number of different bad images found by all processes so far."""
+        return len(self.read())
+
+    def add(self, index: int, path: str, reason: str) -> None:
+        """Enter an image, and warn where it is the first of the run.
+
+        Args:
+            index: Its index in the data set.
+            path: The file.
+            reason: What is wrong with it.
+
+        Raises:
+            TooManyBadImagesError: More are bad than ``max_share`` and ``min_count`` allow.
+        """
+        if index in self._entries:
+            return
+        line = '\t'.join([str(index), _one_line(path), _one_line(reason)]) + '\n'
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        # One write to a file opened for appending: lines of several processes do not mix.
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            first = os.fstat(descriptor).st_size == 0
+            os.write(descriptor, line.encode('utf-8', 'surrogateescape'))
+        finally:
+            os.close(descriptor)
+        if first:
+            warnings.warn(
+                f'{path} cannot be read ({reason}): another image takes its place. '
+                f'All such images are listed in {self.path}',
+                stacklevel=2,
+            )
+        count = len(self)
+        if count > max(self.max_share * self.total, self.min_count):
+            raise TooManyBadImagesError(
+                f'{count} of {self.total} images ({count / self.total:.1%}) cannot be read, more '
+                f'than the {self.max_share:.1%} allowed by max_bad_share; {self.path} lists them '
+                'with reasons: repair or remove them, or raise max_bad_share'
+            )
+
+    def read(self) -> list[BadImage]:
+        """All entries so far, of every process, in the order of the journal."""
+        # Only what was added since the last look is parsed: the cost stays linear in the journal.
+        if self.path.exists():
+            with open(self.path, 'rb') as file:
+                file.seek(self._read_to)
+                added = file.read()
+            whole = added.rfind(b'\n') + 1
+            self._read_to += whole
+            text = added[:whole].decode('utf-8', 'surrogateescape')
+            for line in text.split('\n')[:-1]:
+                index, path, reason = line.split('\t')
+                self._entries.setdefault(int(index), BadImage(int(index), path, reason))
+        return list(self._entries.values())
+
+
+def _one_line(text: str) -> str:
+    """``text`` without the characters that would break the journal's lines and columns."""
+    return ' '.join(text.replace('\t', ' ').splitlines())

@@ -1,0 +1,185 @@
+"""Image files to RGB arrays: OpenCV where it is right, Pillow where it is not, errors never silent.
+
+OpenCV decodes ordinary JPEG, PNG, WebP and BMP fastest. A glance at the header (a few
+microseconds) sends the rest to Pillow: CMYK JPEG, anything with transparency, GIF, TIFF,
+animations. The same glance finds files cut short, which decoders may accept and fill with grey.
+"""
+
+import io
+import os
+from pathlib import Path
+from typing import cast
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+__all__ = ['IMAGE_EXTENSIONS', 'ImageDecodeError', 'decode_image']
+
+#: File name endings taken for images, lower case.
+IMAGE_EXTENSIONS = (
+    '.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.webp', '.bmp', '.tif', '.tiff', '.gif',
+)  # fmt: skip
+
+# Start-of-frame markers C0..CF without C4 (Huffman table), C8 (reserved), CC (arithmetic table).
+_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_JPEG_SCAN, _JPEG_END = 0xDA, b'\xff\xd9'
+# A JPEG without an end marker that ends in this many zero bytes is a file the disk space of which
+# was reserved but never filled: zeros are valid entropy code, so no decoder complains.
+_ZERO_TAIL = bytes(16)
+_PNG_MAGIC = b'\x89PNG\r\n\x1a\n'
+
+
+class ImageDecodeError(ValueError):
+    """A file that is no readable image.
+
+    Args:
+        path: The file, or ``'<bytes>'``.
+        reason: What is wrong with it, in a few words.
+    """
+
+    def __init__(self, path: str, reason: str = '') -> None:
+        # `reason` has a default because a DataLoader rebuilds a worker's exception from one string.
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        if not self.reason:
+            return self.path
+        return f'cannot read image {self.path}: {self.reason}; replace or remove the file'
+
+
+def decode_image(
+    source: str | Path | bytes, *, exif: bool = True, background: int = 255
+) -> npt.NDArray[np.uint8]:
+    """Read an image as 8-bit RGB.
+
+    - EXIF orientation is applied (``exif=True``) to every format alike, so an image stands as a
+      viewer shows it. ``exif=False`` keeps the stored order of the pixels, except for TIFF, whose
+      orientation belongs to the pixel layout.
+    - 16-bit samples keep their high byte (``v >> 8``); floating-point samples are refused, since
+      their range is unknown.
+    - Grey becomes three equal channels; CMYK is converted without a colour profile; a palette is
+      resolved.
+    - Transparency is composited on a uniform ``background``.
+    - An animation gives its first frame, a multi-page TIFF its first page.
+
+    Args:
+        source: A path, or the bytes of a file.
+        exif: Apply the EXIF orientation.
+        background: Grey level 0..255 under transparent pixels; 255 is the white of a web page.
+
+    Returns:
+        Array (H, W, 3), uint8, RGB, contiguous and writable.
+
+    Raises:
+        ImageDecodeError: The file is missing, empty, truncated, or no supported image.
+    """
+    if isinstance(source, bytes):
+        name, data = '<bytes>', source
+    else:
+        name = os.fspath(source)
+        try:
+            with open(name, 'rb') as file:
+                data = file.read()
+        except OSError as error:
+            raise ImageDecodeError(name, error.strerror or str(error)) from error
+    if not data:
+        raise ImageDecodeError(name, 'the file is empty')
+
+    if _opencv_reads(data, name):
+        flags = cv2.IMREAD_COLOR if exif else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+        try:
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        except cv2.error:  # older OpenCV raises where newer gives None: Pillow names the reason
+            image = None
+        if image is not None:
+            cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
+            return cast(npt.NDArray[np.uint8], image)
+    return _decode_with_pillow(data, name, exif, background)
+
+
+def _opencv_reads(data: bytes, name: str) -> bool:
+    """Whether OpenCV decodes this file correctly; raises for a file known to be cut short."""
+    if data.startswith(b'\xff\xd8'):
+        return _opencv_reads_jpeg(data, name)
+    if data.startswith(_PNG_MAGIC):
+        if data.rfind(b'IEND') < 0:
+            raise ImageDecodeError(name, 'truncated PNG: no end chunk')
+        # Colour types 0 grey, 2 RGB, 3 palette; 4 and 6 have alpha, a tRNS chunk makes some pixels
+        # transparent, an eXIf chunk may turn the image (not every OpenCV looks at it).
+        opaque = len(data) > 33 and data[25] in (0, 2, 3)
+        return opaque and data.find(b'tRNS', 33, data.find(b'IDAT')) < 0 and b'eXIf' not in data
+    if data.startswith(b'RIFF') and data[8:12] == b'WEBP':
+        if len(data) < max(30, 8 + int.from_bytes(data[4:8], 'little')):
+            raise ImageDecodeError(name, 'truncated WebP: shorter than its header says')
+        if data[12:16] == b'VP8L':
+            return not data[24] & 0x10  # the bit "alpha is used"
+        return data[12:16] == b'VP8 '  # VP8X: alpha, animation or EXIF
+    if data.startswith(b'BM'):
+        return len(data) > 30 and data[28] in (1, 4, 8, 24)  # bits a pixel
+    return False
+
+
+def _opencv_reads_jpeg(data: bytes, name: str) -> bool:
+    """Walk the segments of a JPEG up to its first scan: colour channels and completeness."""
+    channels, position = 0, 2
+    try:
+        while True:
+            if data[position] != 0xFF:
+                return False  # out of step: let Pillow judge
+            marker = data[position + 1]
+            if marker == 0xFF:  # fill byte
+                position += 1
+                continue
+            if marker == _JPEG_SCAN:
+                break
+            if marker in _JPEG_FRAMES:
+                channels = data[position + 9]
+            position += 2 + (data[position + 2] << 8) + data[position + 3]
+    except IndexError:
+        raise ImageDecodeError(name, 'truncated JPEG header') from None
+    # Entropy-coded data never contain the end marker, so one behind the scan's start is genuine.
+    # (Searching from the scan on skips the end marker of an embedded thumbnail.)
+    if not data.endswith(_JPEG_END) and data.rfind(_JPEG_END, position) < 0:
+        if data.endswith(_ZERO_TAIL):
+            raise ImageDecodeError(name, 'truncated JPEG: the file ends in zeros')
+        return False  # Pillow complains of missing data, OpenCV may fill them with grey
+    return channels in (1, 3)
+
+
+def _decode_with_pillow(
+    data: bytes, name: str, exif: bool, background: int
+) -> npt.NDArray[np.uint8]:
+    """The slow and careful way; see `decode_image`."""
+    try:
+        if data.startswith(_PNG_MAGIC):
+            with Image.open(io.BytesIO(data)) as chunks:
+                chunks.verify()  # check sums; load() alone does not look at them
+        with Image.open(io.BytesIO(data)) as opened:
+            opened.load()
+            image: Image.Image = opened
+            if exif:
+                image = ImageOps.exif_transpose(opened)
+            if image.mode.startswith('I;16'):
+                grey = (np.asarray(image) >> 8).astype(np.uint8)
+                return np.repeat(grey[..., None], 3, axis=2)
+            if image.mode in ('I', 'F'):
+                kind = 'floating-point' if image.mode == 'F' else '32-bit integer'
+                raise ImageDecodeError(name, f'{kind} samples of unknown range')
+            if image.has_transparency_data:
+                layer = image.convert('RGBA')
+                ground = Image.new('RGBA', layer.size, (background, background, background, 255))
+                image = Image.alpha_composite(ground, layer)
+            return np.array(image.convert('RGB'))
+    except ImageDecodeError:
+        raise
+    # Pillow's plugins raise whatever their parsers meet (SyntaxError, struct.error, EOFError, ...):
+    # all of it means that this file is no readable image.
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        if 'cannot identify image file' in reason:
+            reason = 'not an image, or of an unsupported format'
+        raise ImageDecodeError(name, reason) from error

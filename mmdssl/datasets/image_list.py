@@ -1,0 +1,211 @@
+"""A list of image paths for one image or for millions: one byte buffer, cached between runs.
+
+A Python list of a million strings costs 100 MB and is copied into every worker as soon as
+reference counts touch its pages. Here the paths lie end to end in one array with an array of
+offsets; forked workers share both.
+
+The cache of a folder's list is valid as long as no folder below it changed its modification
+time, which every added, removed or renamed file does. It lives in the user's cache folder,
+never among the images.
+"""
+
+import hashlib
+import os
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from mmengine.logging import print_log
+
+__all__ = ['ByteStrings', 'list_images']
+
+_FORMAT = 1
+# Two changes within one tick of a file system's clock look like one, so a folder that changed this
+# shortly before the scan proves nothing (the same guard that version control systems use).
+_CLOCK_TICK_NS = 2_000_000_000
+
+
+class ByteStrings(Sequence[bytes]):
+    """An immutable sequence of byte strings in two arrays.
+
+    Args:
+        buffer: All strings end to end (total length,), uint8.
+        offsets: Start of each string and the end of the last one (N + 1,), int64.
+    """
+
+    def __init__(self, buffer: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> None:
+        self.buffer = buffer
+        self.offsets = offsets
+
+    @classmethod
+    def pack(cls, strings: Iterable[bytes]) -> 'ByteStrings':
+        """Copy strings into arrays; the iterable is consumed once and not kept."""
+        buffer, lengths = bytearray(), [0]
+        for string in strings:
+            buffer += string
+            lengths.append(len(string))
+        offsets = np.cumsum(np.asarray(lengths, np.int64))
+        return cls(np.frombuffer(bytes(buffer), np.uint8), offsets)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, index: int) -> bytes:  # type: ignore[override]
+        if not -len(self) <= index < len(self):
+            raise IndexError(f'index {index} is out of range for {len(self)} strings')
+        index %= len(self)
+        return self.buffer[self.offsets[index] : self.offsets[index + 1]].tobytes()
+
+    def take(self, indices: npt.NDArray[np.int64]) -> 'ByteStrings':
+        """The strings at ``indices`` (M,), in that order."""
+        return ByteStrings.pack(self[int(i)] for i in indices)
+
+
+def list_images(
+    root: str | Path,
+    extensions: Sequence[str],
+    cache: bool | str | Path = True,
+) -> ByteStrings:
+    """Find the image files below a folder.
+
+    Hidden files and folders (names with a leading dot) are left out; links to folders are
+    followed, each folder once.
+
+    Args:
+        root: The folder.
+        extensions: File name endings, any case, such as ``('.jpg', '.png')``.
+        cache: True: keep the list in ``$XDG_CACHE_HOME/mmdssl`` (``~/.cache/mmdssl``); a path: in
+            that file; False: scan every time. Where the file cannot be written, the list is not
+            kept and the log says so.
+
+    Returns:
+        Paths relative to ``root``, file-system encoded, in an order that depends on names only:
+        the files of a folder, sorted, then its sub-folders, sorted.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+        NotADirectoryError: ``root`` is a file.
+        PermissionError: A folder cannot be listed.
+    """
+    root = Path(root)
+    if not root.exists():
+        raise FileNotFoundError(f'there is no folder {root}: check data_root')
+    if not root.is_dir():
+        raise NotADirectoryError(f'{root} is a file: data_root must be a folder of images')
+    endings = tuple(sorted(os.fsencode(e.lower()) for e in extensions))
+    key = _key(root, endings)
+    file = _cache_file(key, cache)
+    if file is not None:
+        kept = _load(root, file, key)
+        if kept is not None:
+            return kept
+    start = time.time()
+    paths, folders, times = _scan(os.fsencode(root), endings)
+    if file is not None:
+        _save(file, key, paths, folders, times)
+    print_log(f'{len(paths)} images found in {root} ({time.time() - start:.1f} s)', 'current')
+    return paths
+
+
+def _scan(
+    root: bytes, endings: tuple[bytes, ...]
+) -> tuple[ByteStrings, ByteStrings, npt.NDArray[np.int64]]:
+    """Walk the tree once: image paths, folders, and the folders' modification times (ns)."""
+    recent = time.time_ns() - _CLOCK_TICK_NS
+    files, file_lengths = bytearray(), [0]
+    folders: list[bytes] = []
+    times: list[int] = []
+    seen: set[tuple[int, int]] = set()
+    stack = [b'']
+    while stack:
+        folder = stack.pop()
+        absolute = os.path.join(root, folder)
+        status = os.stat(absolute)
+        if (status.st_dev, status.st_ino) in seen:
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        folders.append(folder)
+        times.append(status.st_mtime_ns if status.st_mtime_ns < recent else -1)
+        names, below = [], []
+        with os.scandir(absolute) as entries:
+            for entry in entries:
+                name = entry.name
+                if name.startswith(b'.'):
+                    continue
+                if name.lower().endswith(endings) and not entry.is_dir():
+                    names.append(name)
+                elif entry.is_dir():
+                    below.append(name)
+        prefix = folder + b'/' if folder else b''
+        for name in sorted(names):
+            files += prefix + name
+            file_lengths.append(len(prefix) + len(name))
+        stack.extend(prefix + name for name in sorted(below, reverse=True))
+    offsets = np.cumsum(np.asarray(file_lengths, np.int64))
+    images = ByteStrings(np.frombuffer(bytes(files), np.uint8), offsets)
+    return images, ByteStrings.pack(folders), np.asarray(times, np.int64)
+
+
+def _key(root: Path, endings: tuple[bytes, ...]) -> str:
+    """What a list belongs to: this format, this folder, these endings."""
+    parts = [str(_FORMAT).encode(), os.fsencode(root.resolve()), *endings]
+    return hashlib.sha1(b'\0'.join(parts)).hexdigest()
+
+
+def _cache_file(key: str, cache: bool | str | Path) -> Path | None:
+    """Where the list of that key is kept."""
+    if cache is False:
+        return None
+    if cache is not True:
+        return Path(cache)
+    base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
+    return Path(base) / 'mmdssl' / 'image_lists' / f'{key}.npz'
+
+
+def _load(root: Path, file: Path, key: str) -> ByteStrings | None:
+    """The kept list, or None where there is none for this key or a folder changed since."""
+    if not file.exists():
+        return None
+    try:
+        with np.load(file, allow_pickle=False) as kept:
+            if str(kept['key']) != key:
+                return None
+            paths = ByteStrings(kept['paths'], kept['path_offsets'])
+            folders = ByteStrings(kept['folders'], kept['folder_offsets'])
+            times = kept['times'].tolist()
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        print_log(f'the image list {file} is damaged and made anew: {error}', 'current')
+        return None
+    base = os.fsencode(root)
+    try:
+        for folder, modified in zip(folders, times, strict=True):
+            if os.stat(os.path.join(base, folder)).st_mtime_ns != modified:
+                return None
+    except FileNotFoundError:
+        return None
+    return paths
+
+
+def _save(
+    file: Path, key: str, paths: ByteStrings, folders: ByteStrings, times: npt.NDArray[np.int64]
+) -> None:
+    """Write the list under a temporary name and rename it; several processes may do so at once."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=file.parent, suffix='.npz', delete=False) as temporary:
+            np.savez(
+                temporary,
+                key=np.asarray(key),
+                paths=paths.buffer,
+                path_offsets=paths.offsets,
+                folders=folders.buffer,
+                folder_offsets=folders.offsets,
+                times=times,
+            )
+        os.replace(temporary.name, file)
+    except OSError as error:
+        print_log(f'the image list is not kept for the next run: {error}', 'current')
