@@ -5,15 +5,17 @@
 #
 # VENV= moves the environment, PYTHON= chooses the interpreter; tools/setup_env.sh names the rest.
 # The environment is made once: later calls find its stamp and cost nothing, and a changed
-# setup.cfg or constraints.txt updates it.
+# setup.cfg or constraints.txt updates it. FORCE=1 looks again after somebody used pip in it.
 
 VENV ?= .venv
 PYTHON ?=
 ARGS ?=
 OPS_CFLAGS ?=
+FORCE ?=
 
 PY := $(VENV)/bin/python
-SETUP := VENV='$(VENV)' PYTHON='$(PYTHON)' OPS_CFLAGS='$(OPS_CFLAGS)' bash tools/setup_env.sh
+SETUP := VENV='$(VENV)' PYTHON='$(PYTHON)' OPS_CFLAGS='$(OPS_CFLAGS)' FORCE='$(FORCE)' \
+    bash tools/setup_env.sh
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow lint format check-env env env-dev env-full clean

@@ -63,6 +63,10 @@ _WRITERS: Mapping[str, tuple[str, ...]] = {
 }
 _EXTRAS = {'mmdet': 'det', 'mmseg': 'seg'}
 _REINSTALL = 'pip install --force-reinstall --no-deps'
+# FORCE: the Makefile's own note of what it installed is not believed any more.
+_COMPILE = 'make env-full FORCE=1' + (
+    f' VENV={sys.prefix}' if sys.prefix != sys.base_prefix else ''
+)
 
 
 @dataclass(frozen=True)
@@ -187,7 +191,7 @@ def _missing(stack: Mapping[str, Package]) -> Iterator[Problem]:
             absent.setdefault(_EXTRAS.get(module, 'pretrain'), []).append(module)
         elif stack['mmcv'].present:  # where mmcv itself is missing, its ops go without saying
             message = 'mmcv has no compiled ops: enough to pre-train, not for mmdet and mmseg.'
-            yield Problem(message, 'make env-full (compiles them, once)', _needing(module))
+            yield Problem(message, f'{_COMPILE} (compiles them, once)', _needing(module))
     for extra, modules in absent.items():
         remedy = f"pip install -e '.[{extra}]' -c constraints.txt"
         yield Problem(f'not installed: {", ".join(modules)}.', remedy, _needing(*modules))
@@ -203,7 +207,7 @@ def _mixed(package: Package) -> Iterator[Problem]:
     if len(package.distributions) > 1 and not (module == 'cv2' and len(versions) == 1):
         # Removing one takes files of the other along: hence the second command.
         remedy = f'pip uninstall -y {rest} && {_REINSTALL} {name}=={version}'
-        remedy += ' && make env-full' if module == 'mmcv' else ''
+        remedy += f' && {_COMPILE}' if module == 'mmcv' else ''
         blocks = frozenset() if module == 'cv2' else _needing(module)
         yield Problem(f'{module} is written by {listed}: files are mixed.', remedy, blocks)
     elif package.mislabelled and module != 'torch':
@@ -270,7 +274,7 @@ def diagnose(
         name, version = stack[module.partition('.')[0]].owner
         remedy = f'{_REINSTALL} {name}=={version}'
         if module.startswith('mmcv.'):  # compiled for another torch, as a rule
-            remedy = 'make env-full (compiles the ops for the installed torch)'
+            remedy = f'{_COMPILE} (compiles the ops anew, for the tested torch)'
         problems.append(Problem(f'{module} does not import: {error}', remedy, _needing(module)))
     return sorted(problems, key=lambda problem: not problem.blocks)
 

@@ -12,7 +12,8 @@
 #
 # Variables: VENV (default .venv), PYTHON (default: the first Python 3.10 to 3.12 found),
 # OPS_CFLAGS (default "-O1 -g0"), MAX_JOBS (default: cores, at most one per 2 GB of free memory),
-# MMDSSL_CACHE (default ~/.cache/mmdssl: where the compiled wheel is kept).
+# MMDSSL_CACHE (default ~/.cache/mmdssl: where the compiled wheel is kept), FORCE=1 (look at the
+# environment again although the requirement files did not change: somebody has used pip in it).
 set -euo pipefail
 
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
@@ -178,9 +179,7 @@ install_ops() {
     local key folder
     key="$(ops_key)"
     folder="$CACHE/wheels/$key"
-    if [ "$(cat "$VENV/.mmdssl-ops" 2> /dev/null)" = "$key" ] && has_ops; then
-        return
-    fi
+    if [ "$(cat "$VENV/.mmdssl-ops" 2> /dev/null)" = "$key" ] && has_ops; then return; fi
     if ! compgen -G "$folder/onedl_mmcv-*.whl" > /dev/null; then
         check_compiler
         mkdir -p "$folder"
@@ -243,6 +242,7 @@ main() {
     fi
 
     key="$(requirement_key)"
+    if [ -n "${FORCE:-}" ]; then rm -f "$VENV/.mmdssl-env"; fi
     # The stamp says: hash of the requirement files, level, checkout that is linked.
     local done_key='' done_level='' done_root=''
     if [ -f "$VENV/.mmdssl-env" ]; then
