@@ -9,13 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from torch import Tensor
+from torch import Tensor, nn
 
-__all__ = ['COLOURS', 'INK', 'MUTED', 'as_image', 'overlay', 'picture_axes', 'save_figure', 'sheet']
+__all__ = [
+    'COLOURS',
+    'INK',
+    'MUTED',
+    'Denormalise',
+    'as_image',
+    'overlay',
+    'picture_axes',
+    'save_figure',
+    'sheet',
+]
 
 #: Okabe and Ito's palette, distinguishable with every common colour vision deficiency.
 COLOURS = {
@@ -131,3 +142,21 @@ def overlay(
     tint = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)], dtype=np.float32)
     tinted = image * (1 - strength) + tint * strength
     return np.where(marked[..., None], np.rint(tinted).astype(np.uint8), image)
+
+
+class Denormalise:
+    """Normalised images (N, 3, H, W) back to 0..255.
+
+    Mean and standard deviation are not asked for but measured, on black and
+    white, so that any preprocessor that normalises each channel will do.
+    """
+
+    def __init__(self, data_preprocessor: nn.Module) -> None:
+        probe = torch.tensor([0, 255], dtype=torch.uint8)[:, None, None, None]  # (2, 1, 1, 1)
+        probe = probe.expand(2, 3, 8, 8).contiguous()
+        self.black, self.white = data_preprocessor({'inputs': probe}, training=False)['inputs'][
+            :, :, :1, :1
+        ]  # (3, 1, 1) each
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return (images - self.black) / (self.white - self.black) * 255

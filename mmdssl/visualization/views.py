@@ -1,25 +1,25 @@
 """What a run really trains on: the views of a batch, their regions, masks and X^D.
 
-The de-coupled views are not drawn by a copy of the branch's rules: the branch
-itself runs, with a stand-in for the host that keeps the images it is handed.
+A row is one stage of a view, a column one image of the batch.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from torch import Tensor, nn
 
 from mmdssl.evaluation.guards import preserve_rng_state
-from mmdssl.models.decoupling import Decoupled, DecouplingBranch, mix_pixels
-from mmdssl.models.foreground import Foreground
+from mmdssl.models.decoupling import DecouplingBranch
+from mmdssl.visualization.decoupled import DecoupledSample, compose_decoupled
 from mmdssl.visualization.figure import (
     COLOURS,
     MUTED,
+    Denormalise,
     as_image,
     overlay,
     picture_axes,
@@ -54,41 +54,10 @@ class BatchPicture:
     Attributes:
         samples: Indices in the batch of the columns.
         rows: Panels of each row, one per sample, by row label.
-        shape: Images of the batch, and views of each.
     """
 
     samples: list[int]
     rows: dict[str, list[Panel]] = field(default_factory=dict)
-    shape: tuple[int, int] = (0, 0)
-
-
-class _Onlooker:
-    """A host that keeps the X^D it is handed and has no loss to give."""
-
-    supports_patch_mixing = True
-
-    def __init__(self) -> None:
-        self.composed = torch.empty(0)
-
-    def dense_features(
-        self,
-        images: Tensor,
-        *,
-        background: Tensor | None = None,
-        background_mask: Tensor | None = None,
-        detach_background: bool = True,
-    ) -> Tensor:
-        # Patches do not overlap: mixing their embeddings is mixing pixels patch by patch.
-        if background is not None and background_mask is not None:
-            images = mix_pixels(images, background, background_mask)
-        self.composed = images
-        return images
-
-    def dense_loss(self, features: Tensor, targets: Any, foreground: Foreground) -> Tensor:
-        return features.new_zeros(())
-
-    def dense_targets(self, images: Tensor) -> Tensor:
-        return images
 
 
 @torch.no_grad()
@@ -108,8 +77,8 @@ def batch_panels(
     Args:
         data: A collated batch as the loader gives it: ``data['inputs']['views'][v]``
             (N, 3, H, W) uint8 RGB, masks (N, h, w) bool under ``'mask'`` and ``'dc_mask'``.
-        data_preprocessor: The model's; colours and normalises the views. Its ``mean``
-            and ``std`` (0..255) undo the normalisation.
+        data_preprocessor: The model's: colours and normalises the views in training,
+            and one (N, 3, H, W) uint8 tensor is only normalised.
         branch: The model's de-coupling branch; without it no X^D is shown.
         regions: Boxes by view and image, (n, 4) pixels of the view.
         max_images: Most images to show; those with an X^D come first.
@@ -129,11 +98,12 @@ def batch_panels(
         )
     with preserve_rng_state():
         inputs = data_preprocessor(data, training=True)['inputs']
-        result, composed = _decouple(branch, inputs, step)
-    coloured = [_denormalise(view, data_preprocessor) for view in inputs['views']]
+        composed = [] if branch is None else compose_decoupled(branch, inputs, step=step)
+    denormalise = Denormalise(data_preprocessor)
+    coloured = [denormalise(view) for view in inputs['views']]
     size = len(cropped[0])
-    samples = _columns(size, result, max_images)
-    picture = BatchPicture(samples=samples, shape=(size, len(cropped)))
+    samples = _columns(size, composed, max_images)
+    picture = BatchPicture(samples=samples)
     for view in range(len(cropped)):
         boxes = None if regions is None or view >= len(regions) else regions[view]
         picture.rows[f'view {view}\nas cropped'] = [
@@ -151,7 +121,11 @@ def batch_panels(
                 picture.rows[f'view {view}\n{label}'] = [
                     _masked(images[i], masks[view][i], colour) for i in samples
                 ]
-        panels = _composed_panels(view, result, composed, inputs, data_preprocessor, branch)
+        panels = {
+            sample.image: _composed_panel(sample, denormalise)
+            for sample in composed
+            if sample.view == view
+        }
         if panels:
             nothing = Panel(None, note='no X^D')
             picture.rows[f'view {view}\nX^D'] = [panels.get(i, nothing) for i in samples]
@@ -202,7 +176,7 @@ def draw_batch(
     return save_figure(figure, path, dpi=100)
 
 
-def _show(place: Any, panel: Panel) -> None:
+def _show(place: Axes, panel: Panel) -> None:
     picture_axes(place)
     place.set_xlabel(panel.note, fontsize=7, color=MUTED, labelpad=2)
     if panel.image is None:
@@ -223,32 +197,10 @@ def _show(place: Any, panel: Panel) -> None:
         )
 
 
-def _denormalise(views: Tensor, data_preprocessor: nn.Module) -> Tensor:
-    """Normalised (N, 3, H, W) back to 0..255."""
-    mean, std = (
-        torch.as_tensor(getattr(data_preprocessor, name, default), dtype=views.dtype)
-        .to(views.device)
-        .reshape(-1, 1, 1)
-        for name, default in (('mean', 0.0), ('std', 1.0))
-    )
-    return views * std + mean
-
-
-def _decouple(
-    branch: DecouplingBranch | None, inputs: dict, step: int
-) -> tuple[Decoupled | None, Tensor]:
-    if branch is None:
-        return None, torch.empty(0)
-    host = _Onlooker()
-    targets = {view: inputs['views'][view] for view in branch.views}
-    return branch(host, inputs, targets, step=step), host.composed
-
-
-def _columns(size: int, result: Decoupled | None, max_images: int) -> list[int]:
+def _columns(size: int, composed: Sequence[DecoupledSample], max_images: int) -> list[int]:
     """Images with an X^D first, in batch order, then the others."""
-    picked = [] if result is None else torch.cat([s.index for s in result.selections]).tolist()
-    order = [*sorted(set(picked)), *(i for i in range(size) if i not in set(picked))]
-    return order[:max_images]
+    picked = {sample.image for sample in composed}
+    return sorted(range(size), key=lambda image: (image not in picked, image))[:max_images]
 
 
 def _masked(image: np.ndarray, mask: Tensor, colour: str) -> Panel:
@@ -257,29 +209,8 @@ def _masked(image: np.ndarray, mask: Tensor, colour: str) -> Panel:
     return Panel(overlay(image, cells, colour=colour), note=share)
 
 
-def _composed_panels(
-    view: int,
-    result: Decoupled | None,
-    composed: Tensor,
-    inputs: dict,
-    data_preprocessor: nn.Module,
-    branch: DecouplingBranch | None,
-) -> dict[int, Panel]:
-    """X^D of one key view by image."""
-    panels: dict[int, Panel] = {}
-    if result is None or branch is None:
-        return panels
-    start = 0
-    for chosen in result.selections:
-        images = composed[start : start + len(chosen.index)]
-        start += len(chosen.index)
-        if chosen.view != view:
-            continue
-        drawn = inputs[branch.mask_key][view][chosen.index].bool()
-        for j, sample in enumerate(chosen.index.tolist()):
-            inverted = branch.mask_source == 'fresh' and bool((chosen.masks[j] ^ drawn[j]).all())
-            partner = int(chosen.background_index[j])
-            note = f'on {partner}, view {chosen.background_view}' + ('\ncut kept' * inverted)
-            picture = as_image(_denormalise(images[j], data_preprocessor))
-            panels[sample] = Panel(picture, note=note)
-    return panels
+def _composed_panel(sample: DecoupledSample, denormalise: Denormalise) -> Panel:
+    note = f'on image {sample.partner_image}, view {sample.partner_view}'
+    if sample.complemented:
+        note += '\nmask inverted'
+    return Panel(as_image(denormalise(sample.composed)), note=note)
