@@ -1,0 +1,39 @@
+"""Transforms of the workers: one idea a file."""
+
+from mmdssl.datasets.transforms.background import DisturbBackground
+from mmdssl.datasets.transforms.loading import LoadImage
+from mmdssl.datasets.transforms.masks import (
+    BlockwiseMask,
+    ProposalCutout,
+    RandomPatchMask,
+    RectangleForeground,
+)
+from mmdssl.datasets.transforms.multiview import MultiViewWithBoxes
+from mmdssl.datasets.transforms.packing import PackViews
+from mmdssl.datasets.transforms.packing_objects import PackObjects
+from mmdssl.datasets.transforms.rcc import RegionCollaborativeCutout
+from mmdssl.datasets.transforms.regions import GridRegions
+from mmdssl.datasets.transforms.select_objects import SelectObjects
+from mmdssl.datasets.transforms.views import (
+    RandomFlipWithBoxes,
+    RandomResizedCropWithBoxes,
+    ResizeWithBoxes,
+)
+
+__all__ = [
+    'BlockwiseMask',
+    'DisturbBackground',
+    'GridRegions',
+    'LoadImage',
+    'MultiViewWithBoxes',
+    'PackObjects',
+    'PackViews',
+    'ProposalCutout',
+    'RandomFlipWithBoxes',
+    'RandomPatchMask',
+    'RandomResizedCropWithBoxes',
+    'RectangleForeground',
+    'RegionCollaborativeCutout',
+    'ResizeWithBoxes',
+    'SelectObjects',
+]
