@@ -1,0 +1,78 @@
+# Two 224 px views of COCO train2017 images, labels unused. Mask transforms are added by the
+# files that inherit this one: `view = _base_.crop + [...]`.
+data_root = 'data/coco/'
+mask_size = (14, 14)  # 224 px / 16 px patches
+
+crop = [
+    dict(
+        type='RandomResizedCropWithBoxes',
+        size=224,
+        scale=(0.14, 1.0),
+        ratio=(3 / 4, 4 / 3),
+        interpolation='bicubic',
+    ),
+    dict(type='RandomFlipWithBoxes', prob=0.5),
+]
+# iBOT's masks: half of the views plain, the others U(0.1, 0.5) in blocks.
+block_mask = [dict(type='BlockwiseMask', ratio=(0.1, 0.5), empty_prob=0.5, mask_size=mask_size)]
+# The public iBOT-D run: half plain, the others RCC with U(0.2, 0.6).
+rcc_mask = [
+    dict(type='GridRegions', grid=3, scale=(0.12, 0.30)),
+    dict(
+        type='RegionCollaborativeCutout', ratio=(0.2, 0.6), empty_prob=0.5, mask_size=mask_size
+    ),
+]
+# Masks of the de-coupling branch, from a random stream of their own: with and without the
+# branch, a run sees the same crops and MIM masks.
+branch_mask = [
+    dict(type='GridRegions', grid=3, scale=(0.12, 0.30), key='dc_regions', stream='dc'),
+    dict(
+        type='RegionCollaborativeCutout',
+        ratio=(0.2, 0.6),
+        mask_size=mask_size,
+        regions_key='dc_regions',
+        key='dc_mask',
+        stream='dc',
+    ),
+]
+view = crop + block_mask
+
+data_preprocessor = dict(
+    type='MultiViewPreprocessor',
+    mean=[123.675, 116.28, 103.53],
+    std=[58.395, 57.12, 57.375],
+    aug_order='official',
+    views=[
+        dict(
+            jitter=dict(brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1, prob=0.8),
+            grayscale=0.2,
+            blur=dict(prob=1.0, sigma=(0.1, 2.0)),
+        ),
+        dict(
+            jitter=dict(brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1, prob=0.8),
+            grayscale=0.2,
+            blur=dict(prob=0.1, sigma=(0.1, 2.0)),
+            solarize=dict(prob=0.2, threshold=0.5),
+        ),
+    ],
+)
+
+train_dataloader = dict(
+    batch_size=64,
+    num_workers=8,
+    persistent_workers=True,
+    pin_memory=True,
+    drop_last=True,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    collate_fn=dict(type='default_collate'),
+    worker_init_fn=dict(type='seed_worker'),
+    dataset=dict(
+        type='ImageFolder',
+        data_root=data_root + 'train2017/',
+        pipeline=[
+            dict(type='LoadImage'),
+            dict(type='MultiViewWithBoxes', num_views=[2], views=[view]),
+            dict(type='PackViews', keys=('mask',)),
+        ],
+    ),
+)

@@ -1,0 +1,25 @@
+"""O-KNN and O-KNN-D of mmpretrain's MobileNetV2 on a few hundred COCO images, all objects.
+
+Reproduces: no table; a check of the evaluation with features of known worth.
+Command: python tools/test.py configs/object_knn/mobilenet-v2_coco-mini.py CHECKPOINT
+    (any mmpretrain MobileNetV2 of ImageNet; without CHECKPOINT the untrained net)
+Costs: 776 images at 224 px, TIME on 2 CPU cores.
+Published: none.
+Measured: see README.md beside this file.
+"""
+
+_base_ = '../_base_/datasets/coco_object_knn.py'
+
+default_scope = 'mmdssl'
+model = dict(type='FeatureExtractor', backbone=dict(type='MobileNetV2'))
+object_knn_dataloader = dict(
+    num_workers=2,
+    dataset=dict(
+        data_root='data/coco_mini/',
+        pipeline=[
+            dict(type='LoadImage'),
+            dict(type='SelectObjects', select='all'),
+            dict(type='ResizeWithBoxes', size=224),
+        ],
+    ),
+)

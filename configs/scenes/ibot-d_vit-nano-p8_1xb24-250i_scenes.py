@@ -1,0 +1,26 @@
+"""iBOT-D on generated scenes: a CPU, about two minutes. `make demo` runs this.
+
+Reproduces: no table; the small counterpart of iBOT-D.
+Command: python tools/make_scenes.py data/scenes --preset miniature
+    python tools/train.py configs/scenes/ibot-d_vit-nano-p8_1xb24-250i_scenes.py
+Costs: see README.md beside this file.
+Published: none.
+Measured: see README.md beside this file.
+"""
+
+_base_ = './ibot_vit-nano-p8_1xb24-250i_scenes.py'
+
+model = dict(decoupling=dict(type='DecouplingBranch', weight=0.3, sample_ratio=0.25))
+train_dataloader = dict(
+    dataset=dict(
+        pipeline=[
+            dict(type='LoadImage'),
+            dict(
+                type='MultiViewWithBoxes',
+                num_views=[2],
+                views=[_base_.crop + _base_.rcc_mask + _base_.branch_mask],
+            ),
+            dict(type='PackViews', keys=('mask', 'dc_mask')),
+        ]
+    )
+)

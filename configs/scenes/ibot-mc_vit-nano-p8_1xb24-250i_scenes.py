@@ -1,0 +1,37 @@
+"""iBOT with two local crops of 32 px on generated scenes: a CPU, about three minutes.
+
+Reproduces: no table; the small counterpart of iBOT-MC.
+Command: python tools/train.py configs/scenes/ibot-mc_vit-nano-p8_1xb24-250i_scenes.py
+Costs: see README.md beside this file.
+Published: none.
+Measured: see README.md beside this file.
+"""
+
+_base_ = './ibot_vit-nano-p8_1xb24-250i_scenes.py'
+
+local_crop = [
+    dict(
+        type='RandomResizedCropWithBoxes',
+        size=32,
+        scale=(0.1, 0.3),
+        ratio=(3 / 4, 4 / 3),
+        interpolation='bicubic',
+    ),
+    dict(type='RandomFlipWithBoxes', prob=0.5),
+]
+model = dict(
+    data_preprocessor=dict(views=_base_.data_preprocessor.views + [_base_.colour] * 2)
+)
+train_dataloader = dict(
+    dataset=dict(
+        pipeline=[
+            dict(type='LoadImage'),
+            dict(
+                type='MultiViewWithBoxes',
+                num_views=[2, 2],
+                views=[_base_.crop + _base_.block_mask, local_crop],
+            ),
+            dict(type='PackViews', keys=('mask',)),
+        ]
+    )
+)

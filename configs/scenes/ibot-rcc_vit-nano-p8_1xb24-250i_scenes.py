@@ -1,0 +1,22 @@
+"""iBOT with RCC masks on generated scenes: a CPU, about two minutes.
+
+Reproduces: no table; the small counterpart of iBOT-RCC.
+Command: python tools/train.py configs/scenes/ibot-rcc_vit-nano-p8_1xb24-250i_scenes.py
+Costs: see README.md beside this file.
+Published: none.
+Measured: see README.md beside this file.
+"""
+
+_base_ = './ibot_vit-nano-p8_1xb24-250i_scenes.py'
+
+train_dataloader = dict(
+    dataset=dict(
+        pipeline=[
+            dict(type='LoadImage'),
+            dict(
+                type='MultiViewWithBoxes', num_views=[2], views=[_base_.crop + _base_.rcc_mask]
+            ),
+            dict(type='PackViews', keys=('mask',)),
+        ]
+    )
+)

@@ -1,0 +1,59 @@
+"""Reading of configs with options, in which ``data_root`` moves every path below it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+__all__ = ['load_config', 'move_data_root']
+
+
+def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> Config:
+    """A config file with ``key=value`` options merged in.
+
+    mmengine evaluates ``data_root + 'train2017/'`` while it reads the file, so
+    that an option ``data_root=...`` alone would change nothing. Here it moves
+    every path that begins with the old root, in loaders and metrics alike.
+
+    Args:
+        path: Config file.
+        options: Options as ``mmengine.DictAction`` gives them.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'no config file {path}')
+    config = Config.fromfile(path)
+    options = dict(options or {})
+    root = options.pop('data_root', None)
+    if root is not None:
+        config = move_data_root(config, str(root))
+    if options:
+        config.merge_from_dict(options)
+    return config
+
+
+def move_data_root(config: Config, root: str) -> Config:
+    """A copy of ``config`` in which paths below its ``data_root`` lie below ``root``.
+
+    Raises:
+        ValueError: If the config has no ``data_root``.
+    """
+    old = config.get('data_root')
+    if old is None:
+        raise ValueError('the config has no data_root to move: set the paths of its data sets')
+    new = root if root.endswith('/') else root + '/'
+    old = old if old.endswith('/') else old + '/'
+
+    def moved(value: Any) -> Any:
+        if isinstance(value, str):
+            return new + value[len(old) :] if (value + '/').startswith(old) else value
+        if isinstance(value, Mapping):
+            return {key: moved(entry) for key, entry in value.items()}
+        if isinstance(value, (list, tuple)):
+            return type(value)(moved(entry) for entry in value)
+        return value
+
+    return Config(moved(config.to_dict()), filename=config.filename)
