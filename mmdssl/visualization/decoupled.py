@@ -154,7 +154,12 @@ def draw_decoupled(
         raise ValueError('draw_decoupled: the branch made no X^D of this batch; give another one')
     denormalise = Denormalise(data_preprocessor)
     chosen = _spread(samples, max_samples)
-    labels = ('X: key view', 'M: tinted part\ngets replaced', 'X_B: another\nimage', 'X^D')
+    labels = (
+        '$X$: key view',
+        '$M$: tinted part\ngets replaced',
+        '$X_B$: another\nimage',
+        '$X^D$',
+    )
     figure, axes = sheet(
         len(labels), len(chosen), width=1.1 + 1.25 * len(chosen), height=0.4 + 1.25 * len(labels)
     )

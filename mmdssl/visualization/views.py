@@ -3,7 +3,7 @@
 A row is one stage of a view, a column one image of the batch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,7 +29,14 @@ from mmdssl.visualization.figure import (
 
 __all__ = ['BatchPicture', 'Panel', 'batch_panels', 'draw_batch']
 
-Regions = Sequence[Sequence[np.ndarray | Tensor]]
+#: Boxes (n, 4) by mask key, view and image.
+Regions = Mapping[str, Sequence[Sequence[np.ndarray | Tensor]]]
+
+
+_MASKS = (
+    ('mask', 'MIM mask', COLOURS['orange']),
+    ('dc_mask', 'mask for X^D', COLOURS['blue']),
+)
 
 
 @dataclass(frozen=True)
@@ -80,7 +87,8 @@ def batch_panels(
         data_preprocessor: The model's: colours and normalises the views in training,
             and one (N, 3, H, W) uint8 tensor is only normalised.
         branch: The model's de-coupling branch; without it no X^D is shown.
-        regions: Boxes by view and image, (n, 4) pixels of the view.
+        regions: Boxes by mask key, view and image, (n, 4) x1 y1 x2 y2 in pixels of
+            the view; drawn on the masks that were made from them.
         max_images: Most images to show; those with an X^D come first.
         step: Iteration, which seeds the branch's random choices.
 
@@ -105,21 +113,18 @@ def batch_panels(
     samples = _columns(size, composed, max_images)
     picture = BatchPicture(samples=samples)
     for view in range(len(cropped)):
-        boxes = None if regions is None or view >= len(regions) else regions[view]
         picture.rows[f'view {view}\nas cropped'] = [
-            Panel(as_image(cropped[view][i]), boxes=None if boxes is None else np.asarray(boxes[i]))
-            for i in samples
+            Panel(as_image(cropped[view][i])) for i in samples
         ]
         images = {i: as_image(coloured[view][i]) for i in samples}
         picture.rows[f'view {view}\nafter colour'] = [Panel(images[i]) for i in samples]
-        for label, key, colour in (
-            ('MIM mask', 'mask', COLOURS['orange']),
-            ('mask for X^D', 'dc_mask', COLOURS['blue']),
-        ):
+        for key, label, colour in _MASKS:
             masks = inputs.get(key) or []
             if view < len(masks):
+                boxes = None if regions is None else regions.get(key)
                 picture.rows[f'view {view}\n{label}'] = [
-                    _masked(images[i], masks[view][i], colour) for i in samples
+                    _masked(images[i], masks[view][i], colour, boxes[view][i] if boxes else None)
+                    for i in samples
                 ]
         panels = {
             sample.image: _composed_panel(sample, denormalise)
@@ -142,15 +147,15 @@ def draw_batch(
     max_images: int = 8,
     step: int = 0,
 ) -> Path:
-    """Draw one batch: each view as cropped (with its regions), after colour, under its
-    masks, and as X^D; a column per image.
+    """Draw one batch, a column per image: each view as cropped, after colour, under its
+    masks (with their regions) and as X^D.
 
     Args:
         data: See :func:`batch_panels`, as for all other arguments.
         data_preprocessor: The model's.
         path: PNG to write.
         branch: The model's de-coupling branch.
-        regions: Boxes by view and image.
+        regions: Boxes by mask key, view and image.
         max_images: Most images to show.
         step: Iteration.
 
@@ -168,7 +173,9 @@ def draw_batch(
     rows, columns = len(picture.rows), len(picture.samples)
     figure, axes = sheet(rows, columns, width=0.9 + 1.1 * columns, height=0.3 + 1.2 * rows)
     for line, (label, panels) in zip(axes, picture.rows.items(), strict=True):
-        line[0].set_ylabel(label, rotation=0, ha='right', va='center', labelpad=6)
+        line[0].set_ylabel(
+            label.replace('X^D', '$X^D$'), rotation=0, ha='right', va='center', labelpad=6
+        )
         for place, panel in zip(line, panels, strict=True):
             _show(place, panel)
     for place, sample in zip(axes[0], picture.samples, strict=True):
@@ -178,7 +185,7 @@ def draw_batch(
 
 def _show(place: Axes, panel: Panel) -> None:
     picture_axes(place)
-    place.set_xlabel(panel.note, fontsize=7, color=MUTED, labelpad=2)
+    place.set_xlabel(panel.note.replace('X^D', '$X^D$'), fontsize=7, color=MUTED, labelpad=2)
     if panel.image is None:
         place.set_box_aspect(1)
         return
@@ -203,10 +210,16 @@ def _columns(size: int, composed: Sequence[DecoupledSample], max_images: int) ->
     return sorted(range(size), key=lambda image: (image not in picked, image))[:max_images]
 
 
-def _masked(image: np.ndarray, mask: Tensor, colour: str) -> Panel:
+def _masked(
+    image: np.ndarray, mask: Tensor, colour: str, boxes: np.ndarray | Tensor | None
+) -> Panel:
     cells = mask.cpu().numpy().astype(bool)
     share = f'{cells.mean():.0%}' if cells.any() else 'empty'
-    return Panel(overlay(image, cells, colour=colour), note=share)
+    return Panel(
+        overlay(image, cells, colour=colour),
+        note=share,
+        boxes=None if boxes is None or not cells.any() else np.asarray(boxes),
+    )
 
 
 def _composed_panel(sample: DecoupledSample, denormalise: Denormalise) -> Panel:

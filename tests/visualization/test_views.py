@@ -92,7 +92,8 @@ def test_overlay_tints_marked_cells_only(batch):
 def test_drawing_leaves_the_random_state_of_the_run_alone(batch, tmp_path):
     before = torch.get_rng_state(), np.random.get_state()[1].copy()
     branch = DecouplingBranch(select='random', background='random')
-    regions = [[np.array([[1, 1, 20, 30], [4, 8, 12, 16]], dtype=np.float32)] * BATCH] * 2
+    boxes = [[np.array([[1, 1, 20, 30], [4, 8, 12, 16]], dtype=np.float32)] * BATCH] * 2
+    regions = {'mask': boxes, 'dc_mask': boxes}
     path = draw_batch(batch, Normalise(), tmp_path / 'a' / 'b.png', branch=branch, regions=regions)
     assert torch.equal(torch.get_rng_state(), before[0])
     np.testing.assert_array_equal(np.random.get_state()[1], before[1])
