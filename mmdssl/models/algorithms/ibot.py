@@ -165,7 +165,7 @@ class IBOT(TeacherStudent):
         student = self.head.patch_logits(self.head.project(tokens[chosen]))  # (M, K')
         with torch.no_grad():
             teacher = self.teacher.head.patch_logits(projected[chosen])
-        weights = per_sample_weights(chosen)
+        weights = per_sample_weights(chosen, projected.dtype)
         return self.criterion.patch_loss(student, teacher, weights, epoch=self.clock.epoch)
 
     def _local_cls(self, views: list[Tensor]) -> list[Tensor]:

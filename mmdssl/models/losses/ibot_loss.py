@@ -150,7 +150,7 @@ class IBOTLoss(nn.Module):
         )
 
 
-def per_sample_weights(selected: Tensor) -> Tensor:
+def per_sample_weights(selected: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     """Weights that turn a sum over selected positions into the official double mean.
 
     Mean over the selected positions of a sample, then over *all* samples; a
@@ -160,8 +160,8 @@ def per_sample_weights(selected: Tensor) -> Tensor:
         selected: (N, L) bool.
 
     Returns:
-        (M,) float32, M = number of True cells, in row-major order.
+        (M,) of ``dtype``, M = number of True cells, in row-major order.
     """
     count = selected.sum(dim=1, keepdim=True).clamp(min=1)
-    weights = 1.0 / (count * len(selected))
+    weights = (count * len(selected)).to(dtype).reciprocal()
     return weights.expand_as(selected)[selected]

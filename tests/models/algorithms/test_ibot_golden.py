@@ -184,13 +184,14 @@ def training_model(golden: Golden, part: Golden, decoupling: dict | None) -> IBO
             out_channels=golden.number('cfg_K'),
         ),
         loss=dict(warmup_epochs=golden.number('temp_warmup_epochs')),
+        momentum=(golden['momentum'][0].item(), 1.0),
         decoupling=decoupling,
         center_counts_decoupled=decoupling is not None,
-    )
+    ).double()
     result = model.load_state_dict(state_of(part, 'state0'), strict=False)
     assert not result.unexpected_keys
     assert {key.split('.')[0] for key in result.missing_keys} <= {'criterion', 'data_preprocessor'}
-    return model.double()
+    return model
 
 
 def check_state(model: IBOT, part: Golden, epoch: int) -> None:

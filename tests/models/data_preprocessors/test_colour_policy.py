@@ -60,12 +60,18 @@ def test_probabilities_zero_and_one_are_exact(prob):
 
 
 def test_changes_are_drawn_independently():
+    """No correlation between changes, factors, sigma and the places of the operations."""
     draws = draw(VIEW)
     touched = torch.stack(
         [draws.order[:, 0] >= 0, draws.grayscale, draws.sigma > 0, draws.threshold.isfinite()]
     )
-    values = torch.stack([*draws.factors.T, *touched.float()])
+    # The same uniform numbers under a policy that shows every place and sigma.
+    shown = draw({**VIEW, 'jitter': {**JITTER, 'prob': 1.0}, 'blur': dict(prob=1.0)})
+    assert torch.equal(shown.factors, draws.factors)
+    places = shown.order.argsort(dim=1)
+    values = torch.stack([*touched.float(), *draws.factors.T, shown.sigma, *places.T.float()])
     correlation = torch.corrcoef(values) - torch.eye(len(values))
+    correlation[-4:, -4:] = 0  # places of one sample exclude each other
     assert correlation.abs().max() < 5 / math.sqrt(N)
 
 
