@@ -11,11 +11,13 @@ Measured: see README.md beside this file.
 _base_ = '../_base_/datasets/coco_object_knn.py'
 
 default_scope = 'mmdssl'
+data_root = 'data/coco_mini/'
 model = dict(type='FeatureExtractor', backbone=dict(type='MobileNetV2'))
 object_knn_dataloader = dict(
+    batch_size=16,  # larger ones only cost memory on a CPU
     num_workers=2,
     dataset=dict(
-        data_root='data/coco_mini/',
+        data_root=data_root,
         pipeline=[
             dict(type='LoadImage'),
             dict(type='SelectObjects', select='all'),

@@ -10,7 +10,13 @@ from mmdssl.registry import MODELS
 
 __all__ = ['FeatureExtractor']
 
-IMAGENET = dict(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375))  # RGB, 0..255
+
+_NORMALISE = dict(type='MultiViewPreprocessor')
+
+
+def _build(config: dict | nn.Module) -> nn.Module:
+    """Builds a config in our own registry, whatever the current default scope."""
+    return MODELS.build(config) if isinstance(config, dict) else config
 
 
 @MODELS.register_module()
@@ -33,12 +39,8 @@ class FeatureExtractor(BaseModel):
         roi_size: int = 7,
         upsample_c4: bool = True,
     ) -> None:
-        if data_preprocessor is None:
-            data_preprocessor = dict(type='ImgDataPreprocessor', **IMAGENET)
-        if isinstance(data_preprocessor, dict):
-            data_preprocessor = MODELS.build(data_preprocessor)
-        super().__init__(data_preprocessor=data_preprocessor)
-        self.backbone = MODELS.build(backbone) if isinstance(backbone, dict) else backbone
+        super().__init__(data_preprocessor=_build(data_preprocessor or _NORMALISE))
+        self.backbone = _build(backbone)
         self.roi_size = roi_size
         self.upsample_c4 = upsample_c4
 

@@ -1,13 +1,13 @@
 """Read a backbone out of a checkpoint, and say what was read."""
 
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
+
+from mmdssl.engine.checkpointing import load_checkpoint_file
 
 __all__ = ['LoadReport', 'Source', 'load_backbone', 'read_state_dict']
 
@@ -62,15 +62,7 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
         FileNotFoundError: If there is no such file.
         ValueError: If the file holds more than plain data or no tensors.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'checkpoint {path} does not exist')
-    try:
-        content = torch.load(path, map_location='cpu', weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
-        raise ValueError(
-            f'{path} is not a checkpoint of plain tensors ({str(error).splitlines()[0]}): if you '
-            'trust it, load it yourself and save its state_dict alone'
-        ) from error
+    content = load_checkpoint_file(path)
     if isinstance(content, Mapping) and isinstance(content.get('state_dict'), Mapping):
         content = content['state_dict']
     if not isinstance(content, Mapping):
