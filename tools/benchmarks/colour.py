@@ -44,8 +44,8 @@ def rows(repeat: int = 5) -> list[dict[str, Any]]:
         repeat: Timed runs of each way, taken in turn; the fastest counts.
 
     Returns:
-        One dict a way: ``what``, ``how``, ``threads``, ``ms_per_image`` (both views),
-        ``images_per_s`` and ``ratio`` (how many times faster ours is).
+        One dict a figure: ``name``, ``value``, ``unit`` ('ms' an image of two views on one
+        thread, or 'x' for how many times faster the batch is).
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -64,17 +64,17 @@ def rows(repeat: int = 5) -> list[dict[str, Any]]:
         )
     finally:
         torch.set_num_threads(threads)
-    return [
-        dict(
-            what=f'colours and normalisation, two {SIZE} px views, batch of {IMAGES}',
-            how=name,
-            threads=1,
-            ms_per_image=round(1000 * taken / IMAGES, 3),
-            images_per_s=round(IMAGES / taken, 1),
-            ratio=round(taken / seconds['batched'], 2),
-        )
-        for name, taken in seconds.items()
+    name = f'colours of two {SIZE} px views, batch of {IMAGES}, 1 thread'
+    times = [
+        dict(name=f'{name}: {how}', value=1000 * taken / IMAGES, unit='ms')
+        for how, taken in seconds.items()
     ]
+    ratios = [
+        dict(name=f'{name}: {how} / batched', value=taken / seconds['batched'], unit='x')
+        for how, taken in seconds.items()
+        if how != 'batched'
+    ]
+    return times + ratios
 
 
 def _fastest(ways: dict[str, Callable[[], Any]], repeat: int) -> dict[str, float]:
