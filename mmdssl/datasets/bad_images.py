@@ -80,7 +80,8 @@ class BadImages:
         """
         if index in self._entries:
             return
-        line = '\t'.join([str(index), _one_line(path), _one_line(reason)]) + '\n'
+        path, reason = _one_line(path), _one_line(reason)
+        line = f'{index}\t{path}\t{reason}\n'
         self.path.parent.mkdir(parents=True, exist_ok=True)
         # One write to a file opened for appending: lines of several processes do not mix.
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)

@@ -5,6 +5,7 @@ finished pictures again for their annotations and skips the rest.
 """
 
 from dataclasses import dataclass
+from typing import cast
 from zlib import crc32
 
 import cv2
@@ -18,6 +19,7 @@ __all__ = ['Layout', 'SceneObject', 'draw_layout', 'scene_generator']
 
 _TRIES = 40  # places to try for one object
 _SHRINK = 0.94  # a little smaller at each further try, so that crowded scenes fill up as asked
+_FINE = 4  # samples a pixel and axis for soft edges
 _SUBPIXEL = 4  # binary digits of OpenCV's fixed-point coordinates
 _IN_IMAGE = 0.6  # share of an object's area that lies inside the image at least
 _MIN_PIXELS = 24  # visible area below which an object has no shape to recognise
@@ -141,10 +143,14 @@ def _place(
     outlines = [(part * proportions) @ turn + (x, y) for part in SHAPES[shape]]
     x1, y1 = np.clip(np.floor(outlines[0].min(axis=0)).astype(int) - 1, 0, spec.size - 1)
     x2, y2 = np.clip(np.ceil(outlines[0].max(axis=0)).astype(int) + 1, 1, spec.size)
-    alpha = np.zeros((y2 - y1, x2 - x1), np.uint8)
-    # Integer coordinates are pixel centres to OpenCV, hence the half pixel.
-    fixed = [np.round((o - (x1 + 0.5, y1 + 0.5)) * 2**_SUBPIXEL).astype(np.int32) for o in outlines]
-    cv2.fillPoly(alpha, fixed, 255, cv2.LINE_AA, _SUBPIXEL)
+    # OpenCV's own soft edges widen an outline by half a pixel: draw large and shrink instead.
+    # Integer coordinates are pixel centres to OpenCV, hence the half.
+    points = [
+        np.round(((o - (x1, y1)) * _FINE - 0.5) * 2**_SUBPIXEL).astype(np.int32) for o in outlines
+    ]
+    large = np.zeros(((y2 - y1) * _FINE, (x2 - x1) * _FINE), np.uint8)
+    cv2.fillPoly(large, points, 255, cv2.LINE_8, _SUBPIXEL)
+    alpha = cv2.resize(large, (int(x2 - x1), int(y2 - y1)), interpolation=cv2.INTER_AREA)
     return SceneObject(
         label=label,
         shape=shape,
@@ -153,5 +159,5 @@ def _place(
         stretch=float(stretch),
         angle=float(angle),
         box=(int(x1), int(y1), int(x2), int(y2)),
-        alpha=alpha,
+        alpha=cast(npt.NDArray[np.uint8], alpha),
     )

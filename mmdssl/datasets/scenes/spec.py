@@ -120,10 +120,11 @@ class SceneSpec:
     def classes(self) -> tuple[SceneClass, ...]:
         """All classes; label ``i`` of the written files is ``classes[i - 1]``."""
         first = self.shapes if self.class_by == 'shape' else self.hues
-        classes = []
+        classes: list[SceneClass] = []
         for (i, outer), (j, texture) in product(enumerate(first), enumerate(self.textures)):
-            # A Latin square: neither axis alone tells the group.
-            group = (i + j) % len(self.backgrounds)
+            # A Latin square, where it reaches every kind: neither axis alone tells the group.
+            latin = max(len(first), len(self.textures)) >= len(self.backgrounds)
+            group = (i + j if latin else len(classes)) % len(self.backgrounds)
             if self.class_by == 'shape':
                 entry = SceneClass(f'{texture}_{outer}', outer, texture, self.hues[j], group)
             else:
