@@ -1,0 +1,15 @@
+"""Hooks of a run."""
+
+from mmdssl.engine.hooks.bad_images import BadImagesHook
+from mmdssl.engine.hooks.checkpoint import SafeCheckpointHook
+from mmdssl.engine.hooks.object_knn_hook import ObjectKNNHook
+from mmdssl.engine.hooks.random_state import RandomStateHook
+from mmdssl.engine.hooks.teacher_update import TeacherUpdateHook
+
+__all__ = [
+    'BadImagesHook',
+    'ObjectKNNHook',
+    'RandomStateHook',
+    'SafeCheckpointHook',
+    'TeacherUpdateHook',
+]

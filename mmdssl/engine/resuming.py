@@ -1,0 +1,66 @@
+"""Whether a checkpoint fits the run that resumes from it, and where in the run it stands."""
+
+from typing import Any
+
+from mmengine.runner import EpochBasedTrainLoop, Runner
+
+from mmdssl.engine.checkpointing import to_plain
+from mmdssl.engine.unwrap import unwrap_model
+from mmdssl.models.utils.clock import EPOCH_LENGTH_KEY
+
+__all__ = ['fit_to_run', 'is_epoch_based']
+
+
+def is_epoch_based(runner: Runner) -> bool:
+    """Whether the training loop counts epochs (and not iterations only)."""
+    return isinstance(runner.train_loop, EpochBasedTrainLoop)
+
+
+def fit_to_run(checkpoint: dict, runner: Runner) -> None:
+    """Check a checkpoint against the run, and move its position to the run's epoch length.
+
+    An epoch of 8 processes has an eighth of the iterations that one process needs.
+    The iteration is moved so that the fraction of the run stays; schedules do the
+    same (:class:`WarmupCosine`).
+
+    Args:
+        checkpoint: An unpacked checkpoint; ``meta`` is changed in place.
+        runner: The runner about to resume.
+
+    Raises:
+        ValueError: If the file holds no run, or one of another model.
+    """
+    if not {'meta', 'state_dict', 'optimizer', 'message_hub'} <= set(checkpoint):
+        raise ValueError(
+            'the checkpoint to resume from holds no run, only weights; start a new run from them '
+            'with load_from'
+        )
+    _check_weights(checkpoint['state_dict'], unwrap_model(runner.model).state_dict())
+    meta = checkpoint['meta']
+    length, old_length = len(runner.train_dataloader), meta.get(EPOCH_LENGTH_KEY)
+    if is_epoch_based(runner) and old_length and old_length != length:
+        iterations = round(meta['iter'] / old_length * length)
+        runner.logger.info(
+            f'An epoch had {old_length} iterations and now has {length}: iteration {meta["iter"]} '
+            f'becomes {iterations}'
+        )
+        meta['iter'] = iterations
+    # mmengine compares pickled bytes, which differ for equal data, and warns.
+    own = getattr(runner.train_dataloader.dataset, 'metainfo', None)
+    if own is not None and _prints_alike(meta.get('dataset_meta'), own):
+        meta['dataset_meta'] = own
+
+
+def _check_weights(saved: dict, own: dict) -> None:
+    missing, surplus = sorted(own.keys() - saved.keys()), sorted(saved.keys() - own.keys())
+    if missing or surplus:
+        raise ValueError(
+            f'cannot resume: the checkpoint is of another model; it lacks {len(missing)} entries '
+            f'(such as {missing[:2]}) and has {len(surplus)} too many (such as {surplus[:2]}); '
+            'use the config the run was started with'
+        )
+
+
+def _prints_alike(saved: Any, own: Any) -> bool:
+    """Good enough where only a warning depends on it."""
+    return repr(saved) == repr(to_plain(own, dropped=[]))
