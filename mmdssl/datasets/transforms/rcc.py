@@ -107,10 +107,10 @@ def cut_regions(
     canvas = make_canvas(height, width)
     uniform = iter(draws)
     for index in sorted(range(len(sizes)), key=sizes.__getitem__, reverse=True):
-        if sizes[index] <= 0.0:
-            break
         left, top, right, bottom = cells[index]
         box_width, box_height = right - left + 1, bottom - top + 1
+        if sizes[index] <= 0.0 or box_width < 1:  # no area, or turned inside out
+            continue
         area = box_width * box_height
 
         missing = ratios[index]

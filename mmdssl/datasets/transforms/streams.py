@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from mmengine.dist import get_rank, is_distributed
 
-__all__ = ['RandomSource', 'load_streams', 'random_source', 'streams_state']
+__all__ = ['RandomSource', 'load_streams', 'random_source', 'restart_streams', 'streams_state']
 
 
 class RandomSource(Protocol):
@@ -59,8 +59,9 @@ def random_source(stream: str | None = None) -> RandomSource:
     Returns:
         ``np.random`` or the stream's generator. A stream is seeded at its first
         use in a process from torch's seed (which differs between loader workers
-        and between epochs), the rank and the name; a new ``torch.manual_seed``
-        starts all streams anew.
+        and between epochs), the rank and the name. Another torch seed starts
+        all streams anew; the same seed set again does not show, which is what
+        :func:`restart_streams` is for.
     """
     if stream is None:
         return np.random
@@ -81,6 +82,15 @@ def streams_state() -> dict[str, dict[str, Any]]:
 
 
 def load_streams(state: dict[str, dict[str, Any]]) -> None:
-    """Continue the streams from a state taken by :func:`streams_state`."""
+    """Continue from a state taken by :func:`streams_state`; streams not in it start anew."""
+    restart_streams()
     for name, rng_state in state.items():
         random_source(name).bit_generator.state = rng_state  # type: ignore[attr-defined]
+
+
+def restart_streams() -> None:
+    """Forget all streams, so that each begins again at its next use.
+
+    For a second run within one process, from the same seed.
+    """
+    _own_streams().clear()
