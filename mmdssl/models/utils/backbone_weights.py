@@ -115,7 +115,11 @@ def load_backbone(
     try:
         backbone.load_state_dict(own, strict=False)
     except RuntimeError as error:
-        raise ValueError(f'{path} does not fit {type(backbone).__name__}: {error}') from error
+        _, first, *others = str(error).splitlines()
+        raise ValueError(
+            f'{path} does not fit {type(backbone).__name__}: {first.strip()} ({len(others)} more '
+            'such tensors): is it the checkpoint of another architecture or size?'
+        ) from error
     return report
 
 
