@@ -13,7 +13,7 @@ ARGS ?=
 OPS_CFLAGS ?=
 FORCE ?=
 
-PY := $(VENV)/bin/python
+PY := '$(VENV)/bin/python'
 SETUP := VENV='$(VENV)' PYTHON='$(PYTHON)' OPS_CFLAGS='$(OPS_CFLAGS)' FORCE='$(FORCE)' \
     bash tools/setup_env.sh
 

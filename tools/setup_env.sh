@@ -104,9 +104,10 @@ install_torch() { pip_install torch torchvision; }
 
 install_tools() { pip_install pip setuptools wheel ninja packaging; }
 
-# No build isolation: the editable link needs no download once setuptools is there.
-install_package() { pip_install --no-build-isolation -e ".[$1]"; }
+# With pip's build isolation: without it mmcv's build would see torch and compile its ops here.
+install_package() { pip_install -e ".[$1]"; }
 
+# Alone mmdssl needs no isolation, and so no download.
 link_package() { pip_install --no-build-isolation --no-deps -e .; }
 
 # Name of the folder of the compiled wheel: everything that its binary depends on.
@@ -265,10 +266,10 @@ main() {
     else
         if [ "$have" -eq 0 ]; then
             step "pip, setuptools, ninja" install_tools
-            step "torch and torchvision: 2.5 minutes, 2 GB to download, 7 GB on disk" install_torch
+            step "torch and torchvision (from nothing: 2.5 minutes, 2 GB to download, 7 GB on disk)" install_torch
         fi
         local extras=([1]=pretrain [2]=pretrain,dev [3]=pretrain,det,seg,dev)
-        step "OpenMMLab packages and mmdssl [${extras[${rank[$level]}]}]: 1 to 2 minutes" \
+        step "OpenMMLab packages and mmdssl [${extras[${rank[$level]}]}] (from nothing: 1 to 2 minutes)" \
             install_package "${extras[${rank[$level]}]}"
         if [ "$level" = full ]; then install_ops; fi
         repair_opencv
