@@ -56,9 +56,7 @@ def official(tmp_path):
     content = dict(
         student={f'module.{k}': v for k, v in official_names(student).items()},
         teacher=official_names(teacher),
-        ibot_loss=dict(
-            center=model.criterion.center, center2=model.criterion.patch_center[None]
-        ),
+        ibot_loss=dict(center=model.criterion.center, center2=model.criterion.patch_center[None]),
         epoch=7,
         args=argparse.Namespace(arch='vit_small'),
     )

@@ -114,7 +114,11 @@ def rows(repeat: int = 5, batch_size: int = 8) -> list[dict]:
             if round_number:  # the first round warms up
                 seconds[name].append(time.perf_counter() - start)
     result = [
-        dict(name=f'step ViT-S/16, batch {batch_size}: {name}', value=statistics.median(times), unit='s')
+        dict(
+            name=f'step ViT-S/16, batch {batch_size}: {name}',
+            value=statistics.median(times),
+            unit='s',
+        )
         for name, times in seconds.items()
     ]
     for name, base, target in (

@@ -1,0 +1,150 @@
+"""Every config builds and trains a step, in a process that has not imported mmdssl before.
+
+The processes are forked from a server that has imported the slow dependencies only, so that a
+forgotten import or registration in a config shows as it would for a user.
+"""
+
+import multiprocessing
+import traceback
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = sorted(
+    path.relative_to(ROOT).as_posix()
+    for path in (ROOT / 'configs').glob('*/*.py')
+    if path.parent.name != '_base_'
+)
+PRETRAINING = [path for path in CONFIGS if 'object_knn' not in path]
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory) -> Path:
+    """A few scenes, in the layout of scenes and of COCO."""
+    from mmdssl.datasets.scenes import PRESETS, SceneSpec, write_scenes
+
+    root = tmp_path_factory.mktemp('data')
+    write_scenes(root, SceneSpec(**PRESETS['miniature']), images=8, val_images=8, workers=1)
+    for split in ('train', 'val'):
+        (root / f'{split}2017').symlink_to(root / split)
+        (root / 'annotations' / f'instances_{split}2017.json').symlink_to(
+            root / 'annotations' / f'instances_{split}.json'
+        )
+    return root
+
+
+def in_fresh_process(function, *args) -> None:
+    """Run ``function`` in a new process; its traceback becomes this one's failure."""
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload(['torch', 'mmpretrain.models', 'mmpretrain.datasets'])
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_report, args=(sender, function, *args))
+    process.start()
+    sender.close()
+    try:
+        failure = receiver.recv()
+    except EOFError:
+        failure = 'the process died without a word'
+    process.join()
+    if failure:
+        pytest.fail(failure)
+
+
+def _report(sender, function, *args) -> None:
+    import sys
+
+    try:
+        assert not any(name.split('.')[0] == 'mmdssl' for name in sys.modules)
+        function(*args)
+        sender.send(None)
+    except BaseException:
+        sender.send(traceback.format_exc())
+
+
+def train_one_step(path: str, data: str, work_dir: str) -> None:
+    """What tools/train.py builds, down to one optimizer and teacher step on 4 images."""
+    import math
+
+    import torch
+    from mmengine.runner import Runner
+
+    from mmdssl.engine.config import load_config
+
+    torch.set_num_threads(2)
+    config = load_config(ROOT / path, {'data_root': data})
+    config.work_dir = work_dir
+    config.train_dataloader.update(batch_size=4, num_workers=0, persistent_workers=False)
+    config.visualizer = None
+    wrapper = config.optim_wrapper
+    if wrapper.type.startswith('Amp'):  # half precision needs a GPU
+        wrapper.type = wrapper.type.removeprefix('Amp')
+        for key in ('dtype', 'loss_scale'):
+            wrapper.pop(key, None)
+    runner = Runner.from_cfg(config)
+    loop = runner.build_train_loop(runner._train_loop)
+    optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    runner.optim_wrapper = optim_wrapper
+    runner.build_param_scheduler(runner.param_schedulers)
+    model = runner.model
+    model.init_weights()
+    model.train()
+    model.clock.set(iteration=0, max_iterations=loop.max_iters, iterations_per_epoch=2)
+    batch = next(iter(loop.dataloader))
+    before = [parameter.clone() for parameter in model.backbone.parameters()]
+    for group in optim_wrapper.optimizer.param_groups:
+        group['lr'] = 1e-3  # the warm-up starts at 0
+    log = model.train_step(batch, optim_wrapper)
+    model.update_teacher()
+    assert all(math.isfinite(float(value)) for value in log.values()), log
+    changed = [
+        not torch.equal(one, two)
+        for one, two in zip(before, model.backbone.parameters(), strict=True)
+    ]
+    assert all(changed), f'{changed.count(False)} parameters of the backbone did not move'
+    assert any(type(hook).__name__ == 'TeacherUpdateHook' for hook in runner.hooks)
+    knn = runner.build_dataloader(
+        dict(config.object_knn_dataloader, num_workers=0, persistent_workers=False, batch_size=2)
+    )
+    next(iter(knn))
+    runner.build_evaluator(config.object_knn_evaluator)
+
+
+def build_evaluation(path: str, data: str, work_dir: str) -> None:
+    """The model, one batch of objects and the metrics of an evaluation config."""
+    from mmengine.registry import init_default_scope
+    from mmengine.runner import Runner
+
+    from mmdssl.engine.config import load_config
+    from mmdssl.registry import METRICS, MODELS
+
+    init_default_scope('mmdssl')
+    config = load_config(ROOT / path)
+    config.object_knn_dataloader.dataset.data_root = data
+    config.object_knn_dataloader.update(num_workers=0, batch_size=2)
+    loader = Runner.build_dataloader(config.object_knn_dataloader)
+    samples = MODELS.build(config.model).test_step(next(iter(loader)))
+    assert samples
+    for metric in config.object_knn_evaluator:
+        METRICS.build(metric)
+
+
+def test_there_are_configs():
+    assert len(PRETRAINING) >= 11
+
+
+@pytest.mark.parametrize('path', PRETRAINING)
+def test_pretraining_config_trains_a_step(path, data, tmp_path):
+    in_fresh_process(train_one_step, path, str(data), str(tmp_path))
+
+
+@pytest.mark.parametrize('path', sorted(set(CONFIGS) - set(PRETRAINING)))
+def test_evaluation_config_builds(path, data, tmp_path):
+    in_fresh_process(build_evaluation, path, str(data), str(tmp_path))
+
+
+@pytest.mark.parametrize('path', CONFIGS)
+def test_header_says_what_a_reader_needs(path):
+    header = (ROOT / path).read_text().split('"""')[1]
+    for entry in ('Reproduces:', 'Command:', 'Costs:', 'Published:', 'Measured:'):
+        assert entry in header, f'{path}: no {entry}'
