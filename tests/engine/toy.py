@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
@@ -42,7 +43,9 @@ class ToyHost(BaseModel):
         out = self.backbone(inputs)
         target = self.teacher(inputs) - self.center
         with torch.no_grad():
-            self.center.lerp_(out.mean(dim=0), 0.1)
+            mean = out.float().mean(dim=0)
+            all_reduce(mean, op='mean')
+            self.center.lerp_(mean, 0.1)
         return dict(loss=(out - target).square().mean())
 
     def update_teacher(self) -> None:

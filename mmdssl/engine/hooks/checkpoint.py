@@ -83,7 +83,7 @@ class SafeCheckpointHook(CheckpointHook):
         self._finished = 0  # iterations whose effects are complete
         self._saved = 0  # iterations in the newest checkpoint
         self._distributed = False
-        self._started = False
+        self.started = False
         self._left = False  # a stopped run has its checkpoint
         self._reported: set[str] = set()
 
@@ -109,7 +109,7 @@ class SafeCheckpointHook(CheckpointHook):
         runner.message_hub.update_info(EPOCH_LENGTH_KEY, len(runner.train_dataloader))
         self._finished = self._saved = runner.iter
         self._distributed = runner.distributed
-        self._started, self._left = True, False
+        self.started, self._left = True, False
         if is_main_process():  # what a killed process was writing
             for leftover in Path(self.out_dir).glob('.*.pth.*.tmp'):
                 leftover.unlink()
@@ -207,7 +207,7 @@ class SafeCheckpointHook(CheckpointHook):
 
     def after_failure(self, runner: Runner, error: BaseException) -> None:
         """Save what can be saved after ``error`` ended the training; never raises itself."""
-        if self._left or not self._started:
+        if self._left or not self.started:
             return
         try:
             if isinstance(error, TrainingStopped):

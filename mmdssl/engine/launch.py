@@ -1,0 +1,203 @@
+"""From a config file and a command line to a runner that is ready to train."""
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import is_distributed
+from mmengine.runner import Runner
+
+from mmdssl.engine.hooks.checkpoint import SafeCheckpointHook, train_and_keep
+from mmdssl.engine.unwrap import unwrap_model
+
+__all__ = ['build_runner', 'prepare_config', 'readable_errors', 'train']
+
+_PLAIN = ('OptimWrapper', 'PerParamClipOptimWrapper')
+_AMP = ('AmpOptimWrapper', 'AmpPerParamClipOptimWrapper')
+_DTYPES = {'fp16': 'float16', 'bf16': 'bfloat16'}
+# What a wrong config or a missing file raises; anything else is a fault of the code.
+_USER_ERRORS = (FileNotFoundError, ImportError, KeyError, SyntaxError, TypeError, ValueError)
+
+
+def prepare_config(
+    config: Config,
+    *,
+    work_dir: str | Path | None = None,
+    resume: str | None = None,
+    amp: str | None = None,
+    seed: int | None = None,
+    launcher: str = 'none',
+) -> Config:
+    """Apply the options of ``tools/train.py`` to a config, in place.
+
+    Args:
+        config: A training config.
+        work_dir: Where the run keeps its files; default: the config's ``work_dir``,
+            or ``work_dirs/<name of the config>``.
+        resume: A checkpoint to continue from, or ``'auto'`` for the newest of the
+            work folder (a new run if there is none).
+        amp: ``'fp16'``, ``'bf16'``, ``'auto'`` (bf16 where the device computes in
+            it, otherwise fp16) or ``'off'``; None leaves the config as it is.
+        seed: Replaces the config's.
+        launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
+
+    Returns:
+        The same config.
+
+    Raises:
+        FileNotFoundError: If the checkpoint to resume from does not exist.
+        ValueError: If an option does not fit the config or the machine.
+    """
+    for part in ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper'):
+        if config.get(part) is None:
+            raise ValueError(f'{config.filename}: no {part}; this is not a training config')
+    if work_dir is not None:
+        config.work_dir = str(work_dir)
+    elif config.get('work_dir') is None:
+        config.work_dir = str(Path('work_dirs') / Path(config.filename).stem)
+    if resume is not None:
+        found = find_checkpoint(config.work_dir, resume)
+        config.resume = found is not None
+        config.load_from = str(found) if found else config.get('load_from')
+    if amp is not None:
+        set_precision(config, amp)
+    if seed is not None:
+        config.randomness = {**config.get('randomness', {}), 'seed': seed}
+    config.launcher = launcher
+    if launcher != 'none' and not torch.cuda.is_available():
+        _prepare_cpu_processes(config, launcher)
+    _prepare_tensorboard(config)
+    return config
+
+
+def find_checkpoint(work_dir: str | Path, resume: str) -> Path | None:
+    """The checkpoint that ``--resume`` means; None if 'auto' finds a fresh work folder.
+
+    Raises:
+        FileNotFoundError: If the file, or the one that ``last_checkpoint`` names,
+            does not exist.
+    """
+    if resume != 'auto':
+        path = Path(resume).expanduser()
+        if not path.is_file():
+            raise FileNotFoundError(f'--resume: no checkpoint at {path}')
+        return path
+    note = Path(work_dir) / 'last_checkpoint'
+    if not note.exists():
+        print(f'--resume auto: no checkpoint in {work_dir}, a new run starts', file=sys.stderr)
+        return None
+    named = Path(note.read_text(encoding='utf-8').strip())
+    for path in (named, note.with_name(named.name)):  # the folder may have been moved
+        if path.is_file():
+            return path
+    raise FileNotFoundError(
+        f'--resume auto: {note} names {named}, which does not exist; give the checkpoint to '
+        'continue from, or delete that note to start anew'
+    )
+
+
+def set_precision(config: Config, amp: str) -> None:
+    """Choose the optimizer wrapper and its dtype."""
+    wrapper = config.optim_wrapper
+    kind = wrapper.get('type', 'OptimWrapper')
+    if kind not in _PLAIN + _AMP:
+        raise ValueError(
+            f'--amp: the optimizer wrapper {kind!r} cannot be switched; set its precision in the '
+            'config'
+        )
+    if amp == 'auto':
+        modern = not torch.cuda.is_available() or torch.cuda.is_bf16_supported()
+        amp = 'bf16' if modern else 'fp16'
+    if amp == 'off':
+        wrapper.type = 'PerParamClipOptimWrapper'
+        for setting in ('dtype', 'loss_scale', 'use_fsdp'):
+            wrapper.pop(setting, None)
+    elif amp in _DTYPES:
+        wrapper.type, wrapper.dtype = 'AmpPerParamClipOptimWrapper', _DTYPES[amp]
+    else:
+        raise ValueError(f"--amp is {amp!r}; choose 'fp16', 'bf16', 'auto' or 'off'")
+
+
+def _prepare_cpu_processes(config: Config, launcher: str) -> None:
+    """Several processes without GPUs: mmengine would look for a GPU of each."""
+    if launcher != 'pytorch':
+        raise ValueError(
+            f'--launcher {launcher} needs GPUs; several CPU processes run with --launcher pytorch'
+        )
+    if not is_distributed():
+        torch.distributed.init_process_group('gloo')
+    wrapper = config.get('model_wrapper_cfg') or dict(
+        type='MMDistributedDataParallel',
+        broadcast_buffers=False,
+        find_unused_parameters=config.get('find_unused_parameters', False),
+    )
+    config.model_wrapper_cfg = {**wrapper, 'device_ids': None}
+
+
+def _prepare_tensorboard(config: Config) -> None:
+    """Curves for TensorBoard where it is installed; an error only if the config insists."""
+    visualizer = config.get('visualizer')
+    if visualizer is None:
+        return
+    backends = list(visualizer.get('vis_backends') or [])
+    wanted = any(backend.get('type') == 'TensorboardVisBackend' for backend in backends)
+    installed = importlib.util.find_spec('tensorboard') is not None
+    if wanted and not installed:
+        raise ValueError(
+            'the config writes for TensorBoard (TensorboardVisBackend), which is not installed: '
+            'pip install tensorboard, or remove it from visualizer.vis_backends'
+        )
+    if installed and not wanted:
+        visualizer.vis_backends = [*backends, dict(type='TensorboardVisBackend')]
+
+
+def build_runner(config: Config) -> Runner:
+    """Build model, data and optimizer, so that mistakes show before anything has run.
+
+    Raises:
+        ValueError: If the batch does not fit the data or the model.
+    """
+    runner = Runner.from_cfg(config)
+    loader = runner.train_loop.dataloader  # builds data set and loader
+    batch_size = loader.batch_size
+    if len(loader) == 0:
+        raise ValueError(
+            f'the training data ({len(loader.dataset)} images for {runner.world_size} processes) '
+            f'do not fill one batch of {batch_size}; use a smaller batch or more images'
+        )
+    model = unwrap_model(runner.model)
+    if batch_size is not None and hasattr(model, 'check_batch_size'):
+        model.check_batch_size(batch_size)
+    runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    return runner
+
+
+def train(runner: Runner) -> None:
+    """Train and leave a checkpoint however it ends; see :func:`train_and_keep`."""
+    hooks = [hook for hook in runner.hooks if isinstance(hook, SafeCheckpointHook)]
+    with readable_errors(lambda: not any(hook.started for hook in hooks)):
+        train_and_keep(runner)
+
+
+@contextmanager
+def readable_errors(applies: Callable[[], Any] = lambda: True) -> Iterator[None]:
+    """Turn a mistake of the user into one message and exit code 2, instead of a traceback.
+
+    Args:
+        applies: Asked when an error occurs; False lets it pass. The environment
+            variable ``MMDSSL_TRACEBACK`` lets all errors pass.
+    """
+    try:
+        yield
+    except _USER_ERRORS as error:
+        if os.environ.get('MMDSSL_TRACEBACK') or not applies():
+            raise
+        message = error.args[0] if isinstance(error, KeyError) and error.args else error
+        print(f'error: {message}\n(traceback: set MMDSSL_TRACEBACK=1)', file=sys.stderr)
+        raise SystemExit(2) from error
