@@ -40,9 +40,7 @@ def write_coco(root: Path, split: str, images: int, *, seed: int = 0, objects: i
             )
         name = f'{number:03d}.png'
         Image.fromarray(pixels).save(root / split / name)
-        content['images'].append(
-            dict(id=100 + number, file_name=name, height=height, width=width)
-        )
+        content['images'].append(dict(id=100 + number, file_name=name, height=height, width=width))
     (root / 'annotations' / f'instances_{split}.json').write_text(json.dumps(content))
 
 

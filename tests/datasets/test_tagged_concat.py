@@ -84,5 +84,5 @@ def test_an_index_outside_is_refused(root: Path, index: int):
 
 def test_an_unreadable_image_is_named(root: Path):
     (root / 'val' / '001.png').write_bytes(b'no image')
-    with pytest.raises(ValueError, match='val/001.png'):
+    with pytest.raises(ValueError, match=r'val/001\.png'):
         build(root)[6]

@@ -50,9 +50,7 @@ def test_settings_reach_the_features():
     for upsample in (True, False):
         torch.manual_seed(0)
         config = dict(type='ResNet', depth=18)
-        model = MODELS.build(
-            dict(type='FeatureExtractor', backbone=config, upsample_c4=upsample)
-        )
+        model = MODELS.build(dict(type='FeatureExtractor', backbone=config, upsample_c4=upsample))
         seen.append(model.test_step(batch())[0].object_features)
     assert not torch.allclose(*seen)
 

@@ -71,13 +71,13 @@ class ObjectKNNHook(Hook):
     ) -> None:
         if interval < 1:
             raise ValueError(f'ObjectKNNHook: interval={interval} must be at least 1')
-        self.dataloader = dataloader
-        self.evaluator = evaluator
+        self.dataloader: Any = dataloader  # a config until the run starts, like the evaluator
+        self.evaluator: Any = evaluator
         self.interval = interval
         self.by_epoch = by_epoch
         self.source = source
         self.initial = initial
-        self.extractor_settings = dict(roi_size=roi_size, upsample_c4=upsample_c4)
+        self.extractor_settings: dict[str, Any] = dict(roi_size=roi_size, upsample_c4=upsample_c4)
         self.file = file
 
     def before_train(self, runner: Runner) -> None:

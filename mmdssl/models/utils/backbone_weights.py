@@ -20,6 +20,10 @@ _PREFIXES: dict[str, tuple[str, ...]] = {
     'student': ('backbone.',),
 }
 
+# What has no part in the features: many files leave out BatchNorm's counter, and a teacher has no
+# mask token.
+_WITHOUT_PART = ('num_batches_tracked', 'mask_token')
+
 
 @dataclass(frozen=True)
 class LoadReport:
@@ -124,11 +128,10 @@ def load_backbone(
 
 
 def _compare(backbone: nn.Module, state: Mapping[str, Tensor], prefix: str) -> LoadReport:
-    # The counter of BatchNorm has no part in the features, and many files leave it out.
     wanted = {
         name: value.numel()
         for name, value in backbone.state_dict().items()
-        if not name.endswith('num_batches_tracked')
+        if not name.endswith(_WITHOUT_PART)
     }
     matched = tuple(name for name in wanted if name in state)
     values = sum(wanted[name] for name in matched) / max(sum(wanted.values()), 1)
@@ -137,7 +140,7 @@ def _compare(backbone: nn.Module, state: Mapping[str, Tensor], prefix: str) -> L
         matched=matched,
         missing=tuple(name for name in wanted if name not in state),
         unexpected=tuple(
-            n for n in state if n not in wanted and not n.endswith('num_batches_tracked')
+            name for name in state if name not in wanted and not name.endswith(_WITHOUT_PART)
         ),
         coverage=min(len(matched) / max(len(wanted), 1), values),
     )

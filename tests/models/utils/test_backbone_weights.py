@@ -88,11 +88,20 @@ def test_counters_of_normalisation_are_not_needed(tmp_path: Path):
     assert load_backbone(backbone(0), tmp_path / 'a.pth').coverage == 1
 
 
+def test_a_teacher_without_mask_token_is_whole(tmp_path: Path):
+    net = backbone(0)
+    net.register_parameter('mask_token', nn.Parameter(torch.zeros(1, 1, 500)))
+    report = load_backbone(net, save(tmp_path / 'a.pth', teacher_backbone=backbone(1)))
+    assert report.coverage == 1
+
+
 def test_another_width_is_refused(tmp_path: Path):
     wide = nn.Sequential(
         nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5), nn.Conv2d(5, 5, 3), nn.BatchNorm2d(5)
     )
-    with pytest.raises(ValueError, match=r'does not fit Sequential: size mismatch for 0\.weight.*11 more'):
+    with pytest.raises(
+        ValueError, match=r'does not fit Sequential: size mismatch for 0\.weight.*11 more'
+    ):
         load_backbone(backbone(0), save(tmp_path / 'a.pth', backbone=wide))
 
 

@@ -1,0 +1,149 @@
+"""tools/test.py: which backbone it takes out of a config and a checkpoint, and what it prints."""
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+from mmdssl.models.feature_extractor import FeatureExtractor
+from mmdssl.registry import MODELS
+from tests.coco_files import knn_loader, write_coco
+
+TOOL = Path(__file__).parents[2] / 'tools' / 'test.py'
+
+
+@pytest.fixture(scope='module')
+def tool() -> ModuleType:
+    spec = importlib.util.spec_from_file_location('mmdssl_test_tool', TOOL)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+VIT = dict(
+    type='DenseViT',
+    arch=dict(embed_dims=24, num_layers=1, num_heads=2, feedforward_channels=48),
+    img_size=32,
+    patch_size=8,
+)
+EXTRACTOR = dict(type='FeatureExtractor', backbone=VIT)
+HEAD = dict(
+    type='IBOTHead', in_channels=24, hidden_channels=16, bottleneck_channels=8, out_channels=32
+)
+HOST = dict(type='IBOT', backbone=VIT, head=HEAD)
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    """Writes a config of the given model over a small data set."""
+    write_coco(tmp_path / 'data', 'train', 6, seed=0)
+    write_coco(tmp_path / 'data', 'val', 4, seed=1)
+
+    def write_config(model: dict, **changes) -> str:
+        evaluator = [
+            dict(type='ObjectKNN', k=5),
+            dict(type='ObjectKNN', k=5, query='query_disturbed', prefix='other'),
+        ]
+        entries = dict(
+            default_scope='mmdssl',
+            data_root=str(tmp_path / 'data'),
+            model=model,
+            object_knn_dataloader=knn_loader(tmp_path / 'data'),
+            object_knn_evaluator=evaluator,
+            train_dataloader=dict(dataset=dict(type='NoSuchDataset')),
+            custom_hooks=[dict(type='NoSuchHook')],
+        )
+        file = tmp_path / 'config.py'
+        file.write_text('\n'.join(f'{k} = {v!r}' for k, v in (entries | changes).items()))
+        return str(file)
+
+    return write_config
+
+
+def run(tool: ModuleType, tmp_path: Path, *arguments: str) -> dict:
+    out = tmp_path / 'out' / 'metrics.json'
+    arguments = (*arguments, '--work-dir', str(tmp_path / 'work'), '--out', str(out))
+    assert tool.main(list(arguments)) == 0
+    return json.loads(out.read_text())
+
+
+def test_it_runs_alone_and_prints_a_table(tool, tmp_path: Path, write, capsys):
+    found = run(tool, tmp_path, write(EXTRACTOR))
+    assert set(found) == {
+        f'{row}/{column}'
+        for row in ('oknn', 'other')
+        for column in ('top1', 'top5', 'num_bank', 'num_query')
+    }
+    printed = capsys.readouterr().out
+    assert 'untrained' in printed
+    assert f'{found["other/top1"]:.2f}' in printed
+
+
+def test_a_pretraining_config_is_measured_by_its_teacher(tool, tmp_path: Path, write):
+    torch.manual_seed(1)
+    host = MODELS.build(HOST)
+    for parameter in host.teacher.backbone.parameters():
+        parameter.data.add_(torch.randn_like(parameter) * 0.1)
+    torch.save(dict(state_dict=host.state_dict()), tmp_path / 'run.pth')
+    for source, backbone in (('auto', host.teacher.backbone), ('student', host.backbone)):
+        config = tool.evaluation_config(tool.load_config(write(HOST)))
+        extractor = tool.build_extractor(config, tmp_path / 'run.pth', source)
+        assert isinstance(extractor, FeatureExtractor)
+        images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
+        extractor.eval(), backbone.eval()
+        normalised = host.data_preprocessor(dict(inputs=images))['inputs']
+        torch.testing.assert_close(
+            extractor(extractor.data_preprocessor(dict(inputs=images))['inputs'], mode='tensor'),
+            backbone(normalised)[-1],
+        )
+    run(tool, tmp_path, write(HOST), str(tmp_path / 'run.pth'))
+
+
+def test_the_runs_own_normalisation_is_used(tool, write):
+    host = HOST | dict(data_preprocessor=dict(type='MultiViewPreprocessor', mean=[0, 0, 0]))
+    extractor = tool.build_extractor(tool.evaluation_config(tool.load_config(write(host))), None)
+    white = torch.full((1, 3, 1, 1), 58.395)
+    red = extractor.data_preprocessor(dict(inputs=white.byte()))['inputs'][0, 0]
+    assert red.item() == pytest.approx(58 / 58.395, abs=1e-4)
+
+
+def test_untrained_backbones_of_a_seed_are_equal(tool, tmp_path: Path, write):
+    config = write(EXTRACTOR, randomness=dict(seed=4))
+    assert run(tool, tmp_path, config) == run(tool, tmp_path, config)
+
+
+def test_options_change_the_config(tool, tmp_path: Path, write):
+    write_coco(tmp_path / 'more', 'train', 9, seed=0)
+    write_coco(tmp_path / 'more', 'val', 5, seed=1)
+    before = run(tool, tmp_path, write(EXTRACTOR))
+    after = run(tool, tmp_path, write(EXTRACTOR), '--cfg-options', f'data_root={tmp_path / "more"}')
+    assert after['oknn/num_bank'] > before['oknn/num_bank']
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (dict(object_knn_evaluator=None), 'neither test_evaluator nor object_knn_evaluator'),
+        (dict(object_knn_dataloader=None), 'neither test_dataloader nor object_knn_dataloader'),
+        (dict(model=dict(type='IBOT')), 'no model with a backbone'),
+    ],
+)
+def test_an_incomplete_config_is_named(tool, write, capsys, changes: dict, message: str):
+    config = write(**(dict(model=EXTRACTOR) | changes))
+    assert tool.main([config]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.splitlines()) == 1
+
+
+def test_a_foreign_checkpoint_is_named(tool, tmp_path: Path, write, capsys):
+    torch.save(dict(state_dict={'backbone.conv.weight': torch.zeros(2)}), tmp_path / 'a.pth')
+    assert tool.main([write(EXTRACTOR), str(tmp_path / 'a.pth')]) == 2
+    assert 'covers too little of DenseViT' in capsys.readouterr().err
+    assert tool.main([write(EXTRACTOR), str(tmp_path / 'no.pth')]) == 2
+    assert 'no checkpoint at' in capsys.readouterr().err
