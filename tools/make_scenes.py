@@ -14,7 +14,15 @@ import sys
 from mmdssl.datasets.scenes import PRESETS, SceneSpec, write_scenes
 from mmdssl.datasets.scenes.backgrounds import BACKGROUNDS
 from mmdssl.datasets.scenes.shapes import SHAPES
+from mmdssl.datasets.scenes.spec import HUES
 from mmdssl.datasets.scenes.textures import TEXTURES
+
+
+def _cores() -> int:
+    """Cores this process may use."""
+    if hasattr(os, 'sched_getaffinity'):  # Linux: a container or scheduler may grant fewer
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -37,12 +45,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     for option, known in (
         ('shapes', SHAPES),
         ('textures', TEXTURES),
+        ('hues', HUES),
         ('backgrounds', BACKGROUNDS),
     ):
         parser.add_argument(f'--{option}', nargs='+', metavar='NAME', help=f'of: {" ".join(known)}')
-    parser.add_argument(
-        '--workers', type=int, default=len(os.sched_getaffinity(0)), help='processes (all cores)'
-    )
+    parser.add_argument('--workers', type=int, default=_cores(), help='processes (all cores)')
     return parser.parse_args(argv)
 
 
@@ -50,7 +57,16 @@ def main(argv: list[str] | None = None) -> int:
     """Write the scenes; 0, or 130 where interrupted."""
     args = parse_args(argv)
     settings = dict(PRESETS[args.preset])
-    for key in ('size', 'seed', 'context_bias', 'objects', 'shapes', 'textures', 'backgrounds'):
+    for key in (
+        'size',
+        'seed',
+        'context_bias',
+        'objects',
+        'shapes',
+        'textures',
+        'hues',
+        'backgrounds',
+    ):
         value = getattr(args, key)
         if value is not None:
             settings[key] = tuple(value) if isinstance(value, list) else value

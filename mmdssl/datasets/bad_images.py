@@ -2,7 +2,8 @@
 
 The journal is a text file, one line an image, to which every worker process appends and from
 which each reads what the others found. Nothing else needs to be shared, so it works with
-forked, spawned and persistent workers alike. The file appears with the first bad image.
+forked, spawned and persistent workers alike. The file appears with the first bad image. Each
+rank of a distributed run keeps a journal of its own.
 """
 
 import os

@@ -80,7 +80,7 @@ class SceneSpec:
     class_by: str = 'shape'
     shapes: tuple[str, ...] = ('disc', 'triangle', 'star', 'cross')
     textures: tuple[str, ...] = ('striped', 'checked', 'dotted', 'ringed')
-    hues: tuple[str, ...] = ('red', 'green', 'blue', 'yellow')
+    hues: tuple[str, ...] = ('red', 'green', 'blue', 'yellow', 'violet', 'cyan', 'pink')
     backgrounds: tuple[str, ...] = ('blobs', 'stripes', 'noise', 'grid')
     scale: tuple[float, float] = (0.16, 0.38)
     min_visible: float = 0.4
