@@ -15,6 +15,7 @@ from mmengine.config import Config, DictAction
 from rich.console import Console
 from rich.progress import track
 
+from mmdssl.engine.config import load_config
 from mmdssl.visualization.decoupled import draw_decoupled
 from mmdssl.visualization.preview import build_parts, training_batches
 from mmdssl.visualization.views import draw_batch
@@ -31,7 +32,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         '--cfg-options',
         nargs='+',
         action=DictAction,
-        help='changes of the config, e.g. train_dataloader.dataset.data_root=my/photos',
+        help='changes of the config, e.g. data_root=my/photos',
     )
     return parser.parse_args(arguments)
 
@@ -86,9 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; 0, or 2 where it cannot be done."""
     options = parse_arguments(arguments)
     try:
-        config = Config.fromfile(options.config)
-        if options.cfg_options:
-            config.merge_from_dict(options.cfg_options)
+        config = load_config(options.config, options.cfg_options)
         out = options.out or Path('work_dirs') / options.config.stem / 'browse'
         written = browse(config, out, num=options.num, images=options.images)
     except (ValueError, OSError) as error:

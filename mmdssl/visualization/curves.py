@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from mmdssl.visualization.figure import COLOURS, MUTED, save_figure, sheet
+from mmdssl.visualization.figure import COLOURS, save_figure, sheet
 
 __all__ = ['Curve', 'draw_curves', 'read_object_knn', 'read_scalars']
 
@@ -109,30 +109,33 @@ def draw_curves(
     Returns:
         The path written.
     """
-    figure, axes = sheet(1, 2, width=9.5, height=3.6)
+    figure, axes = sheet(1, 2, width=9.5, height=4.0)
     left, right = axes[0]
     _lines(left, losses, marker=None)
-    left.set(title='Training losses', xlabel='iteration', ylabel='loss')
+    left.set(xlabel='iteration', ylabel='loss')
+    _title(left, 'Training losses')
+    _legend(left)
     _lines(right, scores, marker='o')
-    for colour, curve in zip(_ORDER, scores.values(), strict=False):
-        if len(curve.values):
-            right.axhline(
-                curve.values[0], color=COLOURS[colour], linestyle=(0, (2, 3)), linewidth=1
-            )
-    right.set(title='Teacher, objects by nearest neighbours', xlabel='iteration', ylabel='top-1, %')
-    right.text(
-        1, 1.02, 'dotted: first measurement', transform=right.transAxes, ha='right', fontsize=7.5,
-        color=MUTED,
-    )  # fmt: skip
+    for number, (colour, curve) in enumerate(zip(_ORDER, scores.values(), strict=False)):
+        right.axhline(
+            curve.values[0],
+            color=COLOURS[colour],
+            linestyle=(0, (2, 3)),
+            linewidth=1,
+            label=None if number else 'dotted: first measurement',
+        )
+    right.set(xlabel='iteration', ylabel='top-1, %')
+    _title(right, 'Objects by nearest neighbours, teacher')
+    _legend(right)
     if title:
         figure.suptitle(title, fontsize=10)
     return save_figure(figure, path)
 
 
 def _lines(axes: Axes, curves: Mapping[str, Curve], *, marker: str | None) -> None:
-    """Draw and label; each label also names the last value."""
+    """Draw and label; a label also names the last value."""
     for colour, (label, curve) in zip(_ORDER * 3, curves.items(), strict=False):
-        last = f'{label} ({curve.values[-1]:.3g})' if len(curve.values) else label
+        last = f'{label}: {curve.values[-1]:.3g}'
         axes.plot(
             curve.steps,
             curve.values,
@@ -142,8 +145,15 @@ def _lines(axes: Axes, curves: Mapping[str, Curve], *, marker: str | None) -> No
             label=last,
         )
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-    if curves:
-        axes.legend(frameon=False, fontsize=8, loc='best')
+
+
+def _legend(axes: Axes) -> None:
+    """Below the picture, where it hides no curve."""
+    axes.legend(loc='upper center', bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False, fontsize=8)
+
+
+def _title(axes: Axes, text: str) -> None:
+    axes.set_title(text, loc='left', fontsize=10, fontweight='bold')
 
 
 def _curve(points: Mapping[int, float]) -> Curve:

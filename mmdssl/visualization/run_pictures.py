@@ -1,0 +1,205 @@
+"""All pictures of one pre-training run: what it saw, how it went, what its features see."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from mmengine.config import Config
+from torch import Tensor, nn
+
+from mmdssl.evaluation.guards import preserve_rng_state
+from mmdssl.registry import DATASETS, TRANSFORMS
+from mmdssl.visualization.affinity import affinity_of, draw_affinity
+from mmdssl.visualization.curves import draw_curves, read_object_knn, read_scalars
+from mmdssl.visualization.decoupled import draw_decoupled
+from mmdssl.visualization.figure import as_image
+from mmdssl.visualization.masks import draw_masks
+from mmdssl.visualization.preview import build_parts, training_batches
+from mmdssl.visualization.views import draw_batch
+
+__all__ = [
+    'SCORE_NAMES',
+    'draw_batches',
+    'draw_features',
+    'draw_mask_kinds',
+    'draw_progress',
+    'pick_points',
+]
+
+#: What the metrics of ``configs/_base_/datasets/coco_object_knn.py`` are called in print.
+SCORE_NAMES = {
+    'oknn': 'O-KNN',
+    'oknn_d': 'O-KNN-D',
+    'oknn_clean_bank': 'clean bank, disturbed queries',
+}
+
+
+#: Masks that cut (about) the same share, for comparison over the same regions.
+_MASK_KINDS = {
+    'region collaborative\ncutout (RCC)': dict(type='RegionCollaborativeCutout', ratio=0.4),
+    'cutout of\nevery region': dict(type='ProposalCutout', ratio=0.4),
+    'block-wise\n(iBOT)': dict(type='BlockwiseMask', ratio=0.4, min_area=4),
+    'random\npatches': dict(type='RandomPatchMask', ratio=0.4),
+}
+
+
+def draw_mask_kinds(
+    image: np.ndarray, cells: tuple[int, int], path: str | Path, *, count: int = 6, seed: int = 0
+) -> Path:
+    """Kinds of masks over the same grid regions; a row per kind.
+
+    Args:
+        image: (H, W, 3) uint8 RGB behind the masks.
+        cells: Rows and columns of the masks.
+        path: PNG to write.
+        count: Draws of each kind.
+        seed: Of the draws; the random state of the process is given back.
+    """
+    kinds = {
+        label: TRANSFORMS.build({**kind, 'mask_size': cells}) for label, kind in _MASK_KINDS.items()
+    }
+    grid = TRANSFORMS.build(dict(type='GridRegions'))
+    height, width = image.shape[:2]
+    masks: dict[str, list[np.ndarray]] = {label: [] for label in kinds}
+    boxes = []
+    with preserve_rng_state():
+        np.random.seed(seed)
+        for _ in range(count):
+            results = grid({'img': image})
+            boxes.append(results['regions'] / np.array([width, height] * 2, np.float32))
+            for label, kind in kinds.items():
+                masks[label].append(kind(dict(results))['mask'])
+    return draw_masks(masks, path, boxes=boxes, image=image)
+
+
+def draw_batches(config: Config, out: Path, *, images: int = 7) -> dict[str, Path]:
+    """``masks.png``, ``views.png`` and, with the de-coupling branch, ``xd.png``.
+
+    All show the first batch; ``masks.png`` the kinds of masks on one of its views.
+
+    Args:
+        config: Of the run.
+        out: Folder.
+        images: Columns.
+
+    Returns:
+        Files by name.
+    """
+    data_preprocessor, branch = build_parts(config)
+    batch = next(training_batches(config, 1))
+    first = as_image(batch.data['inputs']['views'][0][-1])
+    files = {
+        'masks': draw_mask_kinds(first, config.get('mask_size', (14, 14)), out / 'masks.png'),
+        'views': draw_batch(
+            batch.data,
+            data_preprocessor,
+            out / 'views.png',
+            branch=branch,
+            regions=batch.regions,
+            max_images=images,
+        ),
+    }
+    if branch is not None:
+        files['xd'] = draw_decoupled(
+            batch.data, data_preprocessor, out / 'xd.png', branch=branch, max_samples=images
+        )
+    return files
+
+
+def draw_progress(work_dir: Path, out: Path) -> Path:
+    """``curves.png``: the losses and the O-KNN of the run in ``work_dir``."""
+    scalars = read_scalars(work_dir)
+    losses = {
+        'total': scalars['loss'],
+        **{name[5:]: curve for name, curve in scalars.items() if name.startswith('loss_')},
+    }
+    measured = read_object_knn(work_dir / 'object_knn.json')
+    scores = {
+        SCORE_NAMES.get(name.removesuffix('/top1'), name.removesuffix('/top1')): curve
+        for name, curve in measured.items()
+        if name.endswith('/top1')
+    }
+    return draw_curves(losses, scores, out / 'curves.png')
+
+
+def draw_features(
+    config: Config,
+    networks: Mapping[str, nn.Module],
+    data_preprocessor: nn.Module,
+    out: Path,
+    *,
+    size: int,
+    images: int = 3,
+) -> Path:
+    """``affinity.png``: point affinity of several networks on query images of O-KNN.
+
+    Args:
+        config: Of the run; its ``object_knn_dataloader`` names the images.
+        networks: Backbones by the name to print.
+        data_preprocessor: Normalises.
+        out: Folder.
+        size: Side that images are resized to, pixels.
+        images: Images to show, evenly spaced over those with at least two objects.
+    """
+    shown, points = _query_images(config, images, size)
+    inputs = data_preprocessor({'inputs': shown}, training=False)['inputs']
+    maps = {name: affinity_of(network, inputs, points) for name, network in networks.items()}
+    return draw_affinity(shown, points, maps, out / 'affinity.png')
+
+
+def pick_points(boxes: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """A point on an object and one on the background.
+
+    Args:
+        boxes: (N, 4) x1 y1 x2 y2 in pixels, N >= 1.
+        shape: Height and width of the image.
+
+    Returns:
+        (2, 2) x, y in [0, 1]: the centre of the largest box, and the place
+        farthest from every box and from the border.
+    """
+    height, width = shape
+    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    x1, y1, x2, y2 = boxes[areas.argmax()]
+    grid = (np.arange(32) + 0.5) / 32
+    x, y = np.meshgrid(grid * width, grid * height)
+    left, top, right, bottom = (boxes[:, i, None, None] for i in range(4))
+    beside = np.maximum(np.maximum(left - x, x - right), 0)  # (N, 32, 32)
+    above = np.maximum(np.maximum(top - y, y - bottom), 0)
+    away = np.hypot(beside, above).min(axis=0)
+    border = np.minimum.reduce([x, width - x, y, height - y])
+    row, column = np.unravel_index(np.minimum(away, border).argmax(), away.shape)
+    return np.array(
+        [
+            [(x1 + x2) / 2 / width, (y1 + y2) / 2 / height],
+            [grid[column], grid[row]],
+        ],
+        dtype=np.float32,
+    )
+
+
+def _query_images(config: Config, count: int, size: int) -> tuple[Tensor, Tensor]:
+    """(n, 3, size, size) uint8 RGB and (n, 2, 2) points."""
+    settings = config.object_knn_dataloader.dataset.to_dict()
+    part = {'data_root': settings.get('data_root', ''), **settings['datasets']['query']}
+    dataset = DATASETS.build({**part, 'pipeline': [dict(type='LoadImage')]})
+    crowded = [
+        index
+        for index in range(len(dataset))
+        if len(dataset.get_data_info(index)['gt_bboxes']) >= 2
+    ]
+    if not crowded:
+        raise ValueError('no query image has two objects to show the affinity of')
+    chosen = [crowded[len(crowded) * i // count] for i in range(min(count, len(crowded)))]
+    pictures, points = [], []
+    for index in chosen:
+        sample = dataset[index]
+        image = torch.from_numpy(sample['img']).permute(2, 0, 1)[None].float()
+        grown = F.interpolate(
+            image, size=(size, size), mode='bicubic', align_corners=False, antialias=True
+        )
+        pictures.append(grown.round().clamp(0, 255).byte())
+        points.append(torch.from_numpy(pick_points(sample['gt_bboxes'], sample['img_shape'])))
+    return torch.cat(pictures), torch.stack(points)

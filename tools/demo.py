@@ -1,0 +1,273 @@
+"""The whole pipeline in minutes, on a CPU: data, pre-training, O-KNN, pictures, a report.
+
+    python tools/demo.py --work-dir work_dirs/demo
+
+1. writes multi-object scenes (3000 training and 500 validation images of 96 px);
+2. pre-trains iBOT-D, a small ViT, for 250 iterations and measures O-KNN on the way;
+3. draws what was trained on, how it went and what the features see;
+4. prints a table and writes ``metrics.json`` and ``report.html``.
+
+Interrupted, the same command goes on where it stopped.
+"""
+
+import argparse
+import copy
+import json
+import os
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIG = ROOT / 'configs/scenes/ibot-d_vit-nano-p8_1xb24-250i_scenes.py'
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/demo'))
+    parser.add_argument('--data', type=Path, default=Path('data/scenes'), help='folder of scenes')
+    parser.add_argument('--images', type=int, default=3000, help='training scenes (3000)')
+    parser.add_argument('--val-images', type=int, default=500, help='validation scenes (500)')
+    parser.add_argument('--iters', type=int, help="iterations (the config's: 250)")
+    parser.add_argument('--config', type=Path, default=CONFIG, help='a config of configs/scenes')
+    parser.add_argument('--fresh', action='store_true', help='forget an earlier run in --work-dir')
+    options = parser.parse_args(arguments)
+    for name in ('images', 'val_images', 'iters'):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            parser.error(f'--{name.replace("_", "-")} {value} must be at least 1')
+    return options
+
+
+def make_data(options: argparse.Namespace) -> None:
+    """Write the scenes, or what is missing of them."""
+    from mmdssl.datasets.scenes import PRESETS, SceneSpec, write_scenes
+
+    write_scenes(
+        options.data,
+        SceneSpec(**PRESETS['miniature']),
+        images=options.images,
+        val_images=options.val_images,
+        workers=os.cpu_count() or 1,
+    )
+
+
+def make_config(options: argparse.Namespace) -> Any:
+    """The config with the demo's data, length and folder.
+
+    Raises:
+        ValueError: If the config does not read scenes, or counts epochs.
+    """
+    from mmdssl.engine.config import load_config
+
+    config = load_config(options.config, {'data_root': str(options.data)})
+    published = config.get('train_cfg', {}).get('max_iters')
+    if published is None or 'scenes' not in options.config.stem:
+        raise ValueError(f'{options.config}: the demo runs configs of configs/scenes only')
+    iterations = options.iters or published
+    config.work_dir = str(options.work_dir)
+    config.resume = not options.fresh and (options.work_dir / 'last_checkpoint').exists()
+    config.train_cfg.max_iters = iterations
+    for scheduler in config.param_scheduler:
+        scheduler.end = iterations
+        scheduler.warmup_iters = scheduler.get('warmup_iters', 0) * iterations // published
+    for hook in [*config.custom_hooks, *config.default_hooks.values()]:
+        if hook and 'interval' in hook:
+            hook.interval = max(1, hook.interval * iterations // published)
+    return config
+
+
+def train(config: Any) -> Any:
+    """Pre-train, or go on; gives the runner back.
+
+    Keeps the untrained teacher's backbone in ``initial_backbone.pth``.
+    """
+    from mmengine.config import Config
+    from mmengine.hooks import Hook
+    from mmengine.runner import Runner
+
+    from mmdssl.engine.checkpointing import atomic_save
+    from mmdssl.engine.hooks.checkpoint import train_and_keep
+
+    class KeepInitialBackbone(Hook):
+        """Saves what the random net of the report is."""
+
+        def before_train(self, runner: Any) -> None:
+            if runner.iter == 0:
+                weights = runner.model.get_backbone('teacher').state_dict()
+                atomic_save(weights, Path(runner.work_dir) / 'initial_backbone.pth')
+
+    # mmengine lists machine and config while it builds; both are in the report.
+    runner = Runner.from_cfg(Config({**config, 'log_level': 'WARNING'}, filename=config.filename))
+    for part in (runner.logger, *runner.logger.handlers):
+        part.setLevel(config.get('log_level', 'INFO'))
+    runner.register_hook(KeepInitialBackbone())
+    train_and_keep(runner)
+    return runner
+
+
+def scores(work_dir: Path) -> dict[str, dict[str, float]]:
+    """O-KNN of the random and of the pre-trained backbone, by metric name.
+
+    Raises:
+        ValueError: If the run has not measured both.
+    """
+    records = [json.loads(line) for line in (work_dir / 'object_knn.json').open()]
+    if not records or records[0]['iter'] != 0 or len(records) < 2:
+        raise ValueError(
+            f'{work_dir}/object_knn.json does not begin with the random net and end with the '
+            'trained one; run again with --fresh'
+        )
+    skipped = ('epoch', 'iter', 'seconds')
+    first, last = (
+        {name: value for name, value in record.items() if name not in skipped}
+        for record in (records[0], records[-1])
+    )
+    return {'random': first, 'pretrained': last}
+
+
+def draw(config: Any, runner: Any, out: Path) -> dict[str, Path]:
+    """All pictures, by name."""
+    import torch
+
+    from mmdssl.engine.checkpointing import load_checkpoint_file
+    from mmdssl.visualization.run_pictures import draw_batches, draw_features, draw_progress
+
+    torch.set_num_threads(os.cpu_count() or 1)
+    files = draw_batches(config, out)
+    files['curves'] = draw_progress(out, out)
+    trained = runner.model.get_backbone('teacher')
+    untrained = copy.deepcopy(trained)
+    untrained.load_state_dict(load_checkpoint_file(out / 'initial_backbone.pth'))
+    networks = {'random\nnet': untrained, 'pre-trained\nteacher': trained}
+    # As in the paper: twice the side of the training views (448 to 224).
+    side = 2 * trained.img_size[0]
+    files['affinity'] = draw_features(
+        config, networks, runner.model.data_preprocessor, out, size=side
+    )
+    return files
+
+
+def remember(options: argparse.Namespace) -> None:
+    """Note the settings in the working folder; refuse to go on with a run of others.
+
+    Raises:
+        ValueError: If the folder holds a run with other settings.
+    """
+    from mmdssl.engine.checkpointing import atomic_text
+
+    file = options.work_dir / 'demo.json'
+    names = ('images', 'val_images', 'iters')
+    settings = {'config': options.config.stem, **{name: getattr(options, name) for name in names}}
+    if file.exists() and not options.fresh:
+        earlier = json.loads(file.read_text())
+        if earlier != settings:
+            raise ValueError(
+                f'{options.work_dir} holds a run with other settings ({earlier}): add --fresh to '
+                'replace it, or give another --work-dir'
+            )
+    atomic_text(json.dumps(settings) + '\n', file)
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """All steps; gives the content of ``metrics.json`` back."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    seconds: dict[str, float] = {}
+    out = options.work_dir
+
+    @contextmanager
+    def step(number: int, name: str, title: str) -> Iterator[None]:
+        console.rule(f'{number}/4  {title}', align='left')
+        begin = time.perf_counter()
+        yield
+        seconds[name] = round(time.perf_counter() - begin, 1)
+
+    with step(1, 'data', f'scenes: {options.images} + {options.val_images} images'):
+        make_data(options)
+    with step(2, 'training', 'pre-training, with O-KNN on the way'):
+        remember(options)
+        config = make_config(options)
+        runner = train(config)
+    with step(3, 'pictures', 'pictures'):
+        pictures = draw(config, runner, out)
+    with step(4, 'report', 'report'):
+        measured = report(options, config, runner, pictures, seconds)
+    from mmdssl.visualization.demo_report import caveat, console_table
+
+    sides = measured['random'], measured['pretrained']
+    console.print(console_table(*sides))
+    console.print(caveat(measured['iterations'], *sides))
+    took = ', '.join(f'{name} {value:.0f} s' for name, value in seconds.items())
+    console.print(f'took {sum(seconds.values()):.0f} s: {took}')
+    console.print(f'{out}/report.html shows everything; {out}/metrics.json holds the numbers')
+    return measured
+
+
+def report(
+    options: argparse.Namespace,
+    config: Any,
+    runner: Any,
+    pictures: dict[str, Path],
+    seconds: dict[str, float],
+) -> dict[str, Any]:
+    """Write ``metrics.json`` and ``report.html``."""
+    from mmdssl.engine.checkpointing import atomic_text
+    from mmdssl.visualization.demo_report import write_demo_report
+    from mmdssl.visualization.report import hardware, versions
+
+    both = scores(options.work_dir)
+    backbone = runner.model.backbone
+    weights = sum(parameter.numel() for parameter in backbone.parameters())
+    measured = {
+        'config': options.config.stem,
+        'iterations': runner.iter,
+        **both,
+        'seconds_of_this_start': dict(seconds),
+        'hardware': hardware(),
+        'versions': versions(),
+    }
+    atomic_text(json.dumps(measured, indent=2) + '\n', options.work_dir / 'metrics.json')
+    took = ', '.join(f'{name} {value:.0f} s' for name, value in seconds.items())
+    write_demo_report(
+        options.work_dir / 'report.html',
+        **both,
+        pictures=pictures,
+        iterations=runner.iter,
+        facts={
+            'Images': f'{options.images} scenes for training, {options.val_images} for validation',
+            'Network': f'{type(backbone).__name__}, {weights / 1e6:.2f} million parameters',
+            'Training': f'{runner.iter} iterations of {config.train_dataloader.batch_size} images, '
+            f'two views of {backbone.img_size[0]} px',
+            'Time of this start': took,
+        },
+        config_text=config.pretty_text,
+    )
+    return measured
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the demo; 0, 2 where it cannot be done, 130 where interrupted."""
+    options = parse_arguments(arguments)
+    warnings.filterwarnings('ignore', message='.*MultiScaleDeformableAttention.*')
+    try:
+        run(options)
+    except (ValueError, OSError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    except (KeyboardInterrupt, SystemExit):  # the latter: training stopped by a signal
+        print('interrupted: the same command goes on where it stopped', file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
