@@ -102,6 +102,9 @@ def dry_run(
     # No checkpoints, no curves: nothing that outlives the rehearsal.
     config.default_hooks = {**config.get('default_hooks', {}), 'checkpoint': None}
     config.visualizer = dict(type='Visualizer')
+    for hook in config.get('custom_hooks', []):
+        if 'initial' in hook:  # an evaluation before the first step can take minutes
+            hook['initial'] = False
     install_safe_loading()
     with tempfile.TemporaryDirectory(prefix='mmdssl_dry_run_') as folder:
         config.work_dir = folder
@@ -114,7 +117,7 @@ def dry_run(
             runner.logger.info(f'Measured {len(watch.durations)} iterations')
         # A loader of its own: leaving the loop has closed an endless sampler for good.
         loader = runner.build_dataloader(config.train_dataloader, seed=runner.seed)
-        loader_rate = _loader_rate(loader, seconds=seconds / 6)
+        loader_rate = _loader_rate(loader, seconds=min(seconds / 6, 5.0))
         report = _report(runner, watch, loader_rate, target / 'batch.png')
         if is_main_process():
             _draw(runner, watch.batch, target / 'batch.png')

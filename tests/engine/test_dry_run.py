@@ -55,12 +55,12 @@ def slow(tmp_path, **changes):
 )
 def test_numbers_follow_from_the_time_of_a_step_and_of_an_image(tmp_path, drawn, changes):
     report = dry_run(slow(tmp_path, **changes), steps=8)
-    # Four images of 10 ms, one step of 40 ms, one after the other.
+    # Four images of 10 ms, then a step of 40 ms; a busy machine makes both longer.
     assert report.measured == 8
-    assert report.seconds_per_iteration == pytest.approx(0.085, rel=0.3)
+    assert 0.08 < report.seconds_per_iteration < 0.2
     assert report.images_per_second == pytest.approx(4 / report.seconds_per_iteration)
-    assert report.loader_share == pytest.approx(0.5, abs=0.15)
-    assert report.loader_images_per_second == pytest.approx(95, rel=0.3)
+    assert 0.3 < report.loader_share < 0.7
+    assert 40 < report.loader_images_per_second < 100
     assert (report.iterations, report.images_per_batch) == (200, 4)
     assert report.hours == pytest.approx(200 * report.seconds_per_iteration / 3600)
     assert 0.1 < report.memory_gb < 20
@@ -96,7 +96,7 @@ def test_run_shorter_than_the_rehearsal(tmp_path, drawn):
 def test_workers_are_counted(tmp_path, drawn):
     report = dry_run(slow(tmp_path, **{'train_dataloader.num_workers': 2}), steps=6)
     assert report.workers_memory_gb > 0.1
-    assert report.loader_images_per_second > 1.4 * 95
+    assert report.loader_images_per_second > 100  # what one process cannot reach
 
 
 def test_failure_is_not_hidden(tmp_path, drawn, monkeypatch):

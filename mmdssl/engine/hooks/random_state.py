@@ -32,8 +32,9 @@ class RandomStateHook(Hook):
 
     A checkpoint from within an epoch resumes within it: the images that the epoch
     has shown are passed over in the sampler, without loading them. That is
-    bit-equal without loader workers; with workers, their augmentations are drawn
-    anew for the rest of the epoch.
+    bit-equal without loader workers. Workers hold states of their own: where they
+    have started before the checkpoint (within an epoch, or ``persistent_workers``),
+    new ones start on resuming and draw other augmentations, never the same again.
 
     Where the number of processes has changed, the draws start anew from the seed
     and the iteration, so that nothing is repeated.
