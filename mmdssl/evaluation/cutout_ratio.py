@@ -44,8 +44,8 @@ def cut_shares(boxes: np.ndarray | Sequence[Sequence[float]], mask: np.ndarray) 
     Returns:
         float64 (N,) in [0, 1].
     """
-    corners = rasterise(boxes, *mask.shape)[1]
-    return np.array([mask[y1 : y2 + 1, x1 : x2 + 1].mean() for x1, y1, x2, y2 in corners])
+    cells, _ = rasterise(boxes, *mask.shape)
+    return np.array([mask[y1 : y2 + 1, x1 : x2 + 1].mean() for x1, y1, x2, y2 in cells])
 
 
 def random_regions(

@@ -75,13 +75,13 @@ def test_bad_features_are_named(queries: torch.Tensor, bank: torch.Tensor, messa
 def test_search_memory_is_bounded_by_the_tile(monkeypatch: pytest.MonkeyPatch):
     """No similarity matrix larger than the tile is ever made."""
     seen: list[int] = []
-    matmul = torch.Tensor.__matmul__
+    product = torch.mm
 
-    def spy(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    def spy(left: torch.Tensor, right: torch.Tensor, *, out: torch.Tensor) -> torch.Tensor:
         seen.append(left.shape[0] * right.shape[1])
-        return matmul(left, right)
+        return product(left, right, out=out)
 
-    monkeypatch.setattr(torch.Tensor, '__matmul__', spy)
+    monkeypatch.setattr(torch, 'mm', spy)
     knn_search(coarse(100, 4, 0), coarse(300, 4, 1), 5, tile=(32, 64), device='cpu')
     assert max(seen) == 32 * 64
     assert sum(seen) == 100 * 300
