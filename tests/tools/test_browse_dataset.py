@@ -1,0 +1,36 @@
+"""The browser draws what the config feeds its model."""
+
+from PIL import Image
+
+from tests.tiny_scenes import CONFIG, write_tiny_scenes
+from tools.browse_dataset import main
+
+
+def test_batches_and_decoupled_views_are_written(tmp_path, capsys):
+    data = write_tiny_scenes(tmp_path / 'data')
+    out = tmp_path / 'out'
+    options = ['--num', '2', '--images', '3', '--cfg-options', f'data_root={data}']
+    assert main([str(CONFIG), '--out', str(out), *options]) == 0
+    names = ['batch_000.png', 'batch_001.png', 'xd_000.png', 'xd_001.png']
+    assert sorted(file.name for file in out.iterdir()) == names
+    pictures = [(out / name).read_bytes() for name in names]
+    assert len(set(pictures)) == 4
+    with Image.open(out / names[0]) as drawn:
+        assert drawn.height > 900  # ten rows of two views
+    assert 'batch_001.png' in capsys.readouterr().out
+
+
+def test_plain_config_has_no_decoupled_views(tmp_path):
+    data = write_tiny_scenes(tmp_path / 'data')
+    config = CONFIG.with_name('ibot_vit-nano-p8_1xb24-250i_scenes.py')
+    out = tmp_path / 'out'
+    options = ['--num', '1', '--images', '2', '--cfg-options', f'data_root={data}']
+    assert main([str(config), '--out', str(out), *options]) == 0
+    assert [file.name for file in out.iterdir()] == ['batch_000.png']
+
+
+def test_missing_data_and_senseless_numbers_are_one_line(tmp_path, capsys):
+    assert main([str(CONFIG), '--cfg-options', f'data_root={tmp_path}/none']) == 2
+    assert capsys.readouterr().err.startswith('error: ')
+    assert main([str(CONFIG), '--num', '0']) == 2
+    assert '--num 0' in capsys.readouterr().err
