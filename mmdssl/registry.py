@@ -16,21 +16,38 @@ from mmpretrain import registry as parent
 __all__ = [
     'DATASETS',
     'DATA_SAMPLERS',
+    'EVALUATORS',
     'FUNCTIONS',
     'HOOKS',
+    'LOG_PROCESSORS',
+    'LOOPS',
     'METRICS',
     'MODELS',
+    'MODEL_WRAPPERS',
     'OPTIMIZERS',
     'OPTIM_WRAPPERS',
     'OPTIM_WRAPPER_CONSTRUCTORS',
     'PARAM_SCHEDULERS',
+    'RUNNERS',
     'TRANSFORMS',
+    'VISBACKENDS',
+    'VISUALIZERS',
 ]
 
 
 def _child(name: str, parent_registry: Registry, *locations: str) -> Registry:
-    """A registry ``name`` of scope mmdssl under ``parent_registry``."""
-    return Registry(name, parent=parent_registry, scope='mmdssl', locations=list(locations))
+    """A registry ``name`` of scope mmdssl under ``parent_registry``.
+
+    It is entered in the root registry as well: a registry asked for ``mmdssl.X``
+    by another scope (mmdet, mmseg) passes the question to the root, which looks
+    among its direct children only.
+    """
+    child = Registry(name, parent=parent_registry, scope='mmdssl', locations=list(locations))
+    root = parent_registry
+    while root.parent is not None:
+        root = root.parent
+    root.children.setdefault('mmdssl', child)
+    return child
 
 
 MODELS = _child('model', parent.MODELS, 'mmdssl.models')
@@ -47,3 +64,13 @@ OPTIM_WRAPPER_CONSTRUCTORS = _child(
 PARAM_SCHEDULERS = _child('parameter scheduler', parent.PARAM_SCHEDULERS, 'mmdssl.engine.schedules')
 # mmpretrain has no function registry of its own: this one hangs under mmengine's.
 FUNCTIONS = _child('function', ROOT_FUNCTIONS, 'mmdssl.datasets')
+
+# Nothing of ours registers here. They exist so that a run in the scope mmdssl finds mmengine's
+# entries without a warning about a missing scope.
+EVALUATORS = _child('evaluator', parent.EVALUATORS)
+LOG_PROCESSORS = _child('log processor', parent.LOG_PROCESSORS)
+LOOPS = _child('loop', parent.LOOPS)
+MODEL_WRAPPERS = _child('model wrapper', parent.MODEL_WRAPPERS)
+RUNNERS = _child('runner', parent.RUNNERS)
+VISBACKENDS = _child('visualizer backend', parent.VISBACKENDS)
+VISUALIZERS = _child('visualizer', parent.VISUALIZERS)

@@ -1,13 +1,28 @@
 """Fixtures that every test may use: where the shared reference data lie, and quiet threads."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from mmengine.logging import MMLogger
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get('MMDSSL_SHARED', ROOT.parent / 'shared'))
+
+
+@pytest.fixture(autouse=True, scope='session')
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Image lists are cached in a folder of this test run, not in the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('XDG_CACHE_HOME', str(tmp_path_factory.mktemp('cache')))
+        yield
+
+
+@pytest.fixture(autouse=True, scope='session')
+def quiet_initialisation() -> None:
+    """mmengine prints a line per parameter that init_weights touches."""
+    MMLogger.get_current_instance().setLevel('WARNING')
 
 
 @pytest.fixture(scope='session')
