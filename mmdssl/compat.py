@@ -270,12 +270,17 @@ def diagnose(
         if package.present:
             problems += _mixed(package)
     problems += _missing(stack)
+    causes: dict[str, list[str]] = {}
     for module, error in (failures or {}).items():
-        name, version = stack[module.partition('.')[0]].owner
+        causes.setdefault(error, []).append(module)
+    for error, modules in causes.items():
+        # The same error in several packages starts in the one that the others import.
+        name, version = stack[modules[0].partition('.')[0]].owner
         remedy = f'{_REINSTALL} {name}=={version}'
-        if module.startswith('mmcv.'):  # compiled for another torch, as a rule
-            remedy = f'{_COMPILE} (compiles the ops anew, for the tested torch)'
-        problems.append(Problem(f'{module} does not import: {error}', remedy, _needing(module)))
+        if modules[0] == 'mmcv._ext':  # compiled for another torch, as a rule
+            remedy = f'{_COMPILE} (installs ops compiled for the tested torch)'
+        message = f'no import of {", ".join(modules)}: {error}'
+        problems.append(Problem(message, remedy, _needing(*modules)))
     return sorted(problems, key=lambda problem: not problem.blocks)
 
 

@@ -154,6 +154,14 @@ def test_ops_that_do_not_load_are_to_be_compiled_again():
     assert 'make env-full' in problem.remedy
 
 
+def test_one_error_in_several_packages_is_one_problem_of_the_first():
+    error = 'AssertionError nms miss in module _ext'
+    failures = {'mmcv._ext': error, 'mmpretrain': error, 'mmdet': error}
+    (problem,) = problems_of(make_stack(), failures=failures)
+    assert problem.blocks == set(PURPOSES)
+    assert 'make env-full' in problem.remedy
+
+
 def test_blocking_problems_come_first():
     stack = make_stack('mmcv._ext', mmdet=('3.3.0', {'mmdet': '3.3.0'}))
     assert [bool(problem.blocks) for problem in problems_of(stack)] == [True, False]

@@ -26,6 +26,7 @@ OPS_CFLAGS="${OPS_CFLAGS:--O1 -g0}"
 CACHE="${MMDSSL_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/mmdssl}"
 START=$SECONDS
 HEARTBEAT=''
+BUILD=''
 
 say() { printf '[setup] %s\n' "$*"; }
 fail() {
@@ -40,7 +41,11 @@ stop_heartbeat() {
         HEARTBEAT=''
     fi
 }
-trap stop_heartbeat EXIT
+clean_up() {
+    stop_heartbeat
+    if [ -n "$BUILD" ]; then rm -rf "$BUILD"; fi
+}
+trap clean_up EXIT
 
 requirement_key() {
     # Only what decides the installed files: the checkout's place is looked at separately.
@@ -189,7 +194,6 @@ install_ops() {
         )8 minutes on 2 idle cores, up to 20 on busy ones; kept in $folder" build_ops
         # Moved when whole: an interrupted build never looks like a finished one.
         mv "$BUILD"/onedl_mmcv-*.whl "$folder/"
-        rm -rf "$BUILD"
     fi
     step "installing mmcv with ops" pip_install --force-reinstall --no-deps \
         "$(compgen -G "$folder/onedl_mmcv-*.whl" | head -n 1)"
@@ -243,7 +247,7 @@ main() {
     fi
 
     key="$(requirement_key)"
-    if [ -n "${FORCE:-}" ]; then rm -f "$VENV/.mmdssl-env"; fi
+    if [ -n "${FORCE:-}" ]; then rm -f "$VENV/.mmdssl-env" "$VENV/.mmdssl-ops"; fi
     # The stamp says: hash of the requirement files, level, checkout that is linked.
     local done_key='' done_level='' done_root=''
     if [ -f "$VENV/.mmdssl-env" ]; then
