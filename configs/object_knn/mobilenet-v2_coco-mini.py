@@ -3,7 +3,7 @@
 Reproduces: no table; a check of the evaluation with features of known worth.
 Command: python tools/test.py configs/object_knn/mobilenet-v2_coco-mini.py CHECKPOINT
     (any mmpretrain MobileNetV2 of ImageNet; without CHECKPOINT the untrained net)
-Costs: 776 images at 224 px, TIME on 2 CPU cores.
+Costs: 45 s of processor time: 388 images, clean and disturbed, at 224 px.
 Published: none.
 Measured: see README.md beside this file.
 """
