@@ -1,8 +1,7 @@
 """What the environment holds, and what it lacks for what: version shims and stack checks.
 
-The only place of the package that looks at versions. It reads what pip knows and the version files
-of the packages and imports only the standard library, so that it answers in a broken environment
-too, in a fraction of a second.
+The only place that looks at versions. It reads what pip knows and the packages' version files and
+imports only the standard library: it answers at once, and in a broken environment too.
 
 The trouble it exists for: the same import packages (``mmcv``, ``mmengine``, ...) come from two
 lines of distributions (upstream ``mmcv``, maintained ``onedl-mmcv``) that overwrite each other's
@@ -285,10 +284,7 @@ def diagnose(
 
 
 def check_stack(purpose: str = 'pretrain') -> None:
-    """Warns, with a remedy, about everything that may keep a purpose from working.
-
-    Never raises for a stack it does not like: what fails will fail by itself, and this stands
-    above it in the log.
+    """Warns, with a remedy, about what may keep a purpose from working; never raises for it.
 
     Args:
         purpose: 'pretrain', 'det' or 'seg'.
