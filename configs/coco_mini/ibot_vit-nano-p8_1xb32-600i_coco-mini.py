@@ -13,16 +13,6 @@ _base_ = '../scenes/ibot_vit-nano-p8_1xb24-250i_scenes.py'
 
 data_root = 'data/coco_mini/'
 train_cfg = dict(max_iters=600)
-param_scheduler = [
-    dict(
-        type='WarmupCosine',
-        param_name='lr',
-        warmup_iters=60,
-        eta_min=1e-6,
-        by_epoch=False,
-        end=600,
-    )
-]
 train_dataloader = dict(batch_size=32, dataset=dict(data_root=data_root + 'train2017/'))
 train_part = dict(ann_file='annotations/instances_train2017.json', data_prefix='train2017/')
 val_part = dict(ann_file='annotations/instances_val2017.json', data_prefix='val2017/')

@@ -13,6 +13,5 @@ param_scheduler = [
         warmup_iters=60,
         eta_min=1e-6,
         by_epoch=False,
-        end=250,
     )
 ]
