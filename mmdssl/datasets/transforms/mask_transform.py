@@ -69,9 +69,7 @@ class MaskTransform(BaseTransform):
         name = type(self).__name__
         self.ratio = parse_range(ratio, f'{name}: ratio')
         self.empty_prob = parse_range(empty_prob, f'{name}: empty_prob')[0]
-        self.mask_size = (
-            None if mask_size is None else parse_size(mask_size, f'{name}: mask_size')
-        )
+        self.mask_size = None if mask_size is None else parse_size(mask_size, f'{name}: mask_size')
         self.key = key
         self.regions_key = regions_key
         self.stream = stream
@@ -97,16 +95,21 @@ class MaskTransform(BaseTransform):
         low, high = self.ratio
         return low + (high - low) * rng.random() if high > low else low
 
-    def cell_regions(self, results: dict[str, Any], height: int, width: int) -> np.ndarray:
-        """The regions in cells of a (height, width) mask: float64 (N, 4), x1 y1 x2 y2."""
+    def cell_regions(
+        self, results: dict[str, Any], height: int, width: int
+    ) -> list[tuple[float, float, float, float]]:
+        """The regions x1, y1, x2, y2 in cells of a (height, width) mask."""
         if self.regions_key not in results:
             raise ValueError(
                 f'{type(self).__name__} found no results[{self.regions_key!r}]: put a transform '
                 'that writes regions, such as GridRegions, before it'
             )
         image_height, image_width = results['img'].shape[:2]
-        to_cells = (width / image_width, height / image_height)
-        return np.asarray(results[self.regions_key]) * np.array(to_cells * 2)
+        to_x, to_y = width / image_width, height / image_height
+        return [
+            (x1 * to_x, y1 * to_y, x2 * to_x, y2 * to_y)
+            for x1, y1, x2, y2 in np.asarray(results[self.regions_key]).tolist()
+        ]
 
     def __repr__(self) -> str:
         settings = ', '.join(f'{name}={value!r}' for name, value in vars(self).items())

@@ -20,7 +20,6 @@ reproduces the paper's Fig. 11:
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 from math import sqrt
 from typing import Any
 
@@ -41,17 +40,13 @@ def check_choice(name: str, value: str, choices: tuple[str, ...]) -> str:
     return value
 
 
-@lru_cache(maxsize=64)
-def _limits(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Far corner of a canvas and its last cell, each in the order of a box's columns."""
-    far = np.array([width, height, width, height], float)
-    return far, far - 1
-
-
 def rasterise(
     boxes: np.ndarray | Sequence[Sequence[float]], height: int, width: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes clipped to a canvas, and the cells they cover.
+) -> tuple[list[tuple[int, int, int, int]], list[float]]:
+    """The cells that boxes cover, and the areas of the boxes.
+
+    Plain Python numbers: for the few boxes of an image several times faster
+    than NumPy's, here and in what is done with them.
 
     Args:
         boxes: (N, 4) x1 y1 x2 y2 in cells, float.
@@ -59,13 +54,37 @@ def rasterise(
         width: columns of the canvas.
 
     Returns:
-        The clipped boxes, float64 (N, 4), and the first and last column and row
-        of each, int64 (N, 4): left, top, right, bottom, the last two inclusive.
-        A corner is rounded half to even; every box covers at least one cell.
+        First and last column and row of each box, (left, top, right, bottom)
+        with the last two **inclusive**: corners are rounded half to even, and a
+        box on the canvas covers at least one cell. And the area of each float
+        box after clipping to the canvas; zero or less, and the cells mean
+        nothing, for a box without area or off the canvas.
     """
-    far, last = _limits(height, width)
-    clipped = np.minimum(np.maximum(np.asarray(boxes, float).reshape(-1, 4), 0.0), far)
-    return clipped, np.minimum(np.rint(clipped), last).astype(int)
+    if isinstance(boxes, np.ndarray):
+        boxes = boxes.tolist()
+    cells, areas = [], []
+    last_x, last_y = width - 1, height - 1
+    for x1, y1, x2, y2 in boxes:
+        if x1 < 0.0:
+            x1 = 0.0
+        if y1 < 0.0:
+            y1 = 0.0
+        if x2 > width:
+            x2 = width
+        if y2 > height:
+            y2 = height
+        areas.append((x2 - x1) * (y2 - y1) if x1 < x2 and y1 < y2 else 0.0)
+        left, top, right, bottom = round(x1), round(y1), round(x2), round(y2)
+        if right > last_x:
+            right = last_x
+            if left > right:
+                left = right
+        if bottom > last_y:
+            bottom = last_y
+            if top > bottom:
+                top = bottom
+        cells.append((left, top, right, bottom))
+    return cells, areas
 
 
 def cut_regions(
@@ -99,50 +118,47 @@ def cut_regions(
     Returns:
         bool (height, width), True = cut.
     """
-    clipped, corners = rasterise(boxes, height, width)
-    # By the area of the float box: the area in cells has ties and ranks differently.
-    sizes = ((clipped[:, 2] - clipped[:, 0]) * (clipped[:, 3] - clipped[:, 1])).tolist()
-    # From here on plain Python numbers, several times faster than NumPy's for a few boxes.
-    cells = corners.tolist()
+    cells, areas = rasterise(boxes, height, width)
+    literal, by_area, inside = ratio_rule == 'literal', scale_mode == 'area', place == 'inside'
     canvas = make_canvas(height, width)
     uniform = iter(draws)
-    for index in sorted(range(len(sizes)), key=sizes.__getitem__, reverse=True):
+    # By the area of the float box: the area in cells has ties and ranks differently.
+    for index in sorted(range(len(areas)), key=areas.__getitem__, reverse=True):
+        if areas[index] <= 0.0:
+            break
         left, top, right, bottom = cells[index]
-        box_width, box_height = right - left + 1, bottom - top + 1
-        if sizes[index] <= 0.0 or box_width < 1:  # no area, or turned inside out
-            continue
-        area = box_width * box_height
+        limit_x, limit_y = right + 1, bottom + 1
+        box_width, box_height = limit_x - left, limit_y - top
 
         missing = ratios[index]
         if collaborative:
-            taken = canvas.count(left, top, right + 1, bottom + 1) / area
-            if ratio_rule == 'literal':
+            taken = canvas.count(left, top, limit_x, limit_y) / (box_width * box_height)
+            if literal:
                 taken = 1.0 - taken
             if taken > missing:
-                canvas.restore(left, top, right + 1, bottom + 1)
+                canvas.restore(left, top, limit_x, limit_y)
             else:
                 missing -= taken
         if missing <= 0.0:
             continue
 
         # A cut of the box's shape and `missing` of its area has sqrt(missing) of the box's sides.
-        shrink = missing if scale_mode == 'side' else sqrt(missing)
+        shrink = sqrt(missing) if by_area else missing
         cut_width, cut_height = box_width * shrink, box_height * shrink
-        if scale_mode == 'area':  # a sliver has no room for its own shape: cut it all across
-            if box_width == 1:
-                cut_width, cut_height = 1.0, box_height * missing
-            elif box_height == 1:
-                cut_width, cut_height = box_width * missing, 1.0
+        # A sliver has no room for a cut of its own shape: cut it all across.
+        if by_area and box_width == 1:
+            cut_width, cut_height = 1.0, box_height * missing
+        elif by_area and box_height == 1:
+            cut_width, cut_height = box_width * missing, 1.0
 
         x, y = next(uniform), next(uniform)
-        if place == 'inside':
+        if inside:
             # The official start is uniform in [left, right - cut_width]. In a box of one or two
             # cells that end may lie before the box; starting there would lose or misplace the cut.
             room_x, room_y = right - cut_width - left, bottom - cut_height - top
             x = left + room_x * x if room_x > 0.0 else left
             y = top + room_y * y if room_y > 0.0 else top
             start_x, start_y = round(x), round(y)
-            limit_x, limit_y = right + 1, bottom + 1
         else:
             x = left - cut_width + (right - left + cut_width) * x
             y = top - cut_height + (bottom - top + cut_height) * y

@@ -4,7 +4,8 @@ The boxes overlap heavily and together cover nearly the whole image, which is
 what Region Collaborative Cutout needs to cut everywhere and evenly.
 """
 
-import math
+from collections.abc import Iterable
+from math import exp, log, sqrt
 from typing import Any
 
 import numpy as np
@@ -57,50 +58,52 @@ class GridRegions(BaseTransform):
         self.aspect = parse_range(aspect, 'GridRegions: aspect', 1e-3, 1e3)
         self.key = key
         self.stream = stream
-        # A box takes four uniform draws u; low + span * u are then a quarter of its area, half
-        # the logarithm of its aspect ratio, and its centre. (cells, 4)
-        count = rows * columns
-        row, column = np.divmod(np.arange(count), columns)
-        self._low = np.empty((count, 4))
-        self._low[:, 0] = self.scale[0] / 4
-        self._low[:, 1] = math.log(self.aspect[0]) / 2
-        self._low[:, 2] = (column + 0.25) / columns
-        self._low[:, 3] = (row + 0.25) / rows
-        self._span = np.empty((count, 4))
-        self._span[:, 0] = (self.scale[1] - self.scale[0]) / 4
-        self._span[:, 1] = math.log(self.aspect[1] / self.aspect[0]) / 2
-        self._span[:, 2] = 0.5 / columns
-        self._span[:, 3] = 0.5 / rows
 
-    def boxes_from(self, uniforms: np.ndarray) -> np.ndarray:
+    def boxes_from(self, uniforms: Iterable[float]) -> list[tuple[float, float, float, float]]:
         """Boxes of given draws.
 
+        Plain Python numbers: for a handful of cells twice as fast as array operations.
+
         Args:
-            uniforms: (rows * columns, 4) in [0, 1): area, aspect, centre x,
-                centre y of each cell.
+            uniforms: 4 * rows * columns numbers from [0, 1): area, aspect,
+                centre x, centre y of each cell in turn.
 
         Returns:
-            float64 (rows * columns, 4), x1 y1 x2 y2 as shares of the image in [0, 1].
+            x1, y1, x2, y2 of each cell's box as shares of the image in [0, 1].
         """
-        values = uniforms * self._span
-        values += self._low
-        half_side = np.sqrt(values[:, 0])  # of the square of the same area
-        stretch = np.exp(values[:, 1])
-        half = np.empty((len(values), 2))  # of the width and of the height
-        np.multiply(half_side, stretch, out=half[:, 0])
-        np.divide(half_side, stretch, out=half[:, 1])
-        boxes = np.empty((len(values), 4))
-        np.subtract(values[:, 2:], half, out=boxes[:, :2])
-        np.add(values[:, 2:], half, out=boxes[:, 2:])
-        return np.minimum(np.maximum(boxes, 0.0, out=boxes), 1.0, out=boxes)
+        rows, columns = self.grid
+        area, area_span = self.scale[0], self.scale[1] - self.scale[0]
+        log_aspect, log_span = log(self.aspect[0]), log(self.aspect[1] / self.aspect[0])
+        boxes = []
+        draws = iter(uniforms)
+        for row in range(rows):
+            for column in range(columns):
+                half_side = sqrt(area + area_span * next(draws)) / 2  # of the square of that area
+                stretch = exp((log_aspect + log_span * next(draws)) / 2)
+                half_width, half_height = half_side * stretch, half_side / stretch
+                x = (column + 0.25 + 0.5 * next(draws)) / columns
+                y = (row + 0.25 + 0.5 * next(draws)) / rows
+                x1, y1, x2, y2 = x - half_width, y - half_height, x + half_width, y + half_height
+                boxes.append(
+                    (
+                        x1 if x1 > 0.0 else 0.0,
+                        y1 if y1 > 0.0 else 0.0,
+                        x2 if x2 < 1.0 else 1.0,
+                        y2 if y2 < 1.0 else 1.0,
+                    )
+                )
+        return boxes
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Writes ``results[key]``."""
         height, width = results['img'].shape[:2]
-        uniforms = random_source(self.stream).random((len(self._low), 4))
-        boxes = self.boxes_from(uniforms)
-        boxes *= np.array((width, height, width, height))
-        results[self.key] = boxes.astype(np.float32)
+        rows, columns = self.grid
+        uniforms = random_source(self.stream).random(4 * rows * columns).tolist()
+        pixels = [
+            (x1 * width, y1 * height, x2 * width, y2 * height)
+            for x1, y1, x2, y2 in self.boxes_from(uniforms)
+        ]
+        results[self.key] = np.array(pixels, np.float32)
         return results
 
     def __repr__(self) -> str:

@@ -42,7 +42,7 @@ def _process_rank() -> int:
 def _own_streams() -> dict[str, np.random.Generator]:
     """The generators of this process under its present torch seed."""
     global _owner
-    owner = (os.getpid(), torch.initial_seed())
+    owner = (os.getpid(), torch.default_generator.initial_seed())
     if owner != _owner:
         _owner = owner
         _streams.clear()
@@ -68,7 +68,7 @@ def random_source(stream: str | None = None) -> RandomSource:
     streams = _own_streams()
     if stream not in streams:
         entropy = [
-            torch.initial_seed() & 0xFFFFFFFFFFFFFFFF,
+            torch.default_generator.initial_seed() & 0xFFFFFFFFFFFFFFFF,
             _process_rank(),
             crc32(stream.encode()),
         ]

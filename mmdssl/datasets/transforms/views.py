@@ -2,7 +2,7 @@
 
 All transforms read and write ``results['img']``, uint8 (H, W, 3) RGB, and never
 write into the pixels they were given, so any number of views can share one
-decoded image. Each also keeps ``results['crop_box']`` (float32 x1 y1 x2 y2 in
+decoded image. Each also keeps ``results['crop_box']`` (floats x1, y1, x2, y2 in
 pixels of the source image) and ``results['flip']`` (horizontal, vertical; bool)
 up to date: what part of the source image a view shows, and mirrored how.
 """
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from math import exp, log, sqrt
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -50,23 +51,30 @@ def resize_image(
         antialias: widen the filter when shrinking, as Pillow always does.
 
     Returns:
-        A new uint8 array of shape (height, width, C). Its memory may be ordered
-        channels first, which packing it into a (C, H, W) tensor then gets free.
+        A new uint8 array of shape (height, width, C).
     """
-    source = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
+    # (H, W, C) -> (1, C, H, W), the batch axis first: with strides that torch recognises as
+    # channels-last it takes its kernel for interleaved RGB and gives the result interleaved.
+    batch = np.ascontiguousarray(image)[None].transpose(0, 3, 1, 2)
     if interpolation == 'nearest':
-        resized = F.interpolate(source, size=size, mode='nearest-exact')
+        resized = F.interpolate(torch.from_numpy(batch), size=size, mode='nearest-exact')
     else:
         resized = F.interpolate(
-            source, size=size, mode=interpolation, antialias=antialias, align_corners=False
+            torch.from_numpy(batch),
+            size=size,
+            mode=interpolation,
+            antialias=antialias,
+            align_corners=False,
         )
-    return resized[0].permute(1, 2, 0).numpy()
+    return resized.numpy()[0].transpose(1, 2, 0)  # (1, C, h, w) -> (h, w, C)
 
 
-def _window(results: dict[str, Any]) -> tuple[np.ndarray, tuple[bool, bool]]:
+def _window(
+    results: dict[str, Any],
+) -> tuple[tuple[float, float, float, float], tuple[bool, bool]]:
     """``crop_box`` and ``flip`` of an image, those of an untouched one where it has none."""
     height, width = results['img'].shape[:2]
-    crop_box = results.get('crop_box', np.array((0, 0, width, height), np.float32))
+    crop_box = results.get('crop_box', (0.0, 0.0, float(width), float(height)))
     return crop_box, results.get('flip', (False, False))
 
 
@@ -198,7 +206,7 @@ class RandomResizedCropWithBoxes(_BoxTransform):
 
 def _crop_in_source(
     results: dict[str, Any], left: int, top: int, width: int, height: int
-) -> np.ndarray:
+) -> tuple[float, float, float, float]:
     """The part of the source image that a crop of the present image shows."""
     (x1, y1, x2, y2), (flip_x, flip_y) = _window(results)
     image_height, image_width = results['img'].shape[:2]
@@ -208,9 +216,7 @@ def _crop_in_source(
         top = image_height - top - height
     per_x, per_y = (x2 - x1) / image_width, (y2 - y1) / image_height
     start_x, start_y = x1 + left * per_x, y1 + top * per_y
-    return np.array(
-        (start_x, start_y, start_x + width * per_x, start_y + height * per_y), np.float32
-    )
+    return start_x, start_y, start_x + width * per_x, start_y + height * per_y
 
 
 @TRANSFORMS.register_module()
@@ -279,8 +285,7 @@ class RandomFlipWithBoxes(_BoxTransform):
         height, width = image.shape[:2]
         horizontal = self.direction == 'horizontal'
         results['flip'] = (not flip_x, flip_y) if horizontal else (flip_x, not flip_y)
-        # torch keeps the memory order of its input and is far faster than NumPy's strided copy.
-        flipped = torch.from_numpy(image).flip(1 if horizontal else 0).numpy()
+        flipped = cv2.flip(np.ascontiguousarray(image), 1 if horizontal else 0)
         if horizontal:
             return self.move(results, flipped, (-1.0, 1.0), (float(width), 0.0))
         return self.move(results, flipped, (1.0, -1.0), (0.0, float(height)))

@@ -46,8 +46,8 @@ def test_masks_equal_the_official_ones_cell_for_cell(shared):
         ratio, side = float(match[1]), int(match[2])
         for case in cases:
             random.seed(case['python_random_seed'])
-            uniforms = np.array([[random.random() for _ in range(4)] for _ in case['boxes']])
-            boxes = GridRegions().boxes_from(uniforms) * side
+            uniforms = [random.random() for _ in range(4 * len(case['boxes']))]
+            boxes = np.array(GridRegions().boxes_from(uniforms)) * side
             draws = [random.random() for _ in range(2 * len(boxes))]
             mask = rcc_mask(boxes, ratio=ratio, height=side, width=side, draws=draws)
             np.testing.assert_array_equal(mask, np.array(case['cut_cells'], bool))
@@ -308,7 +308,7 @@ def test_golden_cases_tell_sorting_by_float_area_from_sorting_by_cells(shared, b
     regions = GridRegions()
 
     def draw():
-        boxes = regions.boxes_from(np.random.random((9, 4))) * 14
+        boxes = np.array(regions.boxes_from(np.random.random(36))) * 14
         cells = np.minimum(np.rint(boxes), 13).astype(int)
         sizes = (cells[:, 2:] - cells[:, :2] + 1) if by_cells else boxes[:, 2:] - boxes[:, :2]
         order = np.argsort(-sizes.prod(1), kind='stable')

@@ -1,0 +1,88 @@
+import csv
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'benchmark.py'
+MODULE = """
+def rows(repeat=5):
+    return [
+        dict(name='time', value=float(repeat), unit='us', target='<= 4', reference='other 9'),
+        dict(name='plain', value=123456.7, unit='images/s'),
+    ]
+"""
+
+
+@pytest.fixture
+def benchmark(tmp_path, monkeypatch):
+    spec = importlib.util.spec_from_file_location('benchmark', TOOL)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    folder = tmp_path / 'benchmarks'
+    folder.mkdir()
+    (folder / 'one.py').write_text(MODULE)
+    (folder / 'two.py').write_text(MODULE.replace("name='plain', ", ''))
+    monkeypatch.setattr(module, 'FOLDER', folder)
+    return module
+
+
+def read(path):
+    with path.open(newline='') as file:
+        return list(csv.DictReader(file))
+
+
+def test_rows_are_written_with_targets_judged(benchmark, tmp_path, capsys):
+    assert benchmark.main(['one', '--out', str(tmp_path / 'new' / 'out.csv')]) == 0
+    first, second = read(tmp_path / 'new' / 'out.csv')
+    assert first == dict(
+        benchmark='one',
+        name='time',
+        value='5',
+        unit='us',
+        target='<= 4',
+        reached='no',
+        reference='other 9',
+    )
+    assert second['reached'] == ''
+    assert 'target <= 4: no' in capsys.readouterr().out
+
+
+def test_new_numbers_replace_old_ones_of_the_same_benchmark_only(benchmark, tmp_path):
+    out = tmp_path / 'out.csv'
+    benchmark.merge_csv(out, [dict.fromkeys(benchmark.COLUMNS, 'x') | dict(benchmark='zero')])
+    benchmark.main(['one', '--out', str(out)])
+    benchmark.main(['one', '--out', str(out), '--repeat', '3'])
+    rows = read(out)
+    assert [row['benchmark'] for row in rows] == ['one', 'one', 'zero']
+    assert rows[0]['reached'] == 'yes'
+
+
+def test_a_failing_benchmark_hides_no_other_and_fails_the_command(benchmark, tmp_path, capsys):
+    assert benchmark.main(['--out', str(tmp_path / 'out.csv')]) == 1
+    assert {row['benchmark'] for row in read(tmp_path / 'out.csv')} == {'one'}
+    captured = capsys.readouterr()
+    assert 'failed: two' in captured.out
+    assert "a row of benchmark two lacks ['name']" in captured.err
+
+
+def test_file_is_named_by_hardware_and_torch_version(benchmark, tmp_path):
+    benchmark.main(['one'])
+    (path,) = (tmp_path / 'benchmarks' / 'results').glob('*.csv')
+    assert path.stem.startswith(benchmark.hardware_name())
+    assert 'core' in benchmark.hardware_name()
+    assert '_torch-' in path.stem
+
+
+def test_unknown_names_and_targets_are_refused(benchmark):
+    with pytest.raises(SystemExit):
+        benchmark.main(['three'])
+    with pytest.raises(ValueError, match='is not of the form'):
+        benchmark.reached(1.0, 'about 5')
+    assert benchmark.reached(5.0, '>= 5') == 'yes'
+    assert benchmark.reached(4.9, '>= 5') == 'no'
+
+
+def test_every_benchmark_of_the_package_has_rows():
+    for path in (TOOL.parent / 'benchmarks').glob('*.py'):
+        assert 'def rows(' in path.read_text(), path
