@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Literal
 
 import torch
+from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
@@ -60,9 +61,10 @@ def knn_search(
     buffer = torch.empty(min(tile[0], len(queries)) * min(tile[1], len(bank)), device=device)
 
     starts = range(0, len(bank), tile[1])
-    large = len(queries) * len(bank) >= _PROGRESS_FROM
+    console = Console(stderr=True)
+    quiet = len(queries) * len(bank) < _PROGRESS_FROM or not console.is_terminal
     with torch.inference_mode(), _full_precision():
-        for start in track(starts, 'k nearest neighbours', disable=not large, transient=True):
+        for start in track(starts, 'nearest neighbours', console=console, disable=quiet):
             part = bank[start : start + tile[1]].to(device, torch.float32)
             found = []
             for rows in queries.split(tile[0]):

@@ -1,7 +1,6 @@
 """O-KNN as a curve beside the loss: the backbone measured during its own pre-training."""
 
 import json
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
+from rich.console import Console
 from rich.progress import track
 from torch.utils.data import DataLoader
 
@@ -140,10 +140,12 @@ class ObjectKNNHook(Hook):
             data_preprocessor=model.data_preprocessor,
             **self.extractor_settings,
         )
-        quiet = not (is_main_process() and sys.stderr.isatty())
+        console = Console(stderr=True)
+        quiet = not (is_main_process() and console.is_terminal)
         with preserve_rng_state():
-            batches = track(self.dataloader, 'object features', transient=True, disable=quiet)
-            for batch in batches:
+            for batch in track(
+                self.dataloader, 'object features', console=console, disable=quiet, transient=True
+            ):
                 self.evaluator.process(extractor.test_step(batch), batch)
             metrics = self.evaluator.evaluate(len(self.dataloader.dataset))
         self._report(runner, metrics, epoch, iteration, time.perf_counter() - begin)
