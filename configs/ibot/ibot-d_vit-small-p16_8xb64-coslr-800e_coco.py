@@ -16,16 +16,4 @@ Measured: not measured.
 _base_ = './ibot_vit-small-p16_8xb64-coslr-800e_coco.py'
 
 model = dict(decoupling=dict(type='DecouplingBranch', weight=0.3, sample_ratio=0.25))
-train_dataloader = dict(
-    dataset=dict(
-        pipeline=[
-            dict(type='LoadImage'),
-            dict(
-                type='MultiViewWithBoxes',
-                num_views=[2],
-                views=[_base_.crop + _base_.rcc_mask + _base_.branch_mask],
-            ),
-            dict(type='PackViews', keys=('mask', 'dc_mask')),
-        ]
-    )
-)
+train_dataloader = dict(dataset=dict(pipeline=_base_.decoupled_pipeline))

@@ -36,9 +36,7 @@ local_colour = dict(
     grayscale=0.2,
     blur=dict(prob=0.5, sigma=(0.1, 2.0)),
 )
-model = dict(
-    data_preprocessor=dict(views=_base_.data_preprocessor.views + [local_colour] * 4)
-)
+model = dict(data_preprocessor=dict(views=_base_.data_preprocessor.views + [local_colour] * 4))
 train_dataloader = dict(
     dataset=dict(
         pipeline=[

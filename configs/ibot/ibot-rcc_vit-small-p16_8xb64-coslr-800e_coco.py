@@ -9,14 +9,4 @@ Measured: not measured.
 
 _base_ = './ibot_vit-small-p16_8xb64-coslr-800e_coco.py'
 
-train_dataloader = dict(
-    dataset=dict(
-        pipeline=[
-            dict(type='LoadImage'),
-            dict(
-                type='MultiViewWithBoxes', num_views=[2], views=[_base_.crop + _base_.rcc_mask]
-            ),
-            dict(type='PackViews', keys=('mask',)),
-        ]
-    )
-)
+train_dataloader = dict(dataset=dict(pipeline=_base_.rcc_pipeline))

@@ -18,4 +18,4 @@ _base_ = [
 ]
 
 model = dict(data_preprocessor=_base_.data_preprocessor)
-custom_hooks = _base_.custom_hooks + [dict(type='ObjectKNNHook', interval=20)]
+custom_hooks = [*_base_.custom_hooks, dict(type='ObjectKNNHook', interval=20)]

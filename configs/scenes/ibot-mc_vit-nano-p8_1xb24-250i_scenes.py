@@ -19,9 +19,7 @@ local_crop = [
     ),
     dict(type='RandomFlipWithBoxes', prob=0.5),
 ]
-model = dict(
-    data_preprocessor=dict(views=_base_.data_preprocessor.views + [_base_.colour] * 2)
-)
+model = dict(data_preprocessor=dict(views=_base_.data_preprocessor.views + [_base_.colour] * 2))
 train_dataloader = dict(
     dataset=dict(
         pipeline=[

@@ -9,14 +9,4 @@ Measured: see README.md beside this file.
 
 _base_ = './ibot_vit-nano-p8_1xb24-250i_scenes.py'
 
-train_dataloader = dict(
-    dataset=dict(
-        pipeline=[
-            dict(type='LoadImage'),
-            dict(
-                type='MultiViewWithBoxes', num_views=[2], views=[_base_.crop + _base_.rcc_mask]
-            ),
-            dict(type='PackViews', keys=('mask',)),
-        ]
-    )
-)
+train_dataloader = dict(dataset=dict(pipeline=_base_.rcc_pipeline))

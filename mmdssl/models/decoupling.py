@@ -16,7 +16,7 @@ for dense features and for its dense loss, and weighs the result.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -24,39 +24,10 @@ from mmengine.model import BaseModule
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from mmdssl.models.dense_host import DenseHost
 from mmdssl.models.foreground import Foreground
 from mmdssl.models.view_selection import Selection, select_key_views
 from mmdssl.registry import MODELS
-
-
-class DenseHost(Protocol):
-    """What a method offers to be de-coupled."""
-
-    supports_patch_mixing: bool
-
-    def dense_features(
-        self,
-        images: Tensor,
-        *,
-        background: Tensor | None = None,
-        background_mask: Tensor | None = None,
-        detach_background: bool = True,
-    ) -> Any:
-        """Student features of images (n, 3, H, W), in any form the host likes.
-
-        With ``background`` the host mixes at its patch embeddings (only asked of
-        hosts with ``supports_patch_mixing``).
-        """
-
-    def dense_loss(self, features: Any, targets: Any, foreground: Foreground) -> Tensor:
-        """The host's dense loss between those features and teacher targets (scalar).
-
-        ``targets`` are the rows of what the host gave the branch; the loss is
-        restricted to ``foreground`` and averaged over samples.
-        """
-
-    def dense_targets(self, images: Tensor) -> Any:
-        """Teacher targets of images (n, 3, H, W); only asked with ``reaugment='both'``."""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
-# Two 224 px views of COCO train2017 images, labels unused. Mask transforms are added by the
-# files that inherit this one: `view = _base_.crop + [...]`.
+# Two 224 px views of COCO train2017 images, labels unused: pipelines with block masks (the
+# default), with RCC masks, and with RCC masks and those of the de-coupling branch.
 data_root = 'data/coco/'
 mask_size = (14, 14)  # 224 px / 16 px patches
 
@@ -18,9 +18,7 @@ block_mask = [dict(type='BlockwiseMask', ratio=(0.1, 0.5), empty_prob=0.5, mask_
 # The public iBOT-D run: half plain, the others RCC with U(0.2, 0.6).
 rcc_mask = [
     dict(type='GridRegions', grid=3, scale=(0.12, 0.30)),
-    dict(
-        type='RegionCollaborativeCutout', ratio=(0.2, 0.6), empty_prob=0.5, mask_size=mask_size
-    ),
+    dict(type='RegionCollaborativeCutout', ratio=(0.2, 0.6), empty_prob=0.5, mask_size=mask_size),
 ]
 # Masks of the de-coupling branch, from a random stream of their own: with and without the
 # branch, a run sees the same crops and MIM masks.
@@ -35,7 +33,21 @@ branch_mask = [
         stream='dc',
     ),
 ]
-view = crop + block_mask
+block_pipeline = [
+    dict(type='LoadImage'),
+    dict(type='MultiViewWithBoxes', num_views=[2], views=[crop + block_mask]),
+    dict(type='PackViews', keys=('mask',)),
+]
+rcc_pipeline = [
+    dict(type='LoadImage'),
+    dict(type='MultiViewWithBoxes', num_views=[2], views=[crop + rcc_mask]),
+    dict(type='PackViews', keys=('mask',)),
+]
+decoupled_pipeline = [
+    dict(type='LoadImage'),
+    dict(type='MultiViewWithBoxes', num_views=[2], views=[crop + rcc_mask + branch_mask]),
+    dict(type='PackViews', keys=('mask', 'dc_mask')),
+]
 
 data_preprocessor = dict(
     type='MultiViewPreprocessor',
@@ -69,10 +81,6 @@ train_dataloader = dict(
     dataset=dict(
         type='ImageFolder',
         data_root=data_root + 'train2017/',
-        pipeline=[
-            dict(type='LoadImage'),
-            dict(type='MultiViewWithBoxes', num_views=[2], views=[view]),
-            dict(type='PackViews', keys=('mask',)),
-        ],
+        pipeline=block_pipeline,
     ),
 )

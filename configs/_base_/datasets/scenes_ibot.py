@@ -14,15 +14,11 @@ crop = [
     dict(type='RandomFlipWithBoxes', prob=0.5),
 ]
 block_mask = [
-    dict(
-        type='BlockwiseMask', ratio=(0.1, 0.5), empty_prob=0.5, mask_size=mask_size, min_area=4
-    )
+    dict(type='BlockwiseMask', ratio=(0.1, 0.5), empty_prob=0.5, mask_size=mask_size, min_area=4)
 ]
 rcc_mask = [
     dict(type='GridRegions', grid=3, scale=(0.12, 0.30)),
-    dict(
-        type='RegionCollaborativeCutout', ratio=(0.2, 0.6), empty_prob=0.5, mask_size=mask_size
-    ),
+    dict(type='RegionCollaborativeCutout', ratio=(0.2, 0.6), empty_prob=0.5, mask_size=mask_size),
 ]
 branch_mask = [
     dict(type='GridRegions', grid=3, scale=(0.12, 0.30), key='dc_regions', stream='dc'),
@@ -35,7 +31,21 @@ branch_mask = [
         stream='dc',
     ),
 ]
-view = crop + block_mask
+block_pipeline = [
+    dict(type='LoadImage'),
+    dict(type='MultiViewWithBoxes', num_views=[2], views=[crop + block_mask]),
+    dict(type='PackViews', keys=('mask',)),
+]
+rcc_pipeline = [
+    dict(type='LoadImage'),
+    dict(type='MultiViewWithBoxes', num_views=[2], views=[crop + rcc_mask]),
+    dict(type='PackViews', keys=('mask',)),
+]
+decoupled_pipeline = [
+    dict(type='LoadImage'),
+    dict(type='MultiViewWithBoxes', num_views=[2], views=[crop + rcc_mask + branch_mask]),
+    dict(type='PackViews', keys=('mask', 'dc_mask')),
+]
 
 colour = dict(
     jitter=dict(brightness=0.4, contrast=0.4, saturation=0.2, hue=0.05, prob=0.8),
@@ -61,10 +71,6 @@ train_dataloader = dict(
     dataset=dict(
         type='ImageFolder',
         data_root=data_root + 'train/',
-        pipeline=[
-            dict(type='LoadImage'),
-            dict(type='MultiViewWithBoxes', num_views=[2], views=[view]),
-            dict(type='PackViews', keys=('mask',)),
-        ],
+        pipeline=block_pipeline,
     ),
 )

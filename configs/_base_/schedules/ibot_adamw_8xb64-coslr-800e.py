@@ -17,7 +17,5 @@ param_scheduler = [
         eta_min=1e-6,
         convert_to_iter_based=True,
     ),
-    dict(
-        type='WarmupCosine', param_name='weight_decay', eta_min=0.4, convert_to_iter_based=True
-    ),
+    dict(type='WarmupCosine', param_name='weight_decay', eta_min=0.4, convert_to_iter_based=True),
 ]

@@ -120,6 +120,11 @@ class TeacherStudent(BaseSelfSupervisor):
             mode: ``'loss'`` or ``'tensor'``.
         """
         if mode == 'loss':
+            if not isinstance(inputs, dict):
+                raise TypeError(
+                    f'{type(self).__name__}: losses need the batch of a MultiViewPreprocessor, a '
+                    f"dict with 'views', not {type(inputs).__name__}"
+                )
             self._watch_teacher()
             return self.loss(inputs, data_samples)
         if mode == 'tensor':

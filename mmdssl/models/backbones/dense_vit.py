@@ -8,6 +8,8 @@ last block. Layers, norms and attention stay mmpretrain's, so every consumer of
 its checkpoints (mmdet, mmseg, layer decay) works unchanged.
 """
 
+from typing import Any
+
 import torch
 from mmengine.logging import MMLogger
 from mmpretrain.models.backbones import VisionTransformer
@@ -45,7 +47,7 @@ class DenseViT(VisionTransformer):
         out_type: str = 'featmap',
         norm_cfg: dict | None = None,
         init_std: float = 0.02,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(
             arch=arch,
@@ -136,7 +138,7 @@ class DenseViT(VisionTransformer):
             )
         return mask.flatten(1).bool().unsqueeze(-1)
 
-    def forward_tokens(self, images: Tensor, **embedding) -> Tensor:
+    def forward_tokens(self, images: Tensor, **embedding: Any) -> Tensor:
         """CLS and patch tokens after the final norm.
 
         Args:
@@ -184,7 +186,7 @@ class DenseViT(VisionTransformer):
         scores = query @ key.transpose(-2, -1) * attention.head_dims**-0.5
         return scores.softmax(dim=-1)
 
-    def _prepare_pos_embed(self, state_dict: dict, prefix: str, *args, **kwargs) -> None:
+    def _prepare_pos_embed(self, state_dict: dict, prefix: str, *args: Any, **kwargs: Any) -> None:
         """On loading: resize a square table of another size by the official rule."""
         name = prefix + 'pos_embed'
         if name not in state_dict or state_dict[name].shape == self.pos_embed.shape:

@@ -96,8 +96,8 @@ class IBOTLoss(nn.Module):
             Scalar: mean over the N images and the ``T*(V-1)`` pairs, unweighted.
         """
         with torch.autocast(student.device.type, enabled=False):
-            targets = self._targets(teacher, self.center, self.cls_temperature(epoch))
-            targets = targets.chunk(num_teacher_views)
+            sharpened = self._targets(teacher, self.center, self.cls_temperature(epoch))
+            targets = sharpened.chunk(num_teacher_views)
             views = len(student) // len(targets[0])
             log_probs = F.log_softmax(_wide(student) / self.student_temp, dim=-1).chunk(views)
             # sum_q <t_q, sum_{v != q} s_v>: one product per teacher view instead of one per pair.

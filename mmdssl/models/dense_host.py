@@ -1,0 +1,37 @@
+"""The contract between a method and the de-coupling branch, from the method's side."""
+
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from mmdssl.models.foreground import Foreground
+
+
+class DenseHost(Protocol):
+    """What a method offers to be de-coupled."""
+
+    supports_patch_mixing: bool
+
+    def dense_features(
+        self,
+        images: Tensor,
+        *,
+        background: Tensor | None = None,
+        background_mask: Tensor | None = None,
+        detach_background: bool = True,
+    ) -> Any:
+        """Student features of images (n, 3, H, W), in any form the host likes.
+
+        With ``background`` the host mixes at its patch embeddings (only asked of
+        hosts with ``supports_patch_mixing``).
+        """
+
+    def dense_loss(self, features: Any, targets: Any, foreground: Foreground) -> Tensor:
+        """The host's dense loss between those features and teacher targets (scalar).
+
+        ``targets`` are the rows of what the host gave the branch; the loss is
+        restricted to ``foreground`` and averaged over samples.
+        """
+
+    def dense_targets(self, images: Tensor) -> Any:
+        """Teacher targets of images (n, 3, H, W); only asked with ``reaugment='both'``."""
