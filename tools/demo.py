@@ -135,12 +135,9 @@ def scores(work_dir: Path) -> dict[str, dict[str, float]]:
 
 def draw(config: Any, runner: Any, out: Path) -> dict[str, Path]:
     """All pictures, by name."""
-    import torch
-
     from mmdssl.engine.checkpointing import load_checkpoint_file
     from mmdssl.visualization.run_pictures import draw_batches, draw_features, draw_progress
 
-    torch.set_num_threads(os.cpu_count() or 1)
     files = draw_batches(config, out)
     files['curves'] = draw_progress(out, out)
     trained = runner.model.get_backbone('teacher')
