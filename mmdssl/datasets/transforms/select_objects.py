@@ -62,7 +62,7 @@ class SelectObjects(BaseTransform):
         """Keep the chosen objects."""
         boxes = results['gt_bboxes']
         key = ids_key('gt_bboxes')
-        kept = np.arange(len(boxes))
+        kept: np.ndarray = np.arange(len(boxes))
         if self.num is not None and len(boxes) > self.num:
             if self.select == 'random':
                 generator = sample_generator(results, self.seed, 'select')
