@@ -82,7 +82,7 @@ def train_one_step(path: str, data: str, work_dir: str) -> None:
         for key in ('dtype', 'loss_scale'):
             wrapper.pop(key, None)
     runner = Runner.from_cfg(config)
-    loop = runner.build_train_loop(runner._train_loop)
+    loop = runner._train_loop = runner.build_train_loop(runner._train_loop)
     optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
     runner.optim_wrapper = optim_wrapper
     runner.build_param_scheduler(runner.param_schedulers)

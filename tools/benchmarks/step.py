@@ -46,7 +46,7 @@ def batch_of(size: int, device: str = 'cpu') -> dict:
     batch: dict = dict(views=[], mask=[], dc_mask=[])
     for view in range(2):
         drawn = []
-        for image in range(size):
+        for _ in range(size):
             results = GridRegions().transform(dict(img=canvas))
             drawn.append(branch.transform(mim.transform(results)))
         pixels = generator.standard_normal((size, 3, SIDE, SIDE), dtype=np.float32)
