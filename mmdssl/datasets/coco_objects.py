@@ -137,7 +137,7 @@ class CocoObjects(ImageDataset):
         owner = self._positions(ids, [a['image_id'] for a in objects], 'image_id')
         category_ids = np.asarray([category['id'] for category in categories])
         labels = self._positions(category_ids, [a['category_id'] for a in objects], 'category_id')
-        boxes = np.asarray([a['bbox'] for a in objects], np.float64).reshape(-1, 4)
+        boxes: np.ndarray = np.asarray([a['bbox'] for a in objects], np.float64).reshape(-1, 4)
         boxes[:, 2:] += boxes[:, :2]  # (x, y, w, h) -> (x1, y1, x2, y2)
         limits = shapes[owner][:, [1, 0]]  # (width, height) of each object's image
         boxes = np.clip(boxes, 0, np.tile(limits, 2))

@@ -27,7 +27,9 @@ def _axes(size: int, angle: float) -> tuple[Plane, Plane]:
     """Coordinates 0..1 along two axes turned by ``angle``."""
     line = np.arange(size, dtype=np.float32) / size
     c, s = np.float32(np.cos(angle)), np.float32(np.sin(angle))
-    return c * line[None, :] + s * line[:, None], -s * line[None, :] + c * line[:, None]
+    along = c * line[None, :] + s * line[:, None]
+    across = -s * line[None, :] + c * line[:, None]
+    return along.astype(np.float32, copy=False), across.astype(np.float32, copy=False)
 
 
 def _blobs(size: int, random: np.random.Generator) -> Plane:

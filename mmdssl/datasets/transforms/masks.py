@@ -155,7 +155,7 @@ class RandomPatchMask(MaskTransform):
         side = 1 if self.mask_size else self.patch_size
         rows, columns = -(-height // side), -(-width // side)  # the last ones may be cut short
         count = round(self.draw_ratio(rng) * rows * columns)
-        mask = np.zeros((rows, columns), bool)
+        mask: np.ndarray = np.zeros((rows, columns), bool)
         mask.flat[rng.permutation(rows * columns)[:count]] = True
         if side > 1:
             mask = mask.repeat(side, axis=0).repeat(side, axis=1)[:height, :width]
