@@ -95,21 +95,18 @@ class MaskTransform(BaseTransform):
         low, high = self.ratio
         return low + (high - low) * rng.random() if high > low else low
 
-    def cell_regions(
+    def regions_of(
         self, results: dict[str, Any], height: int, width: int
-    ) -> list[tuple[float, float, float, float]]:
-        """The regions x1, y1, x2, y2 in cells of a (height, width) mask."""
+    ) -> tuple[np.ndarray, tuple[float, float]]:
+        """The regions in pixels, (N, 4), and the mask cells per pixel (x, y)."""
         if self.regions_key not in results:
             raise ValueError(
                 f'{type(self).__name__} found no results[{self.regions_key!r}]: put a transform '
                 'that writes regions, such as GridRegions, before it'
             )
         image_height, image_width = results['img'].shape[:2]
-        to_x, to_y = width / image_width, height / image_height
-        return [
-            (x1 * to_x, y1 * to_y, x2 * to_x, y2 * to_y)
-            for x1, y1, x2, y2 in np.asarray(results[self.regions_key]).tolist()
-        ]
+        scale = width / image_width, height / image_height
+        return np.asarray(results[self.regions_key]), scale
 
     def __repr__(self) -> str:
         settings = ', '.join(f'{name}={value!r}' for name, value in vars(self).items())

@@ -47,10 +47,11 @@ class ProposalCutout(MaskTransform):
         self, results: dict[str, Any], height: int, width: int, rng: RandomSource
     ) -> np.ndarray:
         """One mask of the regions in ``results``."""
-        boxes = self.cell_regions(results, height, width)
+        boxes, scale = self.regions_of(results, height, width)
         low, high = self.ratio
         return cut_regions(
             boxes,
+            scale=scale,
             ratios=(low + (high - low) * rng.random(len(boxes))).tolist(),
             height=height,
             width=width,

@@ -41,7 +41,10 @@ def check_choice(name: str, value: str, choices: tuple[str, ...]) -> str:
 
 
 def rasterise(
-    boxes: np.ndarray | Sequence[Sequence[float]], height: int, width: int
+    boxes: np.ndarray | Sequence[Sequence[float]],
+    height: int,
+    width: int,
+    scale: tuple[float, float] = (1.0, 1.0),
 ) -> tuple[list[tuple[int, int, int, int]], list[float]]:
     """The cells that boxes cover, and the areas of the boxes.
 
@@ -49,9 +52,11 @@ def rasterise(
     than NumPy's, here and in what is done with them.
 
     Args:
-        boxes: (N, 4) x1 y1 x2 y2 in cells, float.
+        boxes: (N, 4) x1 y1 x2 y2, float, in cells or any unit ``scale`` turns
+            into cells.
         height: rows of the canvas.
         width: columns of the canvas.
+        scale: cells per unit of the boxes (x, y).
 
     Returns:
         First and last column and row of each box, (left, top, right, bottom)
@@ -64,11 +69,12 @@ def rasterise(
         boxes = boxes.tolist()
     cells, areas = [], []
     last_x, last_y = width - 1, height - 1
+    to_x, to_y = scale
     for x1, y1, x2, y2 in boxes:
-        if x1 < 0.0:
-            x1 = 0.0
-        if y1 < 0.0:
-            y1 = 0.0
+        x1 = x1 * to_x if x1 > 0.0 else 0.0
+        y1 = y1 * to_y if y1 > 0.0 else 0.0
+        x2 *= to_x
+        y2 *= to_y
         if x2 > width:
             x2 = width
         if y2 > height:
@@ -94,6 +100,7 @@ def cut_regions(
     height: int,
     width: int,
     draws: Sequence[float],
+    scale: tuple[float, float] = (1.0, 1.0),
     collaborative: bool = True,
     ratio_rule: str = 'covered',
     scale_mode: str = 'area',
@@ -102,13 +109,15 @@ def cut_regions(
     """Cut one rectangle out of each region.
 
     Args:
-        boxes: (N, 4) x1 y1 x2 y2 in cells of the canvas, float. Boxes are
-            clipped to the canvas; those without area are passed over.
+        boxes: (N, 4) x1 y1 x2 y2, float, in cells of the canvas or any unit
+            that ``scale`` turns into cells. Boxes are clipped to the canvas;
+            those without area are passed over.
         ratios: N shares to cut, in the order of ``boxes``.
         height: rows of the canvas.
         width: columns of the canvas.
         draws: 2 N uniform numbers from [0, 1). They are used up in pairs
             (x, y), one for each cut that is made, from the largest region on.
+        scale: cells per unit of the boxes (x, y).
         collaborative: False for plain cutout (Alg. 1): each region is cut as
             if it were alone, and nothing is restored.
         ratio_rule: ``'covered'`` or ``'literal'``, see the module's text.
@@ -118,7 +127,7 @@ def cut_regions(
     Returns:
         bool (height, width), True = cut.
     """
-    cells, areas = rasterise(boxes, height, width)
+    cells, areas = rasterise(boxes, height, width, scale)
     literal, by_area, inside = ratio_rule == 'literal', scale_mode == 'area', place == 'inside'
     canvas = make_canvas(height, width)
     uniform = iter(draws)
@@ -181,6 +190,7 @@ def rcc_mask(
     ratio: float,
     height: int,
     width: int,
+    scale: tuple[float, float] = (1.0, 1.0),
     rng: RandomSource | None = None,
     draws: Sequence[float] | None = None,
     ratio_rule: str = 'covered',
@@ -190,11 +200,13 @@ def rcc_mask(
     """The mask of Region Collaborative Cutout for given regions (Alg. 2).
 
     Args:
-        boxes: (N, 4) x1 y1 x2 y2 in cells of the mask, float; boxes without
-            area or off the mask are passed over. Any order.
+        boxes: (N, 4) x1 y1 x2 y2, float, in cells of the mask or any unit that
+            ``scale`` turns into cells; boxes without area or off the mask are
+            passed over. Any order.
         ratio: share to cut out of every region, in [0, 1].
         height: rows of the mask.
         width: columns of the mask.
+        scale: cells per unit of the boxes (x, y), e.g. 14 / 224 of each.
         rng: where to draw from; None for NumPy's global generator.
         draws: 2 N uniform numbers from [0, 1) to use instead of drawing:
             (x, y) of each cut made, from the largest region to the smallest.
@@ -213,6 +225,7 @@ def rcc_mask(
         height=height,
         width=width,
         draws=draws,
+        scale=scale,
         ratio_rule=ratio_rule,
         scale_mode=scale_mode,
         place=place,
@@ -259,11 +272,13 @@ class RegionCollaborativeCutout(MaskTransform):
         self, results: dict[str, Any], height: int, width: int, rng: RandomSource
     ) -> np.ndarray:
         """One mask of the regions in ``results``."""
+        boxes, scale = self.regions_of(results, height, width)
         return rcc_mask(
-            self.cell_regions(results, height, width),
+            boxes,
             ratio=self.draw_ratio(rng),
             height=height,
             width=width,
+            scale=scale,
             rng=rng,
             ratio_rule=self.ratio_rule,
             scale_mode=self.scale_mode,
