@@ -1,14 +1,14 @@
-"""iBOT-D on a few hundred COCO photos at 64 px: a CPU, minutes.
+"""iBOT-D on a few hundred COCO photos at 128 px: a CPU, minutes.
 
 Reproduces: no table; the partner of the iBOT run beside it.
-Command: python tools/train.py configs/coco_mini/ibot-d_vit-nano-p8_1xb32-600i_coco-mini.py
-    --cfg-options data_root=FOLDER, see ibot_vit-nano-p8_1xb32-600i_coco-mini.py
+Command: python tools/train.py configs/coco_mini/ibot-d_vit-micro-p16_1xb32-400i_coco-mini.py
+    --cfg-options data_root=FOLDER, see ibot_vit-micro-p16_1xb32-400i_coco-mini.py
 Costs: see README.md beside this file.
 Published: none.
 Measured: see README.md beside this file.
 """
 
-_base_ = './ibot_vit-nano-p8_1xb32-600i_coco-mini.py'
+_base_ = './ibot_vit-micro-p16_1xb32-400i_coco-mini.py'
 
 model = dict(decoupling=dict(type='DecouplingBranch', weight=0.3, sample_ratio=0.25))
 train_dataloader = dict(dataset=dict(pipeline=_base_.decoupled_pipeline))
