@@ -8,6 +8,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch.utils.data import BatchSampler, DataLoader, Sampler
 
+from mmdssl.datasets.transforms.streams import restart_streams
 from mmdssl.engine.random_state import (
     capture_random_state,
     restore_random_state,
@@ -63,6 +64,7 @@ class RandomStateHook(Hook):
         loaded, self._loaded = self._loaded, None
         self._resumed = runner.iter > 0
         if not self._resumed:
+            restart_streams()  # those of an earlier run in this process
             return
         sampler = _sampler(runner.train_dataloader)
         states = loaded['ranks'] if loaded else []
