@@ -255,6 +255,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the demo; 0, 2 where it cannot be done, 130 where interrupted."""
     options = parse_arguments(arguments)
     warnings.filterwarnings('ignore', message='.*MultiScaleDeformableAttention.*')
+    # Threads of torch that wait must not keep a core from the data loader; read when torch loads.
+    os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
     try:
         run(options)
     except (ValueError, OSError) as error:

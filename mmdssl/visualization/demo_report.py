@@ -55,8 +55,9 @@ _FIGURES = (
     (
         'curves',
         'The run',
-        'Left: the losses. The total falls at first; patch and decoupling loss may rise again '
-        'while the teacher sharpens. Right: top-1 of object nearest neighbours in the teacher, '
+        'Left: the losses. The CLS loss rises where the targets of the teacher spread over the '
+        'prototypes (their logarithm, 6.2 for 512, means uniform); look for patch and '
+        'decoupling loss to fall. Right: top-1 of object nearest neighbours in the teacher, '
         'measured during training; iteration 0 is the random net.',
     ),
     (
@@ -104,8 +105,8 @@ def caveat(iterations: int, random: Scores, pretrained: Scores) -> str:
         f'network moved top-1 from {before} to {after}. They are no evidence for the claim of '
         'the papers: one seed, generated images, minutes of training, no comparison with iBOT. '
         'In scenes whose classes are colours and textures a random net is a strong start, and '
-        'in so short a run features take up context before they learn objects, so O-KNN-D '
-        'usually falls.'
+        'in so short a run features may take up context before they learn objects: both '
+        'scores can end below the random net.'
     )
 
 
