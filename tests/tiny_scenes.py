@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmdssl.datasets.scenes import PRESETS, SceneSpec, write_scenes
 from mmdssl.engine.config import load_config
 
-CONFIG = Path(__file__).parents[1] / 'configs/scenes/ibot-d_vit-nano-p8_1xb24-250i_scenes.py'
+CONFIG = Path(__file__).parents[1] / 'configs/scenes/ibot-d_vit-micro-p16_1xb24-250i_scenes.py'
 
 
 def write_tiny_scenes(folder: Path, *, images: int = 30, val_images: int = 8) -> Path:

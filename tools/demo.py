@@ -2,7 +2,7 @@
 
     python tools/demo.py --work-dir work_dirs/demo
 
-1. writes multi-object scenes (3000 training and 500 validation images of 96 px);
+1. writes multi-object scenes (1600 training and 300 validation images of 128 px);
 2. pre-trains iBOT-D, a small ViT, for 250 iterations and measures O-KNN on the way;
 3. draws what was trained on, how it went and what the features see;
 4. prints a table and writes ``metrics.json`` and ``report.html``.
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-CONFIG = ROOT / 'configs/scenes/ibot-d_vit-nano-p8_1xb24-250i_scenes.py'
+CONFIG = ROOT / 'configs/scenes/ibot-d_vit-micro-p16_1xb24-250i_scenes.py'
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -33,8 +33,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/demo'))
     parser.add_argument('--data', type=Path, default=Path('data/scenes'), help='folder of scenes')
-    parser.add_argument('--images', type=int, default=3000, help='training scenes (3000)')
-    parser.add_argument('--val-images', type=int, default=500, help='validation scenes (500)')
+    parser.add_argument('--images', type=int, default=1600, help='training scenes (1600)')
+    parser.add_argument('--val-images', type=int, default=300, help='validation scenes (300)')
     parser.add_argument('--iters', type=int, help="iterations (the config's: 250)")
     parser.add_argument('--config', type=Path, default=CONFIG, help='a config of configs/scenes')
     parser.add_argument('--fresh', action='store_true', help='forget an earlier run in --work-dir')
@@ -52,7 +52,7 @@ def make_data(options: argparse.Namespace) -> None:
 
     write_scenes(
         options.data,
-        SceneSpec(**PRESETS['miniature']),
+        SceneSpec(**PRESETS['default']),
         images=options.images,
         val_images=options.val_images,
         workers=os.cpu_count() or 1,

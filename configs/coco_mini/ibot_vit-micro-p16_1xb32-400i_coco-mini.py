@@ -19,8 +19,6 @@ _base_ = [
 
 model = dict(data_preprocessor=_base_.data_preprocessor)
 train_cfg = dict(max_iters=400)
-optim_wrapper = dict(optimizer=dict(lr=2e-3))
-train_dataloader = dict(batch_size=32)
 object_knn_dataloader = dict(
     num_workers=1,
     dataset=dict(

@@ -22,7 +22,7 @@ def test_batches_and_decoupled_views_are_written(tmp_path, capsys):
 
 def test_plain_config_has_no_decoupled_views(tmp_path):
     data = write_tiny_scenes(tmp_path / 'data')
-    config = CONFIG.with_name('ibot_vit-nano-p8_1xb24-250i_scenes.py')
+    config = CONFIG.with_name('ibot_vit-micro-p16_1xb24-250i_scenes.py')
     out = tmp_path / 'out'
     options = ['--num', '1', '--images', '2', '--cfg-options', f'data_root={data}']
     assert main([str(config), '--out', str(out), *options]) == 0

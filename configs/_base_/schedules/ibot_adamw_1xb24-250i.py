@@ -3,7 +3,7 @@ train_cfg = dict(type='IterBasedTrainLoop', max_iters=250)
 optim_wrapper = dict(
     type='PerParamClipOptimWrapper',
     constructor='SelfSupOptimWrapperConstructor',
-    optimizer=dict(type='AdamW', lr=1.5e-3, weight_decay=0.04),
+    optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.04),
     clip_grad=dict(type='per_param', max_norm=3.0),
 )
 param_scheduler = [

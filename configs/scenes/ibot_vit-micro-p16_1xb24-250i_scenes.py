@@ -1,15 +1,15 @@
-"""iBOT on generated scenes: a CPU, about two minutes.
+"""iBOT on generated scenes: a CPU, minutes.
 
 Reproduces: no table; the small counterpart of the COCO baseline.
-Command: python tools/make_scenes.py data/scenes --preset miniature
-    python tools/train.py configs/scenes/ibot_vit-nano-p8_1xb24-250i_scenes.py
+Command: python tools/make_scenes.py data/scenes
+    python tools/train.py configs/scenes/ibot_vit-micro-p16_1xb24-250i_scenes.py
 Costs: see README.md beside this file.
 Published: none.
 Measured: see README.md beside this file.
 """
 
 _base_ = [
-    '../_base_/models/ibot_vit-nano-p8.py',
+    '../_base_/models/ibot_vit-micro-p16.py',
     '../_base_/datasets/scenes_ibot.py',
     '../_base_/datasets/scenes_object_knn.py',
     '../_base_/schedules/ibot_adamw_1xb24-250i.py',

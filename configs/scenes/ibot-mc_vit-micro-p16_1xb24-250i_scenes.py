@@ -1,18 +1,18 @@
-"""iBOT with two local crops of 32 px on generated scenes: a CPU, about three minutes.
+"""iBOT with two local crops of 64 px on generated scenes: a CPU, minutes.
 
 Reproduces: no table; the small counterpart of iBOT-MC.
-Command: python tools/train.py configs/scenes/ibot-mc_vit-nano-p8_1xb24-250i_scenes.py
+Command: python tools/train.py configs/scenes/ibot-mc_vit-micro-p16_1xb24-250i_scenes.py
 Costs: see README.md beside this file.
 Published: none.
 Measured: see README.md beside this file.
 """
 
-_base_ = './ibot_vit-nano-p8_1xb24-250i_scenes.py'
+_base_ = './ibot_vit-micro-p16_1xb24-250i_scenes.py'
 
 local_crop = [
     dict(
         type='RandomResizedCropWithBoxes',
-        size=32,
+        size=64,
         scale=(0.1, 0.3),
         ratio=(3 / 4, 4 / 3),
         interpolation='bicubic',

@@ -1,14 +1,14 @@
-"""iBOT-D on generated scenes: a CPU, about two minutes. `make demo` runs this.
+"""iBOT-D on generated scenes: a CPU, minutes. `make demo` runs this.
 
 Reproduces: no table; the small counterpart of iBOT-D.
-Command: python tools/make_scenes.py data/scenes --preset miniature
-    python tools/train.py configs/scenes/ibot-d_vit-nano-p8_1xb24-250i_scenes.py
+Command: python tools/make_scenes.py data/scenes
+    python tools/train.py configs/scenes/ibot-d_vit-micro-p16_1xb24-250i_scenes.py
 Costs: see README.md beside this file.
 Published: none.
 Measured: see README.md beside this file.
 """
 
-_base_ = './ibot_vit-nano-p8_1xb24-250i_scenes.py'
+_base_ = './ibot_vit-micro-p16_1xb24-250i_scenes.py'
 
 model = dict(decoupling=dict(type='DecouplingBranch', weight=0.3, sample_ratio=0.25))
 train_dataloader = dict(dataset=dict(pipeline=_base_.decoupled_pipeline))
