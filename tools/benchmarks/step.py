@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from mmengine.logging import MMLogger
 from torch import Tensor
 
 from mmdssl.datasets.transforms.rcc import RegionCollaborativeCutout
@@ -98,6 +99,7 @@ def bare_step(model: IBOT, batch: dict) -> Callable[[], None]:
 
 def rows(repeat: int = 5, batch_size: int = 8) -> list[dict]:
     """Seconds of each step and the ratios between them."""
+    MMLogger.get_current_instance().setLevel('WARNING')  # init_weights names every parameter
     batch = batch_of(batch_size)
     branch = dict(type='DecouplingBranch')
     steps = {
