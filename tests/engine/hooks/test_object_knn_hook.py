@@ -70,7 +70,7 @@ def config(data: Path, name: str, *, epochs: int = 2, hook: dict | None, **chang
             train_cfg=dict(by_epoch=True, max_epochs=epochs),
             optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.01)),
             custom_hooks=[] if hook is None else [dict(type='ObjectKNNHook', **hook)],
-            default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=1)),
+            default_hooks=dict(checkpoint=dict(type='SafeCheckpointHook', interval=1)),
             object_knn_dataloader=loader,
             object_knn_evaluator=EVALUATOR,
             randomness=dict(seed=0),
