@@ -188,6 +188,7 @@ class _Stopwatch(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
     ) -> None:
+        """Note how long the step and its wait for data took; stop after enough of them."""
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         now = time.perf_counter()

@@ -74,7 +74,8 @@ class DecouplingBranch(BaseModule):
         reaugment: ``False``: X^D shows the pixels of the ordinary key view and the
             teacher's outputs are reused (paper). ``'student'``: X^D gets a colour
             draw of its own. ``'both'``: the teacher sees the redrawn copy as well,
-            at the cost of a teacher pass (what the public code does in effect).
+            at the cost of a teacher pass (what the public code does in effect;
+            ``True`` means the same).
     """
 
     def __init__(
@@ -92,7 +93,7 @@ class DecouplingBranch(BaseModule):
         mix_level: Literal['pixel', 'patch_embed'] = 'pixel',
         detach: bool | None = None,
         fg_thr: float = 0.5,
-        reaugment: Literal[False, 'student', 'both'] = False,
+        reaugment: Literal[False, True, 'student', 'both'] = False,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
@@ -101,7 +102,7 @@ class DecouplingBranch(BaseModule):
         _check_choice('background', background, ('flip', 'roll', 'random'))
         _check_choice('mask_source', mask_source, ('fresh', 'pool'))
         _check_choice('mix_level', mix_level, ('pixel', 'patch_embed'))
-        _check_choice('reaugment', reaugment, (False, 'student', 'both'))
+        _check_choice('reaugment', reaugment, (False, True, 'student', 'both'))
         _check_range('weight', weight, 0, 1 if combine == 'convex' else float('inf'))
         _check_range('sample_ratio', sample_ratio, 0, 1)
         _check_range('fg_thr', fg_thr, 0, 1)
@@ -126,7 +127,7 @@ class DecouplingBranch(BaseModule):
         self.mix_level = mix_level
         self.detach = mix_level == 'patch_embed' if detach is None else detach
         self.fg_thr = fg_thr
-        self.reaugment = reaugment
+        self.reaugment = 'both' if reaugment is True else reaugment
         # Own generator: turning the branch on leaves every other draw of a run unchanged.
         self._generator = torch.Generator()
 

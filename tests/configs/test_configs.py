@@ -103,6 +103,9 @@ def train_one_step(path: str, data: str, work_dir: str) -> None:
     ]
     assert all(changed), f'{changed.count(False)} parameters of the backbone did not move'
     assert any(type(hook).__name__ == 'TeacherUpdateHook' for hook in runner.hooks)
+    if config.object_knn_dataloader is None:  # data without boxes
+        assert not any(type(hook).__name__ == 'ObjectKNNHook' for hook in runner.hooks)
+        return
     knn = runner.build_dataloader(
         dict(config.object_knn_dataloader, num_workers=0, persistent_workers=False, batch_size=2)
     )

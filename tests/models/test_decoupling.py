@@ -82,7 +82,7 @@ def test_redraw_reaches_the_student_only_or_both():
     batch = tiny_batch()
     batch['raw'] = batch['views']
     batch['recolor'] = lambda raw, view: raw * 2 ** (1 + view)  # exact in floating point
-    for mode, teacher_sees_it in (('student', False), ('both', True)):
+    for mode, teacher_sees_it in (('student', False), ('both', True), (True, True)):
         result, host = run(DecouplingBranch(reaugment=mode, views=(1,)), batch)
         (selection,) = result.selections
         key = batch['views'][1][selection.index]

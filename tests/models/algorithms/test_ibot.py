@@ -96,11 +96,12 @@ def test_separate_heads_train():
     assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
 
 
-def test_losses_are_float32_under_autocast():
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_losses_are_float32_under_autocast(dtype):
     model = tiny_ibot(decoupling=BRANCH)
     exact = model.loss(tiny_batch())
     model = tiny_ibot(decoupling=BRANCH)
-    with torch.autocast('cpu', dtype=torch.bfloat16):
+    with torch.autocast('cpu', dtype=dtype):
         losses = model.loss(tiny_batch())
     for name, loss in losses.items():
         assert loss.dtype == torch.float32
