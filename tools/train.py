@@ -15,7 +15,13 @@ from mmengine.dist import is_main_process
 
 from mmdssl.engine.config import load_config
 from mmdssl.engine.dry_run import dry_run
-from mmdssl.engine.launch import build_runner, prepare_config, readable_errors, train
+from mmdssl.engine.launch import (
+    build_runner,
+    leave_process_group,
+    prepare_config,
+    readable_errors,
+    train,
+)
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -65,6 +71,7 @@ def main(arguments: list[str] | None = None) -> None:
             report = dry_run(config)
             if is_main_process():
                 print(f'\n{report}')
+            leave_process_group()
             return
         runner = build_runner(config)
     train(runner)

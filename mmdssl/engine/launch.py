@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.dist import is_distributed
+from mmengine.dist import barrier, is_distributed
 from mmengine.runner import Runner
 
 from mmdssl.engine.hooks.checkpoint import SafeCheckpointHook, train_and_keep
 from mmdssl.engine.unwrap import unwrap_model
 
-__all__ = ['build_runner', 'prepare_config', 'readable_errors', 'train']
+__all__ = ['build_runner', 'leave_process_group', 'prepare_config', 'readable_errors', 'train']
 
 _PLAIN = ('OptimWrapper', 'PerParamClipOptimWrapper')
 _AMP = ('AmpOptimWrapper', 'AmpPerParamClipOptimWrapper')
@@ -182,7 +182,23 @@ def train(runner: Runner) -> None:
     """Train and leave a checkpoint however it ends; see :func:`train_and_keep`."""
     hooks = [hook for hook in runner.hooks if isinstance(hook, SafeCheckpointHook)]
     with readable_errors(lambda: not any(hook.started for hook in hooks)):
-        train_and_keep(runner)
+        try:
+            train_and_keep(runner)
+        except SystemExit:  # stopped by a signal, as all processes agreed
+            leave_process_group()
+            raise
+        leave_process_group()
+
+
+def leave_process_group() -> None:
+    """End communication in order; every process calls it.
+
+    A process that exits with its group open may be aborted on the way out by
+    gloo's threads, and the launcher then reports a finished run as failed.
+    """
+    if is_distributed():
+        barrier()
+        torch.distributed.destroy_process_group()
 
 
 @contextmanager
