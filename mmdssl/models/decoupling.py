@@ -197,8 +197,7 @@ class DecouplingBranch(BaseModule):
             complement_share=self.complement_prob,
             generator=self._generator,
         )
-        sources = images if not self.reaugment else self._recoloured(inputs, selections)
-        rows = self._rows_of(sources, selections, recoloured=bool(self.reaugment))
+        rows = self._key_views(inputs, selections)
         other = torch.cat([images[s.background_view][s.background_index] for s in selections])
         masks = torch.cat([s.masks for s in selections])
         if self.mix_level == 'pixel':
@@ -241,21 +240,18 @@ class DecouplingBranch(BaseModule):
             )
         return {view: masks[view].bool() for view in self.views}
 
-    def _recoloured(self, inputs: dict, selections: Sequence[Selection]) -> list[Tensor]:
+    def _key_views(self, inputs: dict, selections: Sequence[Selection]) -> Tensor:
+        """The chosen key views (n, 3, H, W), with a colour draw of their own if asked for."""
+        if not self.reaugment:
+            return torch.cat([inputs['views'][s.view][s.index] for s in selections])
         if 'raw' not in inputs or 'recolor' not in inputs:
             raise ValueError(
                 f'DecouplingBranch: reaugment={self.reaugment!r} needs the uint8 views; set '
                 'keep_raw=True in the MultiViewPreprocessor'
             )
-        return [inputs['recolor'](inputs['raw'][s.view][s.index], s.view) for s in selections]
-
-    @staticmethod
-    def _rows_of(
-        sources: list[Tensor], selections: Sequence[Selection], *, recoloured: bool
-    ) -> Tensor:
-        if recoloured:
-            return torch.cat(sources)
-        return torch.cat([sources[s.view][s.index] for s in selections])
+        return torch.cat(
+            [inputs['recolor'](inputs['raw'][s.view][s.index], s.view) for s in selections]
+        )
 
 
 def mix_pixels(images: Tensor, background: Tensor, masks: Tensor) -> Tensor:
