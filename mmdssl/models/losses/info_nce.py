@@ -1,0 +1,90 @@
+"""InfoNCE with the negatives of a queue.
+
+For a query q, its positive p and negatives n_1 .. n_K, all unit vectors (MoCo,
+CVPR 2020):
+
+    L = -log( exp(q.p / t) / (exp(q.p / t) + sum_k exp(q.n_k / t)) )
+      = softplus( logsumexp_k(q.n_k / t) - q.p / t ).
+
+A dense loss has thousands of queries and a queue 65536 negatives: the logits of one
+step are hundreds of megabytes. Negatives are constants here, so the gradient of the
+logsumexp with respect to q is the softmax-weighted mean of the negatives; it is taken
+in the forward pass, block by block, and no (M, K) matrix outlives its block. The work
+is the same two matrix products as with stored logits.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+#: Logits held at a time: small blocks stay in a CPU's cache, large ones fill a GPU.
+_BLOCK = {'cpu': 2**21, 'cuda': 2**26}
+
+
+class _LogSumExpOfNegatives(torch.autograd.Function):
+    """logsumexp over k of query . n_k, differentiable in the query only."""
+
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, negatives: Tensor) -> Tensor:
+        rows = max(_BLOCK.get(query.device.type, 2**24) // negatives.shape[1], 1)
+        needs_mean = ctx.needs_input_grad[0]
+        sums, means = [], []
+        for block in query.split(rows):
+            logits = block @ negatives  # (rows, K)
+            top = logits.amax(dim=1, keepdim=True)
+            weights = logits.sub_(top).exp_()
+            total = weights.sum(dim=1, keepdim=True)
+            sums.append((total.log() + top)[:, 0])
+            if needs_mean:
+                means.append((weights @ negatives.T).div_(total))  # (rows, D)
+        if needs_mean:
+            ctx.save_for_backward(torch.cat(means))
+        return torch.cat(sums)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None]:
+        (means,) = ctx.saved_tensors
+        return grad[:, None] * means, None
+
+
+def info_nce(query: Tensor, positive: Tensor, negatives: Tensor, temperature: float) -> Tensor:
+    """InfoNCE loss of every query.
+
+    Computed in float32 (float64 for float64 queries), also under autocast.
+
+    Args:
+        query: (M, D) unit vectors.
+        positive: (M, D) unit vectors, the positive of each query.
+        negatives: (D, K) unit vectors, shared by all queries (the layout of
+            :class:`KeyQueue`); constants, no gradient flows into them.
+        temperature: t > 0.
+
+    Returns:
+        (M,) losses, >= 0.
+
+    Raises:
+        ValueError: If the shapes do not fit, the temperature is not positive or
+            the negatives ask for a gradient.
+    """
+    if query.shape != positive.shape or query.shape[1:] != negatives.shape[:1]:
+        raise ValueError(
+            f'info_nce: queries {tuple(query.shape)}, positives {tuple(positive.shape)} and '
+            f'negatives {tuple(negatives.shape)} do not fit; give (M, D), (M, D) and (D, K)'
+        )
+    if not temperature > 0:
+        raise ValueError(f'info_nce: temperature is {temperature}, give a positive number')
+    if negatives.requires_grad:
+        raise ValueError('info_nce: negatives are constants; pass negatives.detach()')
+    with torch.autocast(query.device.type, enabled=False):
+        dtype = torch.float64 if query.dtype == torch.float64 else torch.float32
+        # Scaling the M queries instead of the M x K logits saves a pass over these.
+        query = query.to(dtype) / temperature
+        own = (query * positive.to(dtype)).sum(dim=1)  # (M,)
+        if not len(query):
+            return own
+        rest: Tensor = _LogSumExpOfNegatives.apply(query, negatives.to(dtype))
+        return F.softplus(rest - own)
