@@ -9,6 +9,7 @@ import torch
 import torch.multiprocessing as mp
 from mmengine.evaluator import Evaluator
 
+from mmdssl.engine.launch import leave_process_group
 from mmdssl.evaluation.object_knn import ObjectKNN
 from mmdssl.registry import METRICS
 
@@ -144,7 +145,7 @@ def distributed(rank: int, port: int, folder: str) -> None:
     mine = [*data, data[0]][rank::2]
     found = run(ObjectKNN(collect_dir=f'{folder}/exchange'), mine, size=len(data))
     torch.save(found, Path(folder) / f'{rank}.pth')
-    torch.distributed.destroy_process_group()
+    leave_process_group()
 
 
 def test_two_processes_equal_one(tmp_path: Path):

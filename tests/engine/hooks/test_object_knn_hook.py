@@ -14,6 +14,7 @@ from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
+from mmdssl.engine.launch import leave_process_group
 from mmdssl.evaluation.object_knn import ObjectKNN
 from mmdssl.models.feature_extractor import FeatureExtractor
 from mmdssl.registry import MODELS
@@ -219,7 +220,7 @@ def distributed(rank: int, port: int, data: str) -> None:
     hook = dict(interval=10, initial=True, evaluator=evaluator)
     wrapper = dict(type='MMDistributedDataParallel', device_ids=None)  # no GPU is meant
     train(Path(data), 'two', epochs=1, hook=hook, launcher='pytorch', model_wrapper_cfg=wrapper)
-    torch.distributed.destroy_process_group()
+    leave_process_group()
 
 
 def test_two_processes_measure_what_one_does(data: Path):

@@ -5,6 +5,7 @@ import torch
 import torch.multiprocessing as mp
 from torch.nn.parallel import DistributedDataParallel
 
+from mmdssl.engine.launch import leave_process_group
 from mmdssl.models.losses.ibot_loss import per_sample_weights
 from tests.models.tiny import tiny_batch, tiny_ibot
 
@@ -198,7 +199,7 @@ def _rank(rank: int, port_file: str, out: str) -> None:
     _step(DistributedDataParallel(model), batch)
     if rank == 0:
         torch.save(model.state_dict(), out)
-    torch.distributed.destroy_process_group()
+    leave_process_group()
 
 
 def _double(batch: dict) -> dict:
