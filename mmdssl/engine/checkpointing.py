@@ -32,6 +32,9 @@ __all__ = [
 ]
 
 _numpy_core = getattr(np, '_core', None) or np.core  # numpy 2 renamed it
+#: Entry of a checkpoint's ``meta`` that names the backbone to keep, 'teacher' or 'student'.
+EVALUATED_KEY = 'evaluated_backbone'
+
 # Classes that only hold numbers. Files of other packages keep NumPy scalars in 'meta'.
 _HARMLESS = (
     np.ndarray,

@@ -172,8 +172,8 @@ def build_runner(config: Config) -> Runner:
             f'do not fill one batch of {batch_size}; use a smaller batch or more images'
         )
     model = unwrap_model(runner.model)
-    if batch_size is not None and hasattr(model, 'check_batch_size'):
-        model.check_batch_size(batch_size)
+    if batch_size is not None and hasattr(model, 'check_data'):
+        model.check_data(batch_size=batch_size, num_images=len(loader.dataset))
     runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
     return runner
 

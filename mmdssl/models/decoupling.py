@@ -206,11 +206,10 @@ class DecouplingBranch(BaseModule):
             features = host.dense_features(
                 rows, background=other, background_mask=masks, detach_background=self.detach
             )
+        parts = [_take(targets[s.view], s.index) for s in selections]
+        chosen = tree_map(lambda *leaves: torch.cat(leaves), *parts)
         if self.reaugment == 'both':
-            chosen = host.dense_targets(rows)
-        else:
-            parts = [_take(targets[s.view], s.index) for s in selections]
-            chosen = tree_map(lambda *leaves: torch.cat(leaves), *parts)
+            chosen = host.dense_targets(rows, chosen)
         foreground = Foreground(keep=~masks, threshold=self.fg_thr)
         return Decoupled(host.dense_loss(features, chosen, foreground), tuple(selections))
 

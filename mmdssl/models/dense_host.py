@@ -29,9 +29,15 @@ class DenseHost(Protocol):
     def dense_loss(self, features: Any, targets: Any, foreground: Foreground) -> Tensor:
         """The host's dense loss between those features and teacher targets (scalar).
 
-        ``targets`` are the rows of what the host gave the branch; the loss is
-        restricted to ``foreground`` and averaged over samples.
+        ``targets`` are the rows of what the host gave the branch: teacher outputs, and
+        whatever else of a key view the loss needs (boxes of a region host). The loss
+        is restricted to ``foreground`` and averaged over samples.
         """
 
-    def dense_targets(self, images: Tensor) -> Any:
-        """Teacher targets of images (n, 3, H, W); only asked with ``reaugment='both'``."""
+    def dense_targets(self, images: Tensor, reused: Any) -> Any:
+        """Teacher targets of redrawn key views; only asked with ``reaugment='both'``.
+
+        ``images`` (n, 3, H, W) show the same crops as the ordinary key views in other
+        colours. ``reused`` are the rows of the ordinary targets, for hosts that keep
+        more in them than teacher outputs (boxes).
+        """

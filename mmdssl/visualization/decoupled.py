@@ -80,7 +80,7 @@ class _Onlooker:
     def dense_loss(self, features: Tensor, targets: Any, foreground: Foreground) -> Tensor:
         return features.new_zeros(())
 
-    def dense_targets(self, images: Tensor) -> Tensor:
+    def dense_targets(self, images: Tensor, reused: Any) -> Tensor:
         return images
 
 

@@ -130,14 +130,14 @@ def test_faults_of_the_code_keep_their_traceback(monkeypatch):
         raise ValueError('shown')
 
 
-def test_batch_that_the_model_cannot_use_is_refused_when_built(config, monkeypatch):
+def test_data_that_the_model_cannot_use_are_refused_when_built(config, monkeypatch):
     from tests.engine.toy import ToyHost
 
-    def refuse(self, size):
-        raise ValueError(f'a batch of {size} is too small')
+    def refuse(self, *, batch_size, num_images):
+        raise ValueError(f'a batch of {batch_size} of {num_images} images is too small')
 
-    monkeypatch.setattr(ToyHost, 'check_batch_size', refuse, raising=False)
-    with pytest.raises(ValueError, match='a batch of 4 is too small'):
+    monkeypatch.setattr(ToyHost, 'check_data', refuse, raising=False)
+    with pytest.raises(ValueError, match='a batch of 4 of 12 images is too small'):
         build_runner(config)
 
 

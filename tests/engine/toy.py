@@ -29,6 +29,8 @@ _names = itertools.count()
 
 @MODELS.register_module()
 class ToyHost(BaseModel):
+    evaluated_backbone = 'student'
+
     def __init__(self, width: int = 4) -> None:
         super().__init__()
         self.clock = TrainingClock()

@@ -11,7 +11,12 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
 from mmdssl.engine.checkpoint_format import pack, unpack
-from mmdssl.engine.checkpointing import atomic_file, atomic_text, install_safe_loading
+from mmdssl.engine.checkpointing import (
+    EVALUATED_KEY,
+    atomic_file,
+    atomic_text,
+    install_safe_loading,
+)
 from mmdssl.engine.interruption import StopSignals, TrainingStopped
 from mmdssl.engine.resuming import fit_to_run, is_epoch_based
 from mmdssl.engine.unwrap import unwrap_model
@@ -141,7 +146,11 @@ class SafeCheckpointHook(CheckpointHook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Make the checkpoint plain; this hook comes after those that add to it."""
-        checkpoint['meta'][EPOCH_LENGTH_KEY] = len(runner.train_dataloader)
+        meta = checkpoint['meta']
+        meta[EPOCH_LENGTH_KEY] = len(runner.train_dataloader)
+        model = unwrap_model(runner.model)
+        if hasattr(model, 'evaluated_backbone'):
+            meta[EVALUATED_KEY] = model.evaluated_backbone
         dropped = set(pack(checkpoint)) - self._reported
         if dropped:
             self._reported |= dropped

@@ -42,7 +42,8 @@ class ObjectKNNHook(Hook):
             ``object_knn_evaluator`` of the run's config.
         interval: Epochs, or iterations, between evaluations; the end of the run is evaluated too.
         by_epoch: Count epochs (of an epoch-based loop) or iterations.
-        source: 'teacher' or 'student', as the host's ``get_backbone`` names them.
+        source: 'teacher' or 'student', as the host's ``get_backbone`` names them, or 'auto': the
+            one that the host says is kept.
         initial: Evaluate the untrained backbone as well.
         roi_size: See :class:`FeatureExtractor`.
         upsample_c4: See :class:`FeatureExtractor`.
@@ -63,7 +64,7 @@ class ObjectKNNHook(Hook):
         evaluator: dict | Sequence[dict] | Evaluator | None = None,
         interval: int = 1,
         by_epoch: bool = True,
-        source: str = 'teacher',
+        source: str = 'auto',
         initial: bool = False,
         roi_size: int = 7,
         upsample_c4: bool = True,
@@ -130,6 +131,8 @@ class ObjectKNNHook(Hook):
                 f'ObjectKNNHook: {type(model).__name__} has no method get_backbone(which) that '
                 f'returns its {self.source} backbone'
             )
+        if self.source == 'auto':
+            self.source = getattr(model, 'evaluated_backbone', 'teacher')
         return model.get_backbone(self.source)
 
     def _evaluate(self, runner: Runner, *, epoch: int, iteration: int) -> None:

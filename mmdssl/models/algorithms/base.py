@@ -35,6 +35,7 @@ class TeacherStudent(BaseSelfSupervisor):
         momentum: EMA momentum (start, end), cosine over the run, as m in
             ``t <- m t + (1 - m) s``.
         teacher_train_mode: Keep the teacher in training mode (BatchNorm hosts).
+        teacher_without: Parameters the teacher does without, see :class:`EMATeacher`.
         data_preprocessor: Usually a :class:`MultiViewPreprocessor`.
         init_cfg: mmengine initialisation.
     """
@@ -43,6 +44,11 @@ class TeacherStudent(BaseSelfSupervisor):
     decoupling_defaults: dict[str, Any] = {}
     #: Whether :meth:`dense_features` can mix at patch embeddings.
     supports_patch_mixing = False
+    #: The backbone that is kept for evaluation and export, ``'teacher'`` or ``'student'``.
+    evaluated_backbone = 'teacher'
+    #: 1 for methods that update the teacher right before its pass in step k, with the momentum
+    #: of step k: that is our update after step k - 1.
+    teacher_lag = 0
 
     def __init__(
         self,
@@ -85,23 +91,34 @@ class TeacherStudent(BaseSelfSupervisor):
         super().init_weights()
         self.teacher.copy_from(self._followed())
 
-    def get_backbone(self, which: str = 'teacher') -> nn.Module:
-        """The ``'teacher'`` or ``'student'`` backbone, for evaluation and export."""
+    def get_backbone(self, which: str = 'auto') -> nn.Module:
+        """The ``'teacher'`` or ``'student'`` backbone; ``'auto'``: the one to keep."""
+        if which == 'auto':
+            which = self.evaluated_backbone
         if which == 'teacher':
             return self.teacher.backbone
         if which == 'student':
             return self.backbone
-        raise ValueError(f"which is {which!r}, choose 'teacher' or 'student'")
+        raise ValueError(f"which is {which!r}, choose 'teacher', 'student' or 'auto'")
 
     def check_batch_size(self, batch_size: int) -> None:
         """Refuse a per-process batch size this model cannot train with."""
         if self.decoupling is not None:
             self.decoupling.check_batch_size(batch_size)
 
+    def check_data(self, *, batch_size: int, num_images: int) -> None:
+        """Refuse data this model cannot train with, or adapt to them; before training starts.
+
+        Args:
+            batch_size: Images per process and step.
+            num_images: Size of the data set.
+        """
+        self.check_batch_size(batch_size)
+
     def update_teacher(self) -> None:
         """One EMA step; called once after every optimizer step."""
         momentum = cosine_momentum(
-            self.clock.iteration,
+            self.clock.iteration + self.teacher_lag,
             self.clock.max_iterations,
             start=self.momentum[0],
             end=self.momentum[1],
@@ -112,7 +129,7 @@ class TeacherStudent(BaseSelfSupervisor):
     def forward(
         self, inputs: dict | Tensor, data_samples: list | None = None, mode: str = 'tensor'
     ) -> Any:
-        """``'loss'`` for training; ``'tensor'`` gives the teacher's feature maps.
+        """``'loss'`` for training; ``'tensor'`` gives feature maps of the backbone to keep.
 
         Args:
             inputs: The batch of the preprocessor ('loss'), or images (N, 3, H, W).
@@ -128,7 +145,7 @@ class TeacherStudent(BaseSelfSupervisor):
             self._watch_teacher()
             return self.loss(inputs, data_samples)
         if mode == 'tensor':
-            return self.get_backbone('teacher')(inputs)
+            return self.get_backbone()(inputs)
         raise ValueError(
             f"{type(self).__name__}: mode is {mode!r}; a pre-training model knows 'loss' and "
             "'tensor' (evaluation goes through FeatureExtractor)"

@@ -138,7 +138,7 @@ class IBOT(TeacherStudent):
         return tokens, self.backbone.grid_size(images)
 
     @torch.no_grad()
-    def dense_targets(self, images: Tensor) -> Tensor:
+    def dense_targets(self, images: Tensor, reused: Tensor) -> Tensor:
         """Teacher projections (n, L, d) of the patches."""
         projected = self._teach(images)
         self._copies.append((projected, self.teacher.head.cls_logits(projected[:, 0])))

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from mmdssl.engine.checkpointing import load_checkpoint_file
+from mmdssl.engine.checkpointing import EVALUATED_KEY, load_checkpoint_file
 
 __all__ = ['LoadReport', 'Source', 'load_backbone', 'read_state_dict']
 
@@ -15,7 +15,7 @@ Source = Literal['auto', 'teacher', 'student']
 
 # Where the backbone of a checkpoint may stand, in order of preference.
 _PREFIXES: dict[str, tuple[str, ...]] = {
-    'auto': ('teacher.backbone.', 'backbone.', ''),
+    'auto': ('teacher.backbone.', 'backbone.', ''),  # where a checkpoint does not say itself
     'teacher': ('teacher.backbone.',),
     'student': ('backbone.',),
 }
@@ -66,7 +66,10 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
         FileNotFoundError: If there is no such file.
         ValueError: If the file holds more than plain data or no tensors.
     """
-    content = load_checkpoint_file(path)
+    return _tensors(load_checkpoint_file(path), path)
+
+
+def _tensors(content: Any, path: str | Path) -> dict[str, Tensor]:
     if isinstance(content, Mapping) and isinstance(content.get('state_dict'), Mapping):
         content = content['state_dict']
     if not isinstance(content, Mapping):
@@ -93,15 +96,19 @@ def load_backbone(
     Args:
         backbone: Takes the weights; a vision transformer resizes the position table itself.
         path: Checkpoint, see :func:`read_state_dict`.
-        source: 'teacher', 'student', or 'auto': the teacher where there is one, else what stands
-            under ``backbone.``, else the whole file.
+        source: 'teacher', 'student', or 'auto': the one that the checkpoint says is the method's
+            to keep; where it says nothing, the teacher if there is one, else what stands under
+            ``backbone.``, else the whole file.
         min_coverage: Least share of the backbone that the checkpoint must hold.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If the file cannot be used, shapes differ or coverage is short.
     """
-    state = read_state_dict(path)
+    content = load_checkpoint_file(path)
+    state = _tensors(content, path)
+    if source == 'auto':
+        source = _kept(content)
     prefixes = _PREFIXES[source]
     prefix = next((p for p in prefixes if any(name.startswith(p) for name in state)), None)
     if prefix is None:
@@ -125,6 +132,13 @@ def load_backbone(
             'such tensors): is it the checkpoint of another architecture or size?'
         ) from error
     return report
+
+
+def _kept(content: Any) -> Source:
+    """The backbone that a checkpoint of this package says is the one to keep."""
+    meta = content.get('meta') if isinstance(content, Mapping) else None
+    kept = meta.get(EVALUATED_KEY) if isinstance(meta, Mapping) else None
+    return kept if kept in ('teacher', 'student') else 'auto'
 
 
 def _compare(backbone: nn.Module, state: Mapping[str, Tensor], prefix: str) -> LoadReport:

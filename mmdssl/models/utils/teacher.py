@@ -12,17 +12,18 @@ class EMATeacher(BaseModule):
     """Frozen copies of student modules that follow them slowly.
 
     ``t <- m t + (1 - m) s`` for every parameter that both sides have under the
-    same name; buffers (BatchNorm statistics) are copied. Written with foreach
-    kernels: one launch for all parameters.
+    same name. Written with foreach kernels: one launch for all parameters. Buffers
+    (BatchNorm statistics) are copied, unless the teacher is in training mode: then
+    its own forward passes move them.
 
     Args:
         modules: Student modules by name; the teacher offers copies as attributes
             of the same names.
         drop: Names of parameters (dotted, e.g. ``'backbone.mask_token'``) that the
             teacher does without; set to None in the copy.
-        train_mode: Keep the copies in training mode (hosts whose teacher uses
-            BatchNorm batch statistics). False keeps them in evaluation mode,
-            which also switches stochastic depth off.
+        train_mode: Keep the copies in training mode (hosts whose teacher normalises
+            by batch statistics, as MoCo's and SoCo's do). False keeps them in
+            evaluation mode, which also switches stochastic depth off.
     """
 
     def __init__(
@@ -58,8 +59,9 @@ class EMATeacher(BaseModule):
 
     @torch.no_grad()
     def copy_from(self, modules: Mapping[str, nn.Module]) -> None:
-        """Make the teacher equal to the student (start of a run)."""
+        """Make the teacher equal to the student, buffers included (start of a run)."""
         self.update(modules, momentum=0.0)
+        self._copy_buffers(modules)
 
     @torch.no_grad()
     def update(self, modules: Mapping[str, nn.Module], *, momentum: float) -> None:
@@ -72,6 +74,10 @@ class EMATeacher(BaseModule):
         mine, theirs = self._pairs(modules)
         torch._foreach_mul_(mine, momentum)
         torch._foreach_add_(mine, theirs, alpha=1 - momentum)
+        if not self.train_mode:
+            self._copy_buffers(modules)
+
+    def _copy_buffers(self, modules: Mapping[str, nn.Module]) -> None:
         own = dict(self.named_buffers())
         for prefix, module in modules.items():
             for name, buffer in module.named_buffers():

@@ -11,7 +11,7 @@ from mmengine.runner import CheckpointLoader
 
 from mmdssl.engine import checkpointing
 from mmdssl.engine.checkpoint_format import without_paths
-from mmdssl.engine.checkpointing import load_checkpoint_file
+from mmdssl.engine.checkpointing import EVALUATED_KEY, load_checkpoint_file
 from mmdssl.engine.hooks.checkpoint import train_and_keep
 from tests.engine.toy import Recorder, assert_same_state, toy_runner
 
@@ -42,6 +42,7 @@ def test_file_is_plain_and_names_no_path_of_the_machine(tmp_path, capsys):
     checkpoint = torch.load(path, weights_only=True)
     assert checkpoint['meta']['dataset_meta']['classes'] == ('a', 'b')
     assert checkpoint['meta']['iterations_per_epoch'] == 3
+    assert checkpoint['meta'][EVALUATED_KEY] == 'student'
     assert "type='ToyHost'" in checkpoint['meta']['cfg']
     info = checkpoint['message_hub']['runtime_info']
     assert (info['last_ckpt'], info['data_dir']) == ('epoch_2.pth', 'images')

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from mmdssl.engine.checkpointing import EVALUATED_KEY
 from mmdssl.models.utils.backbone_weights import load_backbone
 
 
@@ -39,6 +40,16 @@ def test_source_names_the_backbone(tmp_path: Path, source: str, seed: int):
     assert same(net, backbone(seed))
     assert report.coverage == 1
     assert report.missing == report.unexpected == ()
+
+
+@pytest.mark.parametrize(('kept', 'seed'), [('student', 1), ('teacher', 2), ('other', 2)])
+def test_auto_follows_what_the_checkpoint_says_is_kept(tmp_path: Path, kept: str, seed: int):
+    file = save(tmp_path / 'run.pth', backbone=backbone(1), teacher_backbone=backbone(2))
+    content = torch.load(file)
+    torch.save({**content, 'meta': {EVALUATED_KEY: kept}}, file)
+    net = backbone(0)
+    load_backbone(net, file)
+    assert same(net, backbone(seed))
 
 
 def test_auto_takes_a_classifier_or_a_bare_backbone(tmp_path: Path):
