@@ -1,0 +1,128 @@
+"""Feature maps of chosen layers of any backbone, all in one pass.
+
+Coupling and position bias are measured layer by layer (D3SSL, Fig. 3b, 4b). A layer is named
+``'last'`` (the map a downstream task reads), ``'C2'`` to ``'C5'`` for the stages of a ResNet,
+``'block0'``, ``'block1'``, ... for the blocks of a vision transformer, or by the dotted name of
+any sub-module. Forward hooks collect them, so a backbone needs no preparation.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ['layer_maps', 'resolve_layer']
+
+_RESNET_STAGES = {'C2': 'layer1', 'C3': 'layer2', 'C4': 'layer3', 'C5': 'layer4'}
+_BLOCK_LISTS = ('layers', 'blocks')  # of mmpretrain's and of timm's transformers
+
+
+def resolve_layer(backbone: nn.Module, name: str) -> nn.Module | None:
+    """The sub-module a layer's name stands for; None for ``'last'``.
+
+    Raises:
+        ValueError: If the backbone has no such layer; the sentence lists those it has.
+    """
+    if name == 'last':
+        return None
+    modules = dict(backbone.named_modules())
+    if name in _RESNET_STAGES and _RESNET_STAGES[name] in modules:
+        return modules[_RESNET_STAGES[name]]
+    if name.startswith('block') and name[5:].isdigit():
+        for blocks in _BLOCK_LISTS:
+            if f'{blocks}.{name[5:]}' in modules:
+                return modules[f'{blocks}.{name[5:]}']
+    if name and name in modules:
+        return modules[name]
+    raise ValueError(
+        f'{type(backbone).__name__} has no layer {name!r}; it has '
+        f'{", ".join(_known_layers(modules))}, or give the dotted name of a sub-module'
+    )
+
+
+def _known_layers(modules: dict[str, nn.Module]) -> list[str]:
+    known = ['last', *(name for name, stage in _RESNET_STAGES.items() if stage in modules)]
+    for blocks in _BLOCK_LISTS:
+        count = sum(1 for name in modules if name.startswith(f'{blocks}.') and name.count('.') == 1)
+        if count:
+            known.append(f'block0 to block{count - 1}')
+    return known
+
+
+def layer_maps(
+    backbone: nn.Module, images: Tensor, layers: Sequence[str] = ('last',)
+) -> dict[str, Tensor]:
+    """Maps of the named layers, in the mode the backbone is in, with its gradients.
+
+    Args:
+        backbone: mmpretrain, torchvision or any other module of images.
+        images: (N, 3, H, W) float, normalised.
+        layers: Names, see the module; ``'last'`` is what the backbone returns, the last one of a
+            tuple (for a ViT with the final norm).
+
+    Returns:
+        By name, in the order of ``layers``: (N, C, h, w) float32. Tokens of a transformer block
+        become a map, those in front of the patches (CLS) left out.
+
+    Raises:
+        ValueError: If a layer does not exist, or its output is no map and no tokens of a grid.
+    """
+    targets = {name: resolve_layer(backbone, name) for name in layers}
+    with _collect({n: m for n, m in targets.items() if m is not None}) as outputs:
+        outputs['last'] = backbone(images)
+    return {name: _as_map(outputs[name], images, name) for name in layers}
+
+
+@contextmanager
+def _collect(modules: dict[str, nn.Module]) -> Iterator[dict[str, object]]:
+    """Outputs of the modules of all passes inside; of a module used twice, the last."""
+    outputs: dict[str, object] = {}
+
+    def keeper(name: str) -> Callable[[nn.Module, tuple, object], None]:
+        def keep(_: nn.Module, inputs: tuple, output: object) -> None:
+            outputs[name] = output
+
+        return keep
+
+    handles = [module.register_forward_hook(keeper(name)) for name, module in modules.items()]
+    try:
+        yield outputs
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _as_map(output: object, images: Tensor, name: str) -> Tensor:
+    """(N, C, h, w) or (N, T, C) tokens, alone or last in a tuple, to a float32 map."""
+    if isinstance(output, (tuple, list)) and output:
+        output = output[-1]
+    if isinstance(output, Tensor) and output.ndim == 4:
+        return output.float()
+    if isinstance(output, Tensor) and output.ndim == 3:
+        height, width = _grid(output.shape[1], images.shape[-2] / images.shape[-1])
+        if height:
+            patches = output[:, -height * width :]  # (N, h*w, C)
+            return patches.transpose(1, 2).unflatten(2, (height, width)).float()
+    found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+    raise ValueError(
+        f'layer {name!r} gives {found} where a map (N, C, h, w), or tokens of a grid with up to '
+        "five extra ones in front, is needed; for the end of a vision transformer set out_type='"
+        "featmap'"
+    )
+
+
+def _grid(tokens: int, aspect: float) -> tuple[int, int]:
+    """Patch grid (h, w) of so many tokens, up to five of them extra; (0, 0) if none fits.
+
+    ``aspect``: height / width of the image; patches are square.
+    """
+    for extra in range(6):
+        patches = tokens - extra
+        height = round((patches * aspect) ** 0.5)
+        if height > 0 and patches % height == 0:
+            width = patches // height
+            # Rounding a side to whole patches changes the proportions by less than a patch.
+            if abs(height - width * aspect) < max(1.0, aspect):
+                return height, width
+    return 0, 0
