@@ -1,0 +1,59 @@
+"""Cosine between vectors of matched regions of two views: the loss of SoCo (NeurIPS 2021).
+
+With c_ij = 1 where region i of the one view and region j of the other show the same proposal:
+
+    loss = -2 * mean over images of  sum_ij c_ij cos(p_i, t_j) / sum_ij c_ij
+
+so each direction lies in [-2, 2]; SoCo adds both directions. The 2 is that of the squared
+distance of unit vectors, |p - t|^2 = 2 - 2 cos, without its constant.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ['correspondence', 'matched_cosine_loss', 'region_cosine']
+
+# Of the official loss: images without a pair add 0.
+_EPSILON = 1e-6
+
+
+def correspondence(ids: Tensor, other_ids: Tensor) -> Tensor:
+    """Which regions of two views show the same proposal.
+
+    Args:
+        ids: (N, K) int64, proposal of every region of the one view.
+        other_ids: (N, L) int64, the same of the other view.
+
+    Returns:
+        (N, K, L) bool. Repeated proposals give several True in a row.
+    """
+    return ids[:, :, None] == other_ids[:, None, :]
+
+
+def region_cosine(predictions: Tensor, targets: Tensor) -> Tensor:
+    """Cosine of vectors at the same place: (..., D) and (..., D) to (...), at least float32."""
+    return (_unit(predictions) * _unit(targets)).sum(dim=-1)
+
+
+def matched_cosine_loss(predictions: Tensor, targets: Tensor, matches: Tensor) -> Tensor:
+    """One direction of SoCo's loss, see the module docstring.
+
+    Args:
+        predictions: (N, K, D) of the student; any length.
+        targets: (N, L, D) of the teacher; any length, no gradient is cut here.
+        matches: (N, K, L), True or 1 where the regions match.
+
+    Returns:
+        Scalar in [-2, 2], at least float32.
+    """
+    cosine = region_cosine(predictions[:, :, None], targets[:, None])  # (N, K, L)
+    weights = matches.to(cosine.dtype)
+    pairs = weights.sum(dim=(1, 2))  # (N,)
+    return -2 * ((cosine * weights).sum(dim=(1, 2)) / (pairs + _EPSILON)).mean()
+
+
+def _unit(vectors: Tensor) -> Tensor:
+    if vectors.dtype in (torch.float16, torch.bfloat16):
+        vectors = vectors.float()
+    return F.normalize(vectors, dim=-1)
