@@ -1,9 +1,13 @@
 """Transforms of the workers: one idea a file."""
 
 from mmdssl.datasets.transforms.background import DisturbBackground
+from mmdssl.datasets.transforms.box_jitter import BoxJitter
+from mmdssl.datasets.transforms.common_boxes import CommonBoxViews
+from mmdssl.datasets.transforms.cutout import SquareCutout
 from mmdssl.datasets.transforms.loading import LoadImage
 from mmdssl.datasets.transforms.masks import (
     BlockwiseMask,
+    EmptyMask,
     ProposalCutout,
     RandomPatchMask,
     RectangleForeground,
@@ -22,7 +26,10 @@ from mmdssl.datasets.transforms.views import (
 
 __all__ = [
     'BlockwiseMask',
+    'BoxJitter',
+    'CommonBoxViews',
     'DisturbBackground',
+    'EmptyMask',
     'GridRegions',
     'LoadImage',
     'MultiViewWithBoxes',
@@ -36,4 +43,5 @@ __all__ = [
     'RegionCollaborativeCutout',
     'ResizeWithBoxes',
     'SelectObjects',
+    'SquareCutout',
 ]

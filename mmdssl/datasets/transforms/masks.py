@@ -16,7 +16,7 @@ from mmdssl.datasets.transforms.rcc import check_choice, cut_regions
 from mmdssl.datasets.transforms.streams import RandomSource
 from mmdssl.registry import TRANSFORMS
 
-__all__ = ['BlockwiseMask', 'ProposalCutout', 'RandomPatchMask', 'RectangleForeground']
+__all__ = ['BlockwiseMask', 'EmptyMask', 'ProposalCutout', 'RandomPatchMask', 'RectangleForeground']
 
 
 @TRANSFORMS.register_module()
@@ -59,6 +59,27 @@ class ProposalCutout(MaskTransform):
             collaborative=False,
             place=self.place,
         )
+
+
+@TRANSFORMS.register_module()
+class EmptyMask(MaskTransform):
+    """Cuts nothing: for the views without a mask where others have one.
+
+    A batch holds a mask for every view or for none, so that masks and views
+    cannot be mistaken for each other.
+
+    Args:
+        **kwargs: ``mask_size`` and ``key`` of :class:`MaskTransform`.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(ratio=0.0, **kwargs)
+
+    def draw(
+        self, results: dict[str, Any], height: int, width: int, rng: RandomSource
+    ) -> np.ndarray:
+        """All False."""
+        return np.zeros((height, width), bool)
 
 
 @TRANSFORMS.register_module()

@@ -9,7 +9,7 @@ from mmcv.transforms import BaseTransform
 from mmdssl.datasets.pipeline import build_pipeline
 from mmdssl.registry import TRANSFORMS
 
-__all__ = ['MultiViewWithBoxes']
+__all__ = ['MultiViewWithBoxes', 'start_view']
 
 
 @TRANSFORMS.register_module()
@@ -45,7 +45,7 @@ class MultiViewWithBoxes(BaseTransform):
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Adds ``views``."""
         results['views'] = [
-            pipeline(_start_view(results, index))
+            pipeline(start_view(results, index))
             for index, pipeline in enumerate(self.pipelines)
             for _ in range(self.num_views[index])
         ]
@@ -55,7 +55,7 @@ class MultiViewWithBoxes(BaseTransform):
         return f'MultiViewWithBoxes(num_views={self.num_views}, views={self.pipelines})'
 
 
-def _start_view(results: dict[str, Any], index: int) -> dict[str, Any]:
+def start_view(results: dict[str, Any], index: int) -> dict[str, Any]:
     """A dict of its own for one view: shared pixels, copied arrays."""
     view = {
         key: value.copy() if isinstance(value, np.ndarray) and key != 'img' else value

@@ -191,8 +191,12 @@ class RandomResizedCropWithBoxes(_BoxTransform):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Crop, resize, move boxes."""
+        return self.crop(results, self.sample(*results['img'].shape[:2]))
+
+    def crop(self, results: dict[str, Any], window: tuple[int, int, int, int]) -> dict[str, Any]:
+        """The same for a given crop (left, top, width, height)."""
         image = results['img']
-        left, top, width, height = self.sample(*image.shape[:2])
+        left, top, width, height = window
         results['crop_box'] = _crop_in_source(results, left, top, width, height)
         view = resize_image(
             image[top : top + height, left : left + width],

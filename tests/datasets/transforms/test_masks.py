@@ -5,6 +5,7 @@ import pytest
 
 from mmdssl.datasets.transforms.masks import (
     BlockwiseMask,
+    EmptyMask,
     ProposalCutout,
     RandomPatchMask,
     RectangleForeground,
@@ -183,3 +184,12 @@ def test_all_masks_share_the_interface(transform):
     with pytest.raises(ValueError, match=f'{transform.__name__}: ratio'):
         transform(ratio=2)
     assert re.match(rf'{transform.__name__}\(ratio=', repr(made))
+
+
+def test_empty_mask_has_the_form_of_the_others_and_needs_no_regions():
+    image = dict(img=np.zeros((30, 40, 3), np.uint8))
+    for settings, shape in ((dict(), (30, 40)), (dict(mask_size=7), (7, 7))):
+        mask = EmptyMask(key='erase', **settings)(dict(image))['erase']
+        assert mask.shape == shape
+        assert mask.dtype == bool
+        assert not mask.any()
