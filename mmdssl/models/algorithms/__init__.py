@@ -1,5 +1,8 @@
 """Hosts: one method a file."""
 
+from mmdssl.models.algorithms.d3ssl import D3SSL
+from mmdssl.models.algorithms.densecl import DenseCL
 from mmdssl.models.algorithms.ibot import IBOT
+from mmdssl.models.algorithms.soco import SoCo
 
-__all__ = ['IBOT']
+__all__ = ['D3SSL', 'IBOT', 'DenseCL', 'SoCo']

@@ -1,0 +1,261 @@
+"""DenseCL: dense contrastive learning, CVPR 2021 (arXiv 2011.09157), and MoCo v2.
+
+Two views of an image; the student encodes the query view, the teacher, its EMA, the key
+view. Both give a vector q of the image and one vector r_i of each cell i of the last
+feature map. With InfoNCE against a queue of keys from earlier batches:
+
+    L_q = NCE(q, k+)                        k+: the image vector of the key view
+    L_r = mean over cells i of NCE(r_i, t_c(i))    t: cell vectors of the key view
+    c(i) = argmax_j cos(f_i, f'_j)          f, f': backbone features of the cells
+    L   = (1 - lambda) L_q + lambda L_r
+
+The negatives of L_q are earlier image vectors, those of L_r earlier means over the cells
+of an image, taken before normalisation. lambda = 0 is MoCo v2 (arXiv 2003.04297).
+
+DenseCL-D ("Mind Your Augmentation", ICLR 2024) is this class with a ``DecouplingBranch``:
+X^D is made from the key view and passes the student alone, in a batch of its own; each
+foreground cell j of it is matched with cell j of the key view, without any search, and
+the loss is averaged over the foreground cells of a sample, then over samples. Nothing of
+X^D enters a queue or the running statistics of BatchNorm.
+
+What differs from the official code: the teacher is updated after the optimizer step
+instead of before its own forward pass, which is the same moment; the queues fit their
+length to the data; the logits are never held all at once.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from mmengine import dist
+from mmpretrain.models.utils.batch_shuffle import batch_shuffle_ddp, batch_unshuffle_ddp
+from torch import Tensor, nn
+
+from mmdssl.models.algorithms.base import TeacherStudent
+from mmdssl.models.correspondence import Rule, check_rule, match_cells
+from mmdssl.models.foreground import Foreground
+from mmdssl.models.losses.ibot_loss import per_sample_weights
+from mmdssl.models.losses.info_nce import info_nce
+from mmdssl.models.utils.batch_statistics import frozen_running_stats
+from mmdssl.models.utils.queue import KeyQueue
+from mmdssl.registry import MODELS
+
+
+class Encoded(NamedTuple):
+    """What an encoder makes of N images of S cells; S is 0 without a dense branch.
+
+    Attributes:
+        vector: (N, D) unit vectors of the images.
+        grid: (N, D, S) unit vectors of the cells.
+        pooled: (N, D) normalised means of the cells' vectors before normalisation.
+        cells: (N, C, S) backbone features of the cells, without gradient.
+    """
+
+    vector: Tensor
+    grid: Tensor
+    pooled: Tensor
+    cells: Tensor
+
+
+@MODELS.register_module()
+class DenseCL(TeacherStudent):
+    """DenseCL, with ``decoupling`` DenseCL-D, with ``loss_lambda=0`` MoCo v2.
+
+    Args:
+        backbone: Gives one feature map, e.g. mmpretrain's ``ResNet``.
+        neck: mmpretrain's ``DenseCLNeck`` without ``num_grid``. With
+            ``loss_lambda=0`` its config is read as that of a ``MoCoV2Neck``, which is
+            its global half; the dense half is not built.
+        loss_lambda: lambda in [0, 1], the weight of the dense loss.
+        temperature: t of InfoNCE.
+        queue_length: Keys held by each queue; :meth:`check_data` shortens it to what
+            the data and the batch allow.
+        correspondence: 1: the most similar cell (DenseCL); n: the n-th most similar;
+            ``'random'``: any cell.
+        shuffle_bn: On several processes, give the teacher the images of all of them in
+            a random order, so that BatchNorm cannot reveal which key belongs to which
+            query (MoCo, CVPR 2020, Sec. 3.3).
+        momentum: EMA momentum (start, end).
+        decoupling: Branch or None. The defaults for DenseCL: the key view (1), mixed
+            pixels.
+        data_preprocessor: Usually a :class:`MultiViewPreprocessor`.
+        init_cfg: mmengine initialisation.
+
+    The batch: ``inputs['views']`` = [query, key], each (N, 3, H, W).
+    """
+
+    decoupling_defaults = dict(mix_level='pixel', views=(1,))
+    evaluated_backbone = 'student'
+    teacher_lag = 1
+
+    def __init__(
+        self,
+        *,
+        backbone: dict | nn.Module,
+        neck: dict | nn.Module,
+        loss_lambda: float = 0.5,
+        temperature: float = 0.2,
+        queue_length: int = 65536,
+        correspondence: Rule = 1,
+        shuffle_bn: bool = True,
+        momentum: tuple[float, float] = (0.999, 0.999),
+        decoupling: dict | None = None,
+        data_preprocessor: dict | nn.Module | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        if not 0 <= loss_lambda <= 1:
+            raise ValueError(f'DenseCL: loss_lambda is {loss_lambda}, give a number from 0 to 1')
+        if decoupling is not None and loss_lambda == 0:
+            raise ValueError(
+                'DenseCL: decoupling needs the dense branch, which loss_lambda=0 (MoCo v2) leaves '
+                'out; set loss_lambda above 0 or decoupling=None'
+            )
+        check_rule(correspondence)
+        super().__init__(
+            backbone=backbone,
+            neck=neck if loss_lambda else _global_half(neck),
+            decoupling=decoupling,
+            momentum=momentum,
+            teacher_train_mode=True,
+            data_preprocessor=data_preprocessor,
+            init_cfg=init_cfg,
+        )
+        self._check_parts()
+        self.loss_lambda = loss_lambda
+        self.temperature = temperature
+        self.correspondence = correspondence
+        self.shuffle_bn = shuffle_bn
+        dim = self.neck.mlp[-1].out_features
+        self.queue = KeyQueue(dim=dim, length=queue_length, name='queue')
+        if loss_lambda:
+            self.dense_queue = KeyQueue(dim=dim, length=queue_length, name='dense_queue')
+        # Own generator: a random correspondence leaves every other draw unchanged.
+        self._generator = torch.Generator()
+
+    def check_data(self, *, batch_size: int, num_images: int) -> None:
+        """Fit the queues to the data, see :meth:`KeyQueue.fit`."""
+        super().check_data(batch_size=batch_size, num_images=num_images)
+        per_step = batch_size * dist.get_world_size()
+        for queue in (self.queue, self.dense_queue) if self.loss_lambda else (self.queue,):
+            queue.fit(per_step=per_step, available=num_images)
+
+    def loss(self, inputs: dict, data_samples: list | None = None) -> dict[str, Tensor]:
+        """``loss_single``, ``loss_dense`` (and ``loss_decoupling``), each with its weight."""
+        views = inputs['views']
+        if len(views) < 2:
+            raise ValueError(
+                f'DenseCL needs two views, query and key; the batch has {len(views)}: make two in '
+                'MultiViewWithBoxes'
+            )
+        query = self._encode(self.backbone, self.neck, views[0])
+        key = self._teach(views[1])
+        single = self._contrast(query.vector, key.vector, self.queue).mean()
+        losses = dict(loss_single=single * (1 - self.loss_lambda))
+        if self.loss_lambda:
+            dense = self._contrast(_rows(query.grid), self._positives(query, key), self.dense_queue)
+            losses['loss_dense'] = dense.mean() * self.loss_lambda
+        if self.decoupling is not None:
+            result = self.decoupling(self, inputs, {1: key.grid}, step=self.clock.iteration)
+            losses = self.decoupling.combine(losses, result)
+        # Last: every loss of a step sees the same negatives.
+        self.queue.enqueue(key.vector)
+        if self.loss_lambda:
+            self.dense_queue.enqueue(key.pooled)
+        return losses
+
+    def dense_features(self, images: Tensor, **mixing: Any) -> tuple[Tensor, tuple[int, int]]:
+        """Student vectors (n, D, S) of the cells, and the grid (h, w) they form.
+
+        BatchNorm normalises by these images alone and does not remember them.
+        """
+        with frozen_running_stats(self.backbone, self.neck):
+            maps = self.backbone(images)
+            grid = F.normalize(self.neck(maps)[1], dim=1)
+        return grid, tuple(maps[0].shape[2:])
+
+    @torch.no_grad()
+    def dense_targets(self, images: Tensor, reused: Tensor) -> Tensor:
+        """Teacher vectors (n, D, S) of the cells of redrawn key views."""
+        with frozen_running_stats(self.teacher):
+            return self._encode(self.teacher.backbone, self.teacher.neck, images).grid
+
+    def dense_loss(
+        self, features: tuple[Tensor, tuple[int, int]], targets: Tensor, foreground: Foreground
+    ) -> Tensor:
+        """InfoNCE of foreground cells with the same cell of the key view.
+
+        Mean over the foreground cells of a sample, then over samples; a sample without
+        any counts as 0.
+        """
+        vectors, grid = features
+        chosen = foreground.cells(*grid).flatten(1)  # (n, S)
+        query = vectors.transpose(1, 2)[chosen]  # (M, D)
+        key = targets.transpose(1, 2)[chosen]
+        losses = self._contrast(query, key, self.dense_queue)
+        return (losses * per_sample_weights(chosen, losses.dtype)).sum()
+
+    def _contrast(self, query: Tensor, positive: Tensor, queue: KeyQueue) -> Tensor:
+        """InfoNCE (M,) of vectors (M, D) against the keys of a queue."""
+        return info_nce(query, positive, queue.keys, self.temperature)
+
+    def _positives(self, query: Encoded, key: Encoded) -> Tensor:
+        """The teacher's vectors (N*S, D) that the query cells are matched with."""
+        seed = torch.initial_seed() + 0x51_7CC1_B727 * (self.clock.iteration + 1)
+        self._generator.manual_seed(seed % 2**63)
+        index = match_cells(
+            query.cells, key.cells, rule=self.correspondence, generator=self._generator
+        )  # (N, S)
+        matched = key.grid.gather(2, index[:, None].expand(-1, key.grid.shape[1], -1))
+        return _rows(matched)
+
+    def _encode(self, backbone: nn.Module, neck: nn.Module, images: Tensor) -> Encoded:
+        maps = backbone(images)  # one map (N, C, h, w)
+        outputs = neck(maps)
+        vector = F.normalize(outputs[0], dim=1)
+        if self.loss_lambda == 0:
+            none = vector.new_empty(len(vector), 0)
+            return Encoded(vector, none[..., None], none, none[..., None])
+        _, grid, pooled = outputs
+        return Encoded(
+            vector,
+            F.normalize(grid, dim=1),
+            F.normalize(pooled, dim=1),
+            maps[0].detach().flatten(2),  # (N, C, h, w) -> (N, C, S)
+        )
+
+    @torch.no_grad()
+    def _teach(self, images: Tensor) -> Encoded:
+        """Keys of this process's images, computed in batches shuffled over all processes."""
+        backbone, neck = self.teacher.backbone, self.teacher.neck
+        if not self.shuffle_bn or dist.get_world_size() == 1:
+            return self._encode(backbone, neck, images)
+        shuffled, order = batch_shuffle_ddp(images)
+        encoded = self._encode(backbone, neck, shuffled)
+        return Encoded(
+            *(batch_unshuffle_ddp(x.contiguous(), order) if x.numel() else x for x in encoded)
+        )
+
+    def _check_parts(self) -> None:
+        if len(getattr(self.backbone, 'out_indices', (3,))) != 1:
+            raise ValueError(
+                f'DenseCL: out_indices of the backbone is {self.backbone.out_indices}, but it '
+                'needs one feature map: give the last stage alone, e.g. (3,) for a ResNet'
+            )
+        if getattr(self.neck, 'with_pool', False):
+            raise ValueError(
+                'DenseCL: num_grid of the neck must be None, because cells are matched on the '
+                "backbone's own map"
+            )
+
+
+def _rows(grid: Tensor) -> Tensor:
+    """Vectors of all cells as rows: (N, D, S) -> (N*S, D)."""
+    return grid.transpose(1, 2).flatten(0, 1)
+
+
+def _global_half(neck: dict | nn.Module) -> dict | nn.Module:
+    """The config of a DenseCLNeck without its dense half; anything else as it is."""
+    if isinstance(neck, dict) and neck.get('type') == 'DenseCLNeck':
+        kept = {name: value for name, value in neck.items() if name != 'num_grid'}
+        return {**kept, 'type': 'MoCoV2Neck'}
+    return neck
