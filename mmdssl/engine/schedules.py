@@ -53,7 +53,7 @@ def warmup_cosine(
         warmup_start: Value of step 0 if there is a warm-up.
         peak_twice: True: the last warm-up step has the peak value already (iBOT,
             DINO, Leopart). False: warm-up step i has i/warmup of the way (MAE,
-            MaskAlign).
+            MaskAlign, SoCo).
 
     Returns:
         The value of that step.
@@ -129,6 +129,7 @@ class WarmupCosine(_ParamScheduler):
             ``convert_to_iter_based`` give ``warmup_epochs`` instead; fractions
             are allowed.
         warmup_start: Value at the first warm-up iteration.
+        warmup_ratio: The same as a share of the peak, in place of ``warmup_start``.
         peak_twice: See :func:`warmup_cosine`.
         begin: First iteration (epoch under ``convert_to_iter_based``).
         end: Iteration (epoch) after the last; given by the runner if left out.
@@ -140,8 +141,8 @@ class WarmupCosine(_ParamScheduler):
         verbose: Print each value.
 
     Raises:
-        ValueError: If the schedule counts in epochs, or is not longer than its
-            warm-up.
+        ValueError: If the schedule counts in epochs, is not longer than its
+            warm-up, or has two starts.
     """
 
     def __init__(
@@ -153,6 +154,7 @@ class WarmupCosine(_ParamScheduler):
         warmup_iters: int = 0,
         warmup_epochs: float | None = None,
         warmup_start: float = 0.0,
+        warmup_ratio: float | None = None,
         peak_twice: bool = True,
         begin: int = 0,
         end: int = INF,
@@ -176,8 +178,14 @@ class WarmupCosine(_ParamScheduler):
                 f'WarmupCosine: {param_name} warms up for {self.warmup} of {self.total} '
                 'iterations; make the warm-up shorter than the run'
             )
+        if warmup_ratio is not None and warmup_start != 0:
+            raise ValueError(
+                f'WarmupCosine: the warm-up of {param_name} starts at warmup_start={warmup_start} '
+                f'or at warmup_ratio={warmup_ratio} of the peak; give one of them'
+            )
         self.eta_min = eta_min
         self.warmup_start = warmup_start
+        self.warmup_ratio = warmup_ratio
         self.peak_twice = peak_twice
         self.epoch_length = epoch_length
         super().__init__(
@@ -221,13 +229,14 @@ class WarmupCosine(_ParamScheduler):
     def _group_value(self, base: float) -> float:
         if base == 0:
             return 0.0
+        start = self.warmup_start if self.warmup_ratio is None else self.warmup_ratio * base
         return warmup_cosine(
             self.last_step,
             self.total,
             peak=base,
             end=self.eta_min,
             warmup=self.warmup,
-            warmup_start=self.warmup_start,
+            warmup_start=start,
             peak_twice=self.peak_twice,
         )
 

@@ -63,6 +63,25 @@ def test_lr_through_the_optimizer_equals_official(official):
 
 
 @pytest.mark.golden
+def test_soco_lr_through_the_optimizer_equals_official(shared):
+    with np.load(shared('golden/soco_loss.npz')) as file:
+        want = file['lr/per_step']
+        peak, epochs, length, warmup = file['lr/args_peak_epochs_iters_warmupepochs']
+    got = run(
+        adamw(lr=float(peak)),
+        'lr',
+        len(want),
+        eta_min=1e-6,
+        warmup_epochs=float(warmup),
+        warmup_ratio=0.01,
+        peak_twice=False,
+        end=int(epochs),
+        epoch_length=int(length),
+    )
+    assert_equal(got, want)
+
+
+@pytest.mark.golden
 @pytest.mark.parametrize('name', ['ibot_wd', 'leopart_wd'])
 def test_weight_decay_through_the_optimizer_equals_official(official, name):
     want = official[name]
@@ -174,6 +193,10 @@ def test_a_longer_run_resumes_on_the_longer_curve():
         (dict(end=10), 'add convert_to_iter_based=True'),
         (dict(warmup_epochs=2, end=10, by_epoch=False), 'warmup_iters'),
         (dict(by_epoch=False), 'needs its end'),
+        (
+            dict(end=10, by_epoch=False, warmup_iters=2, warmup_start=0.1, warmup_ratio=0.01),
+            'give one of them',
+        ),
     ],
 )
 def test_impossible_schedules_are_refused(kwargs, message):

@@ -5,9 +5,11 @@ from mmdssl.engine.optimizers.optim_wrapper import (
     AmpPerParamClipOptimWrapper,
     PerParamClipOptimWrapper,
 )
+from mmdssl.engine.optimizers.soco_lars import SoCoLARS
 
 __all__ = [
     'AmpPerParamClipOptimWrapper',
     'PerParamClipOptimWrapper',
     'SelfSupOptimWrapperConstructor',
+    'SoCoLARS',
 ]
