@@ -40,6 +40,9 @@ class MultiViewPreprocessor(BaseDataPreprocessor):
             blurs after grayscale, as the original iBOT does.
         keep_raw: Also return the uncoloured views as ``inputs['raw']`` and :meth:`recolor` as
             ``inputs['recolor']``, for a branch that draws colours anew.
+        erase_key: Key of ``inputs`` with one mask per view, (N, H, W) bool or uint8: where it is
+            not 0, pixels are set to exactly 0, the mean colour, once a view is normalised (cutout
+            in training; evaluation, ``raw`` and ``recolor`` are not erased). None erases nothing.
         channels_last: Return images in the channels-last memory format, which convolutional
             networks prefer.
         non_blocking: Let copies from pinned memory overlap with computation.
@@ -57,6 +60,7 @@ class MultiViewPreprocessor(BaseDataPreprocessor):
         std: Sequence[float] = (58.395, 57.12, 57.375),
         aug_order: str = 'official',
         keep_raw: bool = False,
+        erase_key: str | None = None,
         channels_last: bool = False,
         non_blocking: bool = True,
     ) -> None:
@@ -66,6 +70,7 @@ class MultiViewPreprocessor(BaseDataPreprocessor):
         _check_statistics(mean, std)
         self.aug_order = aug_order
         self.keep_raw = keep_raw
+        self.erase_key = erase_key
         self.channels_last = channels_last
         self.policies = None if views is None else _expand(views, num_views)
         # One kernel size for all views: a sample's blur does not depend on its neighbours.
@@ -94,8 +99,8 @@ class MultiViewPreprocessor(BaseDataPreprocessor):
 
         Raises:
             TypeError: If ``inputs`` are of neither form.
-            ValueError: If the number of views differs from the configured one, or a view is not
-                (N, 3, H, W).
+            ValueError: If the number of views differs from the configured one, a view is not
+                (N, 3, H, W), or the masks under ``erase_key`` do not fit the views.
         """
         batch: Any = {'data_samples': None, **self.cast_data(data)}
         inputs = batch['inputs']
@@ -118,6 +123,8 @@ class MultiViewPreprocessor(BaseDataPreprocessor):
                     'with MultiViewWithBoxes'
                 )
             coloured = self._colour(views, self.policies)
+        if training and self.erase_key is not None:
+            _erase_(coloured, inputs.get(self.erase_key), self.erase_key)
         inputs = {**inputs, 'views': coloured}
         if training and self.keep_raw:
             inputs.update(raw=views, recolor=self.recolor)
@@ -214,6 +221,24 @@ def _expand(
         )
     policies = [ColourPolicy.from_config(view, f'views[{i}]') for i, view in enumerate(views)]
     return [policy for policy, n in zip(policies, counts, strict=True) for _ in range(n)]
+
+
+def _erase_(views: Sequence[Tensor], masks: Sequence[Tensor] | None, key: str) -> None:
+    """Sets masked pixels of new images to 0."""
+    remedy = (
+        f'give every view of MultiViewWithBoxes or CommonBoxViews a mask {key!r} of image '
+        f'resolution (EmptyMask where nothing is erased) and pack it: PackViews(keys=({key!r},))'
+    )
+    if masks is None or len(masks) != len(views):
+        found = 'none' if masks is None else str(len(masks))
+        raise ValueError(f'the batch has {len(views)} views, but masks to erase: {found}; {remedy}')
+    for view, mask in zip(views, masks, strict=True):
+        if mask.shape != (len(view), *view.shape[2:]):
+            raise ValueError(
+                f'a view of shape {tuple(view.shape)} has a mask to erase of shape '
+                f'{tuple(mask.shape)}, not (N, H, W); {remedy}'
+            )
+        view.masked_fill_(mask[:, None].bool(), 0.0)  # (N, 1, H, W), all channels
 
 
 def _check_statistics(mean: Sequence[float], std: Sequence[float]) -> None:

@@ -217,6 +217,78 @@ def test_images_of_a_wrong_shape_are_refused():
         build()(dict(inputs=torch.zeros(1, 4, 5, 5)))
 
 
+def with_masks(dtype=torch.bool, masks=None):
+    data = batch()
+    generator = torch.Generator().manual_seed(3)
+    data['inputs']['erase'] = masks or [
+        (torch.rand(view[:, 0].shape, generator=generator) < 0.3).to(dtype)
+        for view in data['inputs']['views']
+    ]
+    return data
+
+
+@pytest.mark.parametrize('channels_last', [False, True])
+@pytest.mark.parametrize('dtype', [torch.bool, torch.uint8])
+def test_erased_pixels_are_zero_and_all_others_bit_equal(dtype, channels_last):
+    data, results = with_masks(dtype), []
+    for erase_key in (None, 'erase'):
+        preprocessor = build(erase_key=erase_key, channels_last=channels_last)
+        torch.manual_seed(0)
+        results.append(preprocessor(data, training=True)['inputs'])
+    plain, erased = results
+    for view, before, mask in zip(
+        erased['views'], plain['views'], data['inputs']['erase'], strict=True
+    ):
+        cut = mask.bool()[:, None].expand_as(view)
+        assert (view[cut] == 0).all()
+        assert torch.equal(view[~cut], before[~cut])
+        assert (before[cut] == 0).float().mean() < 0.01
+    for mask, given in zip(erased['erase'], data['inputs']['erase'], strict=True):
+        assert torch.equal(mask, given)
+
+
+def test_raw_views_recoloured_ones_and_evaluation_are_not_erased():
+    data = with_masks()
+    preprocessor = build(erase_key='erase', keep_raw=True)
+    inputs = preprocessor(data, training=True)['inputs']
+    for raw, view in zip(inputs['raw'], data['inputs']['views'], strict=True):
+        assert torch.equal(raw, view)
+    torch.manual_seed(5)
+    redrawn = inputs['recolor'](inputs['raw'][0], 0)
+    torch.manual_seed(5)
+    assert torch.equal(redrawn, build().recolor(inputs['raw'][0], 0))
+    for result, view in zip(
+        preprocessor(data, training=False)['inputs']['views'], data['inputs']['views'], strict=True
+    ):
+        torch.testing.assert_close(result, normalised(view), rtol=0, atol=1e-5)
+
+
+def test_views_without_colours_are_erased_too_and_float_images_stay_as_given():
+    data = with_masks()
+    data['inputs']['views'] = [view.float() / 255 for view in data['inputs']['views']]
+    given = [view.clone() for view in data['inputs']['views']]
+    out = build(views=None, erase_key='erase')(data, training=True)['inputs']
+    for result, view, before, mask in zip(
+        out['views'], data['inputs']['views'], given, data['inputs']['erase'], strict=True
+    ):
+        assert torch.equal(view, before)
+        assert (result.permute(0, 2, 3, 1)[mask] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ('masks', 'message'),
+    [
+        (None, r'the batch has 2 views, but masks to erase: none; .*EmptyMask'),
+        ([torch.ones(6, 37, 41)], 'the batch has 2 views, but masks to erase: 1; '),
+        ([torch.ones(6, 7, 7)] * 2, r'mask to erase of shape \(6, 7, 7\), not \(N, H, W\)'),
+    ],
+)
+def test_masks_that_do_not_fit_the_views_are_refused(masks, message):
+    data = batch() if masks is None else with_masks(masks=masks)
+    with pytest.raises(ValueError, match=message):
+        build(erase_key='erase')(data, training=True)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
 def test_cuda_gives_the_same_views_as_the_cpu():
     data, results = batch(16), []
