@@ -15,9 +15,13 @@ from mmdssl.datasets.transforms.masks import (
 from mmdssl.datasets.transforms.multiview import MultiViewWithBoxes
 from mmdssl.datasets.transforms.packing import PackViews
 from mmdssl.datasets.transforms.packing_objects import PackObjects
+from mmdssl.datasets.transforms.prc import ProposalRandomCutout
+from mmdssl.datasets.transforms.prm import ProposalRandomMask
+from mmdssl.datasets.transforms.rbj import RestrictedBoxJitter
 from mmdssl.datasets.transforms.rcc import RegionCollaborativeCutout
 from mmdssl.datasets.transforms.regions import GridRegions
 from mmdssl.datasets.transforms.select_objects import SelectObjects
+from mmdssl.datasets.transforms.shifted_foreground import ShiftedForeground
 from mmdssl.datasets.transforms.views import (
     RandomFlipWithBoxes,
     RandomResizedCropWithBoxes,
@@ -36,12 +40,16 @@ __all__ = [
     'PackObjects',
     'PackViews',
     'ProposalCutout',
+    'ProposalRandomCutout',
+    'ProposalRandomMask',
     'RandomFlipWithBoxes',
     'RandomPatchMask',
     'RandomResizedCropWithBoxes',
     'RectangleForeground',
     'RegionCollaborativeCutout',
     'ResizeWithBoxes',
+    'RestrictedBoxJitter',
     'SelectObjects',
+    'ShiftedForeground',
     'SquareCutout',
 ]
