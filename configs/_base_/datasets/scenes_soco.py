@@ -1,0 +1,26 @@
+# Generated scenes: python tools/make_scenes.py data/scenes
+# and their proposals (tools/make_proposals.py).
+_base_ = './soco_views_128px.py'
+
+data_root = 'data/scenes/'
+proposals_file = data_root + 'proposals/ss_train.npz'
+
+load = [dict(type='LoadImage'), dict(type='LoadProposals', file=proposals_file)]
+soco_pipeline = load + _base_.soco_steps
+soco_d_pipeline = load + _base_.soco_d_steps
+soco_rcc_pipeline = load + _base_.soco_rcc_steps
+
+train_dataloader = dict(
+    batch_size=32,
+    num_workers=1,
+    persistent_workers=True,
+    drop_last=True,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    collate_fn=dict(type='default_collate'),
+    worker_init_fn=dict(type='seed_worker'),
+    dataset=dict(
+        type='ImageFolder',
+        data_root=data_root + 'train/',
+        pipeline=soco_pipeline,
+    ),
+)
