@@ -4,6 +4,9 @@ Ours is the worker part of iBOT-D: decode, two crops, flips, regions, MIM and de
 uint8 packing. Colours and normalisation follow batched on the training device; one row does them
 on the same CPU core. mmpretrain's transforms make the same two views complete, image by image
 with Pillow. Both run in turn within one process, on the same files; times are CPU time.
+
+The worker part of SoCo and of its masks is compared with its two views alone: what proposals,
+redrawn crops and masks of 224 px cost.
 """
 
 import os
@@ -24,7 +27,7 @@ from mmengine.registry import DefaultScope
 from mmdssl.datasets.pipeline import build_pipeline
 from mmdssl.models.data_preprocessors.multiview import MultiViewPreprocessor
 
-IMAGES, BATCH = 64, 32
+IMAGES, BATCH, PROPOSALS = 64, 32, 100
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 JITTER = dict(brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1)
 
@@ -46,6 +49,56 @@ def worker_pipeline() -> Callable[[dict[str, Any]], dict[str, Any]]:
             dict(type='PackViews', keys=('mask', 'dc_mask')),
         ]
     )
+
+
+def soco_pipeline(
+    *, boxes: bool = True, branch: bool = False
+) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """The worker part of SoCo.
+
+    Args:
+        boxes: with proposals, common boxes and cutout; without, the two views alone.
+        branch: also draw the masks of the de-coupling branch.
+    """
+    flip = dict(type='RandomFlipWithBoxes')
+    views = [
+        [dict(type='ResizeWithBoxes', size=224, interpolation='bilinear'), flip],
+        [
+            dict(
+                type='RandomResizedCropWithBoxes',
+                size=224,
+                scale=(0.6, 1.0),
+                interpolation='bilinear',
+            ),
+            flip,
+        ],
+    ]
+    if not boxes:
+        plain = dict(type='MultiViewWithBoxes', num_views=[1, 1], views=views)
+        return build_pipeline([dict(type='LoadImage'), plain, dict(type='PackViews')])
+    mask = [
+        dict(type='RegionCollaborativeCutout', ratio=(0.3, 0.5), key='dc_mask', stream='dc')
+    ] * branch
+    finish = [[dict(type='EmptyMask', key='erase'), *mask], [dict(type='SquareCutout'), *mask]]
+    return build_pipeline(
+        [
+            dict(type='LoadImage'),
+            _some_proposals,
+            dict(type='CommonBoxViews', num_views=[1, 1], views=views, finish=finish),
+            dict(type='PackViews', keys=('boxes', 'box_ids', 'erase') + ('dc_mask',) * branch),
+        ]
+    )
+
+
+def _some_proposals(results: dict[str, Any]) -> dict[str, Any]:
+    """About the boxes that selective search leaves in a rich COCO photo, in number and size."""
+    rng = np.random.default_rng(results['sample_idx'])
+    height, width = results['img'].shape[:2]
+    half = rng.uniform(0.15, 0.4, (PROPOSALS, 2))
+    centre = half + rng.random((PROPOSALS, 2)) * (1 - 2 * half)
+    shares = np.concatenate([centre - half, centre + half], axis=1)
+    boxes = (shares * [width - 1, height - 1, width - 1, height - 1]).astype(np.float32)
+    return {**results, 'proposals': boxes}
 
 
 def colour_step() -> MultiViewPreprocessor:
@@ -133,6 +186,7 @@ def rows(repeat: int = 7, images: str | Path | None = None) -> list[dict[str, An
     ours, colours = worker_pipeline(), colour_step()
     theirs, unnormalized = mmpretrain_pipeline(), mmpretrain_pipeline(normalize=False)
     decode = build_pipeline([dict(type='LoadImage')])
+    alone, soco, soco_d = soco_pipeline(boxes=False), soco_pipeline(), soco_pipeline(branch=True)
 
     def complete() -> None:
         for start in range(0, len(files), BATCH):
@@ -145,6 +199,9 @@ def rows(repeat: int = 7, images: str | Path | None = None) -> list[dict[str, An
         'decoding alone': lambda: _run(decode, files),
         'mmpretrain, complete views': lambda: _run(theirs, files),
         'mmpretrain, not normalised': lambda: _run(unnormalized, files),
+        "SoCo's views alone": lambda: _run(alone, files),
+        'worker part of SoCo': lambda: _run(soco, files),
+        'worker part of SoCo-D': lambda: _run(soco_d, files),
     }
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -169,6 +226,8 @@ def rows(repeat: int = 7, images: str | Path | None = None) -> list[dict[str, An
         ('worker part', 'mmpretrain, not normalised', ''),
         ('worker part, colours and normalisation', 'mmpretrain, complete views', '>= 2'),
         ('worker part, colours and normalisation', 'mmpretrain, not normalised', ''),
+        ('worker part of SoCo', "SoCo's views alone", ''),
+        ('worker part of SoCo-D', "SoCo's views alone", ''),
     ):
         ratios = [one / two for one, two in zip(seconds[base], seconds[name], strict=True)]
         table.append(
