@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mmdssl.evaluation.health import normalised_entropy
 from mmdssl.models.algorithms.base import TeacherStudent
 from mmdssl.models.decoupling import Decoupled
 from mmdssl.models.foreground import Foreground
@@ -151,6 +152,22 @@ class IBOT(TeacherStudent):
         tokens, grid = features
         cells = foreground.cells(*grid).flatten(1)  # (n, L)
         return self._patch_loss(tokens, targets, cells) * self.criterion.loss_weights[1]
+
+    @torch.no_grad()
+    def health(self, images: Tensor) -> dict[str, Tensor]:
+        """What the teacher's CLS targets look like, for ``RepresentationHealthHook``.
+
+        ``teacher_image_entropy``: mean entropy of an image's distribution;
+        ``teacher_entropy``: entropy of the mean distribution, both as shares of the
+        uniform one's; ``center_norm``: length of the CLS centre.
+        """
+        logits = self.teacher.head.cls_logits(self._teach(images)[:, 0])
+        targets = self.criterion.cls_targets(logits, epoch=self.clock.epoch)  # (N, K)
+        return dict(
+            teacher_image_entropy=normalised_entropy(targets).mean(),
+            teacher_entropy=normalised_entropy(targets.mean(dim=0)),
+            center_norm=self.criterion.center.norm(),
+        )
 
     def _teach(self, images: Tensor) -> Tensor:
         """Unit teacher vectors (B, 1+L, d), before the prototype layer."""

@@ -80,6 +80,10 @@ class IBOTLoss(nn.Module):
             start_epoch=self.pred_start_epoch,
         )
 
+    def cls_targets(self, teacher: Tensor, *, epoch: int) -> Tensor:
+        """Centred and sharpened distributions (B, K) of raw CLS logits (B, K)."""
+        return self._targets(teacher, self.center, self.cls_temperature(epoch))
+
     def cls_loss(
         self, student: Tensor, teacher: Tensor, *, num_teacher_views: int, epoch: int
     ) -> Tensor:
@@ -96,8 +100,7 @@ class IBOTLoss(nn.Module):
             Scalar: mean over the N images and the ``T*(V-1)`` pairs, unweighted.
         """
         with torch.autocast(student.device.type, enabled=False):
-            sharpened = self._targets(teacher, self.center, self.cls_temperature(epoch))
-            targets = sharpened.chunk(num_teacher_views)
+            targets = self.cls_targets(teacher, epoch=epoch).chunk(num_teacher_views)
             views = len(student) // len(targets[0])
             log_probs = F.log_softmax(_wide(student) / self.student_temp, dim=-1).chunk(views)
             # sum_q <t_q, sum_{v != q} s_v>: one product per teacher view instead of one per pair.
