@@ -26,6 +26,7 @@ from mmdssl.visualization.figure import (
     save_figure,
     sheet,
 )
+from mmdssl.visualization.marks import Grid, boxes_of, draw_boxes, draw_grid, foreground_grid
 
 __all__ = ['DecoupledSample', 'compose_decoupled', 'draw_decoupled']
 
@@ -44,6 +45,8 @@ class DecoupledSample:
             for this image (then the cut rectangles are kept). Not known, and
             False, where masks come from a pool.
         composed: (3, H, W) normalised X^D.
+        grid: Foreground on the last feature map; None where the mask itself is on the grid of
+            the features.
     """
 
     view: int
@@ -53,15 +56,22 @@ class DecoupledSample:
     mask: Tensor
     complemented: bool
     composed: Tensor
+    grid: Grid | None
+
+    @property
+    def keep(self) -> Tensor:
+        """(H, W) bool, True = pixel of the key view."""
+        ones = torch.ones(1, 1, *self.composed.shape[1:])
+        kept = mix_pixels(ones, torch.zeros_like(ones), self.mask[None].cpu())
+        return kept[0, 0] > 0
 
 
 class _Onlooker:
-    """A host that keeps the X^D it is handed and has no loss to give."""
+    """A host that keeps the X^D and the foreground it is handed and has no loss to give."""
 
     supports_patch_mixing = True
-
-    def __init__(self) -> None:
-        self.composed = torch.empty(0)
+    composed: Tensor
+    foreground: Foreground
 
     def dense_features(
         self,
@@ -78,6 +88,7 @@ class _Onlooker:
         return images
 
     def dense_loss(self, features: Tensor, targets: Any, foreground: Foreground) -> Tensor:
+        self.foreground = foreground
         return features.new_zeros(())
 
     def dense_targets(self, images: Tensor, reused: Any) -> Tensor:
@@ -106,6 +117,7 @@ def compose_decoupled(
         drawn = inputs[branch.mask_key][chosen.view][chosen.index].bool()
         for j, image in enumerate(chosen.index.tolist()):
             inverted = branch.mask_source == 'fresh' and bool((chosen.masks[j] ^ drawn[j]).all())
+            composed = host.composed[len(samples)]
             samples.append(
                 DecoupledSample(
                     view=chosen.view,
@@ -114,7 +126,10 @@ def compose_decoupled(
                     partner_image=int(chosen.background_index[j]),
                     mask=chosen.masks[j],
                     complemented=inverted,
-                    composed=host.composed[len(samples)],
+                    composed=composed,
+                    grid=foreground_grid(
+                        host.foreground, len(samples), (composed.shape[1], composed.shape[2])
+                    ),
                 )
             )
     return samples
@@ -130,6 +145,10 @@ def draw_decoupled(
     step: int = 0,
 ) -> Path:
     """Draw how X^D comes about: X, M on it, X_B, and X^D; a column per sample.
+
+    A last row shows what the dense loss compares: the cells of the last feature map with their
+    kept share in percent (masks at pixel resolution), or each box with its kept share (region
+    hosts).
 
     Args:
         data: A collated batch, see :func:`mmdssl.visualization.views.draw_batch`.
@@ -154,33 +173,42 @@ def draw_decoupled(
         raise ValueError('draw_decoupled: the branch made no X^D of this batch; give another one')
     denormalise = Denormalise(data_preprocessor)
     chosen = _spread(samples, max_samples)
-    labels = (
+    labels = [
         '$X$: key view',
         '$M$: tinted part\ngets replaced',
         '$X_B$: another\nimage',
         '$X^D$',
-    )
+    ]
+    regions = bool(inputs.get('boxes'))
+    if regions or chosen[0].grid is not None:
+        labels.append('kept share of\neach box' if regions else 'cells that take\npart, % kept')
     figure, axes = sheet(
         len(labels), len(chosen), width=1.1 + 1.25 * len(chosen), height=0.4 + 1.25 * len(labels)
     )
     for column, sample in enumerate(chosen):
         key = as_image(denormalise(inputs['views'][sample.view][sample.image]))
         other = inputs['views'][sample.partner_view][sample.partner_image]
+        composed = as_image(denormalise(sample.composed))
         images = (
             key,
             overlay(key, sample.mask.cpu().numpy(), colour=COLOURS['blue'], strength=0.8),
             as_image(denormalise(other)),
-            as_image(denormalise(sample.composed)),
+            *[composed] * (len(labels) - 3),
         )
         for row, image in enumerate(images):
             picture_axes(axes[row, column]).imshow(image, interpolation='nearest')
+        boxes = boxes_of(inputs, sample.view, sample.image, keep=sample.keep)
+        if boxes is not None:
+            draw_boxes(axes[-1, column], boxes)
+        elif sample.grid is not None:
+            draw_grid(axes[-1, column], sample.grid, composed.shape[:2], numbers=True)
         kind = 'complement' if sample.complemented else 'mask'
         axes[0, column].set_title(
             f'view {sample.view}, {kind}', loc='center', fontsize=8, fontweight='normal'
         )
     for row, label in enumerate(labels):
         axes[row, 0].set_ylabel(label, rotation=0, ha='right', va='center', labelpad=6)
-    return save_figure(figure, path)
+    return save_figure(figure, path, dpi=150)
 
 
 def _spread(samples: Sequence[DecoupledSample], count: int) -> list[DecoupledSample]:

@@ -31,7 +31,7 @@ class Preview:
     Attributes:
         data: What the loader gives the data preprocessor.
         regions: Boxes (n, 4) x1 y1 x2 y2 in pixels by mask key, view and image;
-            keys without boxes are absent.
+            keys without boxes are absent, and views without them have (0, 4).
     """
 
     data: dict
@@ -56,10 +56,11 @@ class _Notes:
         """What was noted since the last call, by mask key, view and image."""
         samples, self.samples = self.samples, []
         views = range(len(samples[0]) if samples else 0)
+        none = np.empty((0, 4), np.float32)
         return {
-            key: [[sample[view][key] for sample in samples] for view in views]
+            key: [[sample[view].get(key, none) for sample in samples] for view in views]
             for key in _REGION_KEYS
-            if samples and all(key in view for sample in samples for view in sample)
+            if any(key in view for sample in samples for view in sample)
         }
 
 

@@ -36,7 +36,8 @@ SCORE_NAMES = {
 }
 
 
-#: Masks that cut (about) the same share, for comparison over the same regions.
+#: Masks that cut (about) the same share, for comparison over the same regions. Those behind the
+#: second are made of patches and need a grid of them.
 _MASK_KINDS = {
     'region collaborative\ncutout (RCC)': dict(type='RegionCollaborativeCutout', ratio=0.4),
     'cutout of\nevery region': dict(type='ProposalCutout', ratio=0.4),
@@ -52,16 +53,15 @@ def draw_mask_kinds(
 
     Args:
         image: (H, W, 3) uint8 RGB behind the masks.
-        cells: Rows and columns of the masks.
+        cells: Rows and columns of the masks; at pixel resolution masks of patches are left out.
         path: PNG to write.
         count: Draws of each kind.
         seed: Of the draws; the random state of the process is given back.
     """
-    kinds = {
-        label: TRANSFORMS.build({**kind, 'mask_size': cells}) for label, kind in _MASK_KINDS.items()
-    }
-    grid = TRANSFORMS.build(dict(type='GridRegions'))
     height, width = image.shape[:2]
+    wanted = list(_MASK_KINDS.items())[: 2 if cells == (height, width) else None]
+    kinds = {label: TRANSFORMS.build({**kind, 'mask_size': cells}) for label, kind in wanted}
+    grid = TRANSFORMS.build(dict(type='GridRegions'))
     masks: dict[str, list[np.ndarray]] = {label: [] for label in kinds}
     boxes = []
     with preserve_rng_state():
@@ -91,7 +91,7 @@ def draw_batches(config: Config, out: Path, *, images: int = 7) -> dict[str, Pat
     batch = next(training_batches(config, 1))
     first = as_image(batch.data['inputs']['views'][0][-1])
     files = {
-        'masks': draw_mask_kinds(first, config.get('mask_size', (14, 14)), out / 'masks.png'),
+        'masks': draw_mask_kinds(first, _mask_cells(batch.data['inputs']), out / 'masks.png'),
         'views': draw_batch(
             batch.data,
             data_preprocessor,
@@ -178,6 +178,15 @@ def pick_points(boxes: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
         ],
         dtype=np.float32,
     )
+
+
+def _mask_cells(inputs: dict) -> tuple[int, int]:
+    """Rows and columns of the masks of a batch; 14 x 14 patches for a batch without."""
+    for key in ('mask', 'dc_mask'):
+        if inputs.get(key):
+            height, width = inputs[key][0].shape[-2:]
+            return height, width
+    return 14, 14
 
 
 def _query_images(config: Config, count: int, size: int) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.patches import Rectangle
 from torch import Tensor, nn
 
 from mmdssl.evaluation.guards import preserve_rng_state
@@ -26,6 +25,7 @@ from mmdssl.visualization.figure import (
     save_figure,
     sheet,
 )
+from mmdssl.visualization.marks import Boxes, Grid, boxes_of, draw_boxes, draw_grid
 
 __all__ = ['BatchPicture', 'Panel', 'batch_panels', 'draw_batch']
 
@@ -35,6 +35,7 @@ Regions = Mapping[str, Sequence[Sequence[np.ndarray | Tensor]]]
 
 _MASKS = (
     ('mask', 'MIM mask', COLOURS['orange']),
+    ('erase', 'erased', COLOURS['vermillion']),
     ('dc_mask', 'mask for X^D', COLOURS['blue']),
 )
 
@@ -46,12 +47,14 @@ class Panel:
     Attributes:
         image: (H, W, 3) uint8 RGB, or None where there is nothing to show.
         note: Small text below.
-        boxes: (N, 4) x1 y1 x2 y2 in pixels of the image, drawn as outlines.
+        boxes: Drawn as outlines.
+        grid: Foreground cells, drawn over the image.
     """
 
     image: np.ndarray | None
     note: str = ''
-    boxes: np.ndarray | None = None
+    boxes: Boxes | None = None
+    grid: Grid | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,8 @@ def batch_panels(
 
     Args:
         data: A collated batch as the loader gives it: ``data['inputs']['views'][v]``
-            (N, 3, H, W) uint8 RGB, masks (N, h, w) bool under ``'mask'`` and ``'dc_mask'``.
+            (N, 3, H, W) uint8 RGB. What of these it has is drawn: masks (N, h, w) bool under
+            ``'mask'``, ``'erase'`` and ``'dc_mask'``, boxes (N, K, 4) under ``'boxes'``.
         data_preprocessor: The model's: colours and normalises the views in training,
             and one (N, 3, H, W) uint8 tensor is only normalised.
         branch: The model's de-coupling branch; without it no X^D is shown.
@@ -114,20 +118,21 @@ def batch_panels(
     picture = BatchPicture(samples=samples)
     for view in range(len(cropped)):
         picture.rows[f'view {view}\nas cropped'] = [
-            Panel(as_image(cropped[view][i])) for i in samples
+            Panel(as_image(cropped[view][i]), boxes=boxes_of(inputs, view, i)) for i in samples
         ]
         images = {i: as_image(coloured[view][i]) for i in samples}
         picture.rows[f'view {view}\nafter colour'] = [Panel(images[i]) for i in samples]
         for key, label, colour in _MASKS:
             masks = inputs.get(key) or []
-            if view < len(masks):
+            # The views that nothing is erased from have a mask all the same.
+            if view < len(masks) and (key != 'erase' or bool(masks[view].any())):
                 boxes = None if regions is None else regions.get(key)
                 picture.rows[f'view {view}\n{label}'] = [
                     _masked(images[i], masks[view][i], colour, boxes[view][i] if boxes else None)
                     for i in samples
                 ]
         panels = {
-            sample.image: _composed_panel(sample, denormalise)
+            sample.image: _composed_panel(sample, inputs, denormalise)
             for sample in composed
             if sample.view == view
         }
@@ -190,18 +195,10 @@ def _show(place: Axes, panel: Panel) -> None:
         place.set_box_aspect(1)
         return
     place.imshow(panel.image, interpolation='nearest')
-    for x1, y1, x2, y2 in [] if panel.boxes is None else panel.boxes:
-        # imshow centres pixel 0 on 0: the left edge of the picture is -0.5.
-        place.add_patch(
-            Rectangle(
-                (x1 - 0.5, y1 - 0.5),
-                x2 - x1,
-                y2 - y1,
-                fill=False,
-                linewidth=1,
-                edgecolor=COLOURS['yellow'],
-            )
-        )
+    if panel.grid is not None:
+        draw_grid(place, panel.grid, panel.image.shape[:2])
+    if panel.boxes is not None:
+        draw_boxes(place, panel.boxes)
 
 
 def _columns(size: int, composed: Sequence[DecoupledSample], max_images: int) -> list[int]:
@@ -218,12 +215,17 @@ def _masked(
     return Panel(
         overlay(image, cells, colour=colour),
         note=share,
-        boxes=None if boxes is None or not cells.any() else np.asarray(boxes),
+        boxes=None if boxes is None or not cells.any() else Boxes(np.asarray(boxes)),
     )
 
 
-def _composed_panel(sample: DecoupledSample, denormalise: Denormalise) -> Panel:
+def _composed_panel(sample: DecoupledSample, inputs: dict, denormalise: Denormalise) -> Panel:
     note = f'on image {sample.partner_image}, view {sample.partner_view}'
     if sample.complemented:
         note += '\nmask inverted'
-    return Panel(as_image(denormalise(sample.composed)), note=note)
+    boxes = boxes_of(inputs, sample.view, sample.image, keep=sample.keep)
+    # A region host weighs boxes, not cells.
+    grid = sample.grid if boxes is None else None
+    if grid is not None:
+        note += f'\n{grid.foreground.sum()} of {grid.foreground.size} cells'
+    return Panel(as_image(denormalise(sample.composed)), note=note, boxes=boxes, grid=grid)

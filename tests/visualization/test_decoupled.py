@@ -75,3 +75,24 @@ def test_the_picture_is_written_and_an_empty_pool_is_an_error(inputs, tmp_path):
     inputs['mask'] = [torch.zeros_like(mask) for mask in inputs['mask']]
     with pytest.raises(ValueError, match='no X\\^D of this batch'):
         draw_decoupled({'inputs': inputs}, Identity(), tmp_path / 'xd.png', branch=branch)
+
+
+def test_pixel_masks_get_a_row_of_what_the_loss_compares(inputs, tmp_path):
+    """Cells of the last map for point hosts, boxes for region hosts, neither for patch masks."""
+    height = {}
+    patches = draw_decoupled({'inputs': inputs}, Identity(), tmp_path / 'a.png', branch=branch())
+    inputs['dc_mask'] = [
+        mask.repeat_interleave(4, 1).repeat_interleave(4, 2) for mask in inputs['dc_mask']
+    ]
+    cells = draw_decoupled({'inputs': inputs}, Identity(), tmp_path / 'b.png', branch=branch())
+    inputs['boxes'] = [torch.tensor([[[2.0, 2, 9, 12]]]).expand(BATCH, 1, 4)] * 2
+    boxes = draw_decoupled({'inputs': inputs}, Identity(), tmp_path / 'c.png', branch=branch())
+    for path in (patches, cells, boxes):
+        with Image.open(path) as drawn:
+            height[path.name] = drawn.height
+    assert height['a.png'] < height['b.png'] == height['c.png']
+    assert cells.read_bytes() != boxes.read_bytes()
+
+
+def branch() -> DecouplingBranch:
+    return DecouplingBranch(views=(1,))

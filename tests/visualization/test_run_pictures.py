@@ -29,3 +29,12 @@ def test_kinds_of_masks_are_drawn_without_touching_the_random_state(tmp_path):
     assert first.read_bytes() == again.read_bytes() != other.read_bytes()
     with Image.open(first) as drawn:
         assert drawn.height > 400
+
+
+def test_masks_of_patches_are_left_out_at_pixel_resolution(tmp_path):
+    image = np.full((64, 64, 3), 90, np.uint8)
+    with (
+        Image.open(draw_mask_kinds(image, (8, 8), tmp_path / 'a.png', count=2)) as four,
+        Image.open(draw_mask_kinds(image, (64, 64), tmp_path / 'b.png', count=2)) as two,
+    ):
+        assert two.height * 2 == four.height

@@ -106,3 +106,52 @@ def test_drawing_leaves_the_random_state_of_the_run_alone(batch, tmp_path):
 def test_batch_without_views_is_refused():
     with pytest.raises(ValueError, match='PackViews'):
         batch_panels({'inputs': {}}, Normalise())
+
+
+@pytest.fixture
+def cnn_batch() -> dict:
+    """Masks at pixel resolution, boxes, an erased part in view 1; no MIM masks."""
+    generator = torch.Generator().manual_seed(1)
+    views = [
+        torch.randint(0, 256, (BATCH, 3, 64, 64), dtype=torch.uint8, generator=generator)
+        for _ in '01'
+    ]
+    masks = [torch.zeros(BATCH, 64, 64, dtype=torch.bool) for _ in '0123']
+    for mask in masks[1:]:
+        mask[:, :32, :40] = (
+            True  # of 2 x 2 cells of 32 px the upper left one, a quarter of its right
+        )
+    boxes = torch.tensor([[0, 0, 40, 32], [8, 16, 24, 48]], dtype=torch.float32)
+    return {
+        'inputs': {
+            'views': views,
+            'erase': masks[:2],
+            'dc_mask': masks[2:],
+            'boxes': [boxes.expand(BATCH, 2, 4)] * 2,
+            'box_ids': [torch.tensor([5, 8]).expand(BATCH, 2)] * 2,
+        }
+    }
+
+
+def test_batch_of_a_region_host_shows_boxes_what_is_erased_and_what_boxes_keep(cnn_batch):
+    picture = batch_panels(cnn_batch, Normalise(), branch=DecouplingBranch(views=(0, 1)))
+    assert 'view 0\nMIM mask' not in picture.rows
+    assert 'view 0\nerased' not in picture.rows  # nothing is
+    assert picture.rows['view 1\nerased'][0].note == f'{32 * 40 / 64**2:.0%}'
+    boxes = picture.rows['view 0\nas cropped'][0].boxes
+    np.testing.assert_array_equal(boxes.corners, cnn_batch['inputs']['boxes'][0][0])
+    composed = picture.rows['view 1\nX^D'][0]
+    assert composed.grid is None
+    assert composed.boxes.texts == ['0%', '50%']
+
+
+def test_batch_of_a_point_host_shows_the_cells_of_the_foreground(cnn_batch, tmp_path):
+    del cnn_batch['inputs']['boxes'], cnn_batch['inputs']['box_ids'], cnn_batch['inputs']['erase']
+    branch = DecouplingBranch(views=(1,))
+    picture = batch_panels(cnn_batch, Normalise(), branch=branch)
+    panel = picture.rows['view 1\nX^D'][0]
+    np.testing.assert_array_equal(panel.grid.foreground, [[False, True], [True, True]])
+    np.testing.assert_allclose(panel.grid.share, [[0, 0.75], [1, 1]])
+    assert panel.note.endswith('3 of 4 cells')
+    assert 'view 0\nX^D' not in picture.rows
+    assert draw_batch(cnn_batch, Normalise(), tmp_path / 'b.png', branch=branch).exists()
