@@ -1,12 +1,16 @@
 """Hosts, the de-coupling branch and their parts."""
 
 from mmdssl.models import algorithms, backbones, data_preprocessors, heads, losses
+from mmdssl.models.consistency_extractor import ConsistencyExtractor
 from mmdssl.models.decoupling import DecouplingBranch
 from mmdssl.models.feature_extractor import FeatureExtractor
+from mmdssl.models.probe_extractor import ProbeExtractor
 
 __all__ = [
+    'ConsistencyExtractor',
     'DecouplingBranch',
     'FeatureExtractor',
+    'ProbeExtractor',
     'algorithms',
     'backbones',
     'data_preprocessors',
