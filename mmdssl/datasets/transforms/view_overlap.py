@@ -45,7 +45,8 @@ def common_candidates(boxes: np.ndarray, windows: Sequence[Window]) -> np.ndarra
     near, far = region[:2], region[2:]
     if (near >= far).any():  # else a box around the gap between two crops would count
         return np.zeros(len(boxes), bool)
-    return np.logical_and.reduce((boxes[:, :2] < far) & (boxes[:, 2:] > near), axis=1)
+    start, end = boxes[:, :2], boxes[:, 2:]
+    return np.logical_and.reduce((start < far) & (end > near) & (start < end), axis=1)
 
 
 def view_boxes(

@@ -72,10 +72,11 @@ def test_a_box_counts_only_if_it_has_area_in_every_crop():
             [10, 10, 50, 99],  # touches
             [79, 40, 90, 60],  # touches on the other side
             [0, 35, 30, 60],  # in one crop only
+            [60, 40, 60, 50],  # a line
         ]
     )
     got = common_candidates(boxes, windows)
-    assert got.tolist() == [True, True, True, False, False, False]
+    assert got.tolist() == [True] * 3 + [False] * 4
     for left, top, width, height in windows:
         moved = view_boxes(boxes[got], (left, top, width, height), size=(32, 32))
         assert (moved[:, 2:] > moved[:, :2]).all()
