@@ -26,6 +26,7 @@ from torch.utils._pytree import tree_map
 
 from mmdssl.models.dense_host import DenseHost
 from mmdssl.models.foreground import Foreground
+from mmdssl.models.objectives import OBJECTIVES, Objective
 from mmdssl.models.view_selection import Selection, select_key_views
 from mmdssl.registry import MODELS
 
@@ -52,6 +53,9 @@ class DecouplingBranch(BaseModule):
 
     Args:
         weight: lambda, the weight of L_D, > 0.
+        objective: Which vectors L_D compares: ``'point'`` the same position (paper);
+            ``'average'`` or ``'all'`` for the comparison of its Table 5, see
+            :mod:`mmdssl.models.objectives`.
         combine: ``'convex'`` (paper): (1 - weight) L + weight L_D; ``'additive'``
             (iBOT-D code): L + weight L_D.
         sample_ratio: Share of the images of each key view that get an X^D, in (0, 1].
@@ -82,6 +86,7 @@ class DecouplingBranch(BaseModule):
         self,
         *,
         weight: float = 0.3,
+        objective: Objective = 'point',
         combine: Literal['convex', 'additive'] = 'convex',
         sample_ratio: float = 0.25,
         views: Sequence[int] = (0,),
@@ -97,6 +102,7 @@ class DecouplingBranch(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
+        _check_choice('objective', objective, OBJECTIVES)
         _check_choice('combine', combine, ('convex', 'additive'))
         _check_choice('select', select, ('last', 'random'))
         _check_choice('background', background, ('flip', 'roll', 'random'))
@@ -116,6 +122,7 @@ class DecouplingBranch(BaseModule):
         if len(views) == 0 or len(set(views)) != len(views):
             raise ValueError(f'DecouplingBranch: views is {views}, give distinct view indices')
         self.weight = weight
+        self.objective = objective
         self.combine_rule = combine
         self.sample_ratio = sample_ratio
         self.views = tuple(views)
@@ -137,6 +144,11 @@ class DecouplingBranch(BaseModule):
             raise ValueError(
                 f'DecouplingBranch: {type(host).__name__} has no patch embedding to mix at, set '
                 "mix_level='pixel'"
+            )
+        if self.objective not in ('point', *host.further_objectives):
+            raise ValueError(
+                f'DecouplingBranch: {type(host).__name__} has no objective {self.objective!r}, set '
+                "objective='point'"
             )
 
     def check_batch_size(self, batch_size: int) -> None:
@@ -211,7 +223,10 @@ class DecouplingBranch(BaseModule):
         if self.reaugment == 'both':
             chosen = host.dense_targets(rows, chosen)
         foreground = Foreground(keep=~masks, threshold=self.fg_thr)
-        return Decoupled(host.dense_loss(features, chosen, foreground), tuple(selections))
+        # Hosts that know one objective only are not asked for it by name.
+        asked = {} if self.objective == 'point' else dict(objective=self.objective)
+        loss = host.dense_loss(features, chosen, foreground, **asked)
+        return Decoupled(loss, tuple(selections))
 
     def combine(self, losses: dict[str, Tensor], decoupled: Decoupled) -> dict[str, Tensor]:
         """The host's losses and L_D, each with its weight: their sum is the total.

@@ -5,12 +5,15 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from mmdssl.models.foreground import Foreground
+from mmdssl.models.objectives import Objective
 
 
 class DenseHost(Protocol):
     """What a method offers to be de-coupled."""
 
     supports_patch_mixing: bool
+    #: Of :data:`mmdssl.models.objectives.OBJECTIVES` those known besides ``'point'``.
+    further_objectives: tuple[Objective, ...]
 
     def dense_features(
         self,
@@ -26,12 +29,15 @@ class DenseHost(Protocol):
         hosts with ``supports_patch_mixing``).
         """
 
-    def dense_loss(self, features: Any, targets: Any, foreground: Foreground) -> Tensor:
+    def dense_loss(
+        self, features: Any, targets: Any, foreground: Foreground, *, objective: Objective = 'point'
+    ) -> Tensor:
         """The host's dense loss between those features and teacher targets (scalar).
 
         ``targets`` are the rows of what the host gave the branch: teacher outputs, and
         whatever else of a key view the loss needs (boxes of a region host). The loss
-        is restricted to ``foreground`` and averaged over samples.
+        is restricted to ``foreground`` and averaged over samples. A host without
+        ``further_objectives`` can leave the argument out.
         """
 
     def dense_targets(self, images: Tensor, reused: Any) -> Any:

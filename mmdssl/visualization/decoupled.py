@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from mmdssl.evaluation.guards import preserve_rng_state
 from mmdssl.models.decoupling import DecouplingBranch, mix_pixels
 from mmdssl.models.foreground import Foreground
+from mmdssl.models.objectives import OBJECTIVES
 from mmdssl.visualization.figure import (
     COLOURS,
     Denormalise,
@@ -70,6 +71,7 @@ class _Onlooker:
     """A host that keeps the X^D and the foreground it is handed and has no loss to give."""
 
     supports_patch_mixing = True
+    further_objectives = OBJECTIVES
     composed: Tensor
     foreground: Foreground
 

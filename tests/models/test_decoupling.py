@@ -11,6 +11,7 @@ class RecordingHost:
     """Keeps what the branch hands it; its dense loss is the masked mean of |f - t|."""
 
     supports_patch_mixing = True
+    further_objectives = ()
 
     def dense_features(self, images, **mixing):
         self.images, self.mixing = images, mixing

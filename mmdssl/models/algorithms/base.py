@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mmdssl.engine.schedules import cosine_momentum
 from mmdssl.models.decoupling import DecouplingBranch
+from mmdssl.models.objectives import Objective
 from mmdssl.models.utils.clock import TrainingClock
 from mmdssl.models.utils.teacher import EMATeacher
 from mmdssl.registry import MODELS
@@ -44,6 +45,8 @@ class TeacherStudent(BaseSelfSupervisor):
     decoupling_defaults: dict[str, Any] = {}
     #: Whether :meth:`dense_features` can mix at patch embeddings.
     supports_patch_mixing = False
+    #: What :meth:`dense_loss` can compare besides equal positions.
+    further_objectives: tuple[Objective, ...] = ()
     #: The backbone that is kept for evaluation and export, ``'teacher'`` or ``'student'``.
     evaluated_backbone = 'teacher'
     #: 1 for methods that update the teacher right before its pass in step k, with the momentum

@@ -26,6 +26,7 @@ from mmdssl.models.algorithms.base import TeacherStudent
 from mmdssl.models.decoupling import Decoupled
 from mmdssl.models.foreground import Foreground
 from mmdssl.models.losses.ibot_loss import per_sample_weights
+from mmdssl.models.objectives import Objective, mean_of_samples, unit_mean_of_samples
 from mmdssl.registry import MODELS
 
 
@@ -57,6 +58,7 @@ class IBOT(TeacherStudent):
         combine='additive', views=(0, 1), complement_prob=0.5, mix_level='patch_embed'
     )
     supports_patch_mixing = True
+    further_objectives = ('average', 'all')
 
     def __init__(
         self,
@@ -146,12 +148,25 @@ class IBOT(TeacherStudent):
         return projected[:, 1:]
 
     def dense_loss(
-        self, features: tuple[Tensor, tuple[int, int]], targets: Tensor, foreground: Foreground
+        self,
+        features: tuple[Tensor, tuple[int, int]],
+        targets: Tensor,
+        foreground: Foreground,
+        *,
+        objective: Objective = 'point',
     ) -> Tensor:
-        """Patch cross entropy on foreground patches; mean per sample, then over samples."""
+        """Patch cross entropy on foreground patches; mean per sample, then over samples.
+
+        ``'average'`` compares the mean projected vectors, ``'all'`` every student patch
+        with the mean target distribution, which equals comparing it with each one.
+        """
         tokens, grid = features
         cells = foreground.cells(*grid).flatten(1)  # (n, L)
-        return self._patch_loss(tokens, targets, cells) * self.criterion.loss_weights[1]
+        if objective == 'point':
+            loss = self._patch_loss(tokens, targets, cells)
+        else:
+            loss = self._unaligned_loss(tokens, targets, cells, objective)
+        return loss * self.criterion.loss_weights[1]
 
     @torch.no_grad()
     def health(self, images: Tensor) -> dict[str, Tensor]:
@@ -184,6 +199,24 @@ class IBOT(TeacherStudent):
             teacher = self.teacher.head.patch_logits(projected[chosen])
         weights = per_sample_weights(chosen, projected.dtype)
         return self.criterion.patch_loss(student, teacher, weights, epoch=self.clock.epoch)
+
+    def _unaligned_loss(
+        self, tokens: Tensor, projected: Tensor, chosen: Tensor, objective: Objective
+    ) -> Tensor:
+        """The loss where positions do not matter; arguments as for :meth:`_patch_loss`."""
+        size, sample = len(chosen), chosen.nonzero()[:, 0]  # (M,)
+        student, teacher = self.head.project(tokens[chosen]), projected[chosen]  # (M, d)
+        if objective == 'average':
+            chosen = chosen.any(dim=1, keepdim=True)  # one position a sample: (n, 1)
+            student = unit_mean_of_samples(student, sample, size)[chosen[:, 0]]
+            teacher = unit_mean_of_samples(teacher, sample, size)[chosen[:, 0]]
+        with torch.no_grad():
+            logits = self.teacher.head.patch_logits(teacher)
+            targets = self.criterion.patch_targets(logits, epoch=self.clock.epoch)
+            if objective == 'all':
+                targets = mean_of_samples(targets, sample, size)[sample]
+        weights = per_sample_weights(chosen, projected.dtype)
+        return self.criterion.cross_entropy(self.head.patch_logits(student), targets, weights)
 
     def _local_cls(self, views: list[Tensor]) -> list[Tensor]:
         """Student CLS tokens of the local crops, one forward pass per crop size."""

@@ -125,16 +125,24 @@ class IBOTLoss(nn.Module):
         Returns:
             Scalar, unweighted by ``loss_weights``; 0 with a gradient path if M = 0.
         """
+        return self.cross_entropy(student, self.patch_targets(teacher, epoch=epoch), weights)
+
+    def patch_targets(self, teacher: Tensor, *, epoch: int) -> Tensor:
+        """Centred and sharpened distributions (M, K') of raw patch logits (M, K')."""
+        return self._targets(teacher, self.patch_center, self.patch_temperature(epoch))
+
+    def cross_entropy(self, student: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+        """Weighted sum of the cross entropies of logits (M, K') with distributions (M, K')."""
         with torch.autocast(student.device.type, enabled=False):
-            targets = self._targets(teacher, self.patch_center, self.patch_temperature(epoch))
             entropy = F.cross_entropy(_wide(student) / self.student_temp, targets, reduction='none')
             return (entropy * weights.to(entropy.dtype)).sum()
 
     @staticmethod
     @torch.no_grad()
     def _targets(logits: Tensor, center: Tensor, temperature: float) -> Tensor:
-        logits = _wide(logits)
-        return ((logits - center.to(logits.dtype)) / temperature).softmax(dim=-1)
+        with torch.autocast(logits.device.type, enabled=False):
+            logits = _wide(logits)
+            return ((logits - center.to(logits.dtype)) / temperature).softmax(dim=-1)
 
     @torch.no_grad()
     def update_centers(self, cls_mean: Tensor, patch_mean: Tensor) -> None:
