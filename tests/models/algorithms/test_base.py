@@ -34,5 +34,5 @@ def test_the_teacher_takes_the_momentum_of_its_step(monkeypatch, lag):
 
 def test_a_batch_too_small_for_the_branch_is_refused_before_training():
     model = tiny_ibot(decoupling=dict(type='DecouplingBranch', sample_ratio=0.25))
-    with pytest.raises(ValueError, match='sample_ratio=0.25 of 3 images'):
+    with pytest.raises(ValueError, match=r'sample_ratio=0\.25 of 3 images'):
         model.check_data(batch_size=3, num_images=100)

@@ -1,4 +1,4 @@
-"""The teacher follows parameters slowly; whose statistics its BatchNorms keep depends on its mode."""
+"""The teacher follows parameters slowly; its mode decides whose statistics BatchNorm keeps."""
 
 import pytest
 import torch
