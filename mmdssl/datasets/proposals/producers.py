@@ -1,0 +1,117 @@
+"""Who finds the boxes: settings with a name, a picture in, proposals out.
+
+``skimage`` is the search SoCo used (`selective_search`) and needs scikit-image. ``opencv`` is the
+search of OpenCV's contrib modules, many times faster, with somewhat different boxes: one
+segmentation, all four similarities, in OpenCV's own form ("switchToSingleStrategy").
+"""
+
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mmdssl.datasets.proposals.filters import ProposalFilter, Rule
+from mmdssl.datasets.proposals.selective_search import selective_search
+
+__all__ = ['ProposalSettings']
+
+_OPENCV_MIN_SIZE = 100  # its search has it built in
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProposalSettings:
+    """How proposals are made; the defaults are SoCo's.
+
+    Attributes:
+        producer: 'skimage' or 'opencv'.
+        scale: Scale of the segmentation; the larger, the larger the segments.
+        sigma: Smoothing before it, in pixels.
+        min_size: Smallest segment in pixels; OpenCV's search has 100 built in.
+        filter: Which boxes become proposals.
+        exif: Turn pictures as their EXIF entry says, as `LoadImage` does by default.
+
+    Raises:
+        ValueError: A setting makes no sense, or the producer cannot have it.
+        ModuleNotFoundError: The producer is not installed.
+    """
+
+    producer: Literal['skimage', 'opencv'] = 'skimage'
+    scale: float = 300
+    sigma: float = 0.9
+    min_size: int = 100
+    filter: ProposalFilter = field(default_factory=ProposalFilter)
+    exif: bool = True
+
+    def __post_init__(self) -> None:
+        if self.producer not in ('skimage', 'opencv'):
+            raise ValueError(f"producer must be 'skimage' or 'opencv', got {self.producer!r}")
+        if self.scale <= 0 or self.sigma < 0 or self.min_size < 1:
+            raise ValueError(
+                'scale must be positive, sigma not negative and min_size at least 1, got '
+                f'{self.scale}, {self.sigma} and {self.min_size}'
+            )
+        if self.producer == 'opencv':
+            if self.min_size != _OPENCV_MIN_SIZE:
+                raise ValueError(
+                    f"producer='opencv' has min_size={_OPENCV_MIN_SIZE} built in, got "
+                    f"{self.min_size}: leave it out or take producer='skimage'"
+                )
+            _opencv_segmentation()
+
+    def parameters(self) -> dict[str, Any]:
+        """All settings flat, as they are kept in the proposals file."""
+        flat = asdict(self)
+        numbers = flat.pop('filter')
+        return {**flat, **numbers, 'size': list(numbers['size'])}
+
+    def versions(self) -> dict[str, str]:
+        """Versions of what the boxes depend on."""
+        if self.producer == 'opencv':
+            return {'opencv': cv2.__version__}
+        return {name: metadata.version(name) for name in ('scikit-image', 'numpy')}
+
+    def search(self, image: npt.NDArray[np.uint8]) -> npt.NDArray:
+        """All boxes of a picture, before the filter.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+
+        Returns:
+            (N, 4) integers x, y, w, h in pixels with w = largest x - smallest x.
+        """
+        if self.producer == 'opencv':
+            return self._search_with_opencv(image)
+        settings = dict(scale=self.scale, sigma=self.sigma, min_size=self.min_size)
+        return selective_search(image, **settings).boxes  # type: ignore[arg-type]
+
+    def propose(self, image: npt.NDArray[np.uint8]) -> tuple[npt.NDArray, Rule]:
+        """The proposals of a picture (M, 4) x, y, w, h, and the rule that gave them.
+
+        See `ProposalFilter.apply`: M = 0 stands for the whole picture.
+        """
+        return self.filter.apply(self.search(image), *image.shape[:2])
+
+    def _search_with_opencv(self, image: npt.NDArray[np.uint8]) -> npt.NDArray:
+        search = _opencv_segmentation().createSelectiveSearchSegmentation()
+        search.setBaseImage(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        # OpenCV's scale is for pixels in 0..255 as floats, where scikit-image divides its own
+        # by 255: the numbers mean the same.
+        search.switchToSingleStrategy(int(self.scale), float(self.sigma))
+        boxes = np.asarray(search.process(), np.int64).reshape(-1, 4)
+        boxes[:, 2:] -= 1  # its w counts pixels
+        return boxes
+
+
+def _opencv_segmentation() -> Any:
+    """OpenCV's module ``ximgproc.segmentation``."""
+    segmentation = getattr(getattr(cv2, 'ximgproc', None), 'segmentation', None)
+    if segmentation is None:
+        raise ModuleNotFoundError(
+            "producer='opencv' needs OpenCV with its contrib modules, which this one "
+            f'({cv2.__version__}) lacks: install opencv-contrib-python in place of opencv-python, '
+            "or take producer='skimage'"
+        )
+    return segmentation

@@ -1,0 +1,216 @@
+"""Images per second of selective search on one core, and how much faster than plain Python.
+
+`plain_search` is the search written down as it is usually explained: a dict of regions, a dict of
+similarities, one mask per segment, a sort at every merge. It begins with the same segmentation and
+must give the same boxes, image by image, or the benchmark fails. Both run in turn on the same
+photos, so that the ratio holds on a busy machine as well; times are CPU time.
+"""
+
+import os
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import skimage.color
+import skimage.feature
+
+from mmdssl.datasets.decode import decode_image
+from mmdssl.datasets.proposals.segments import describe_segments, felzenszwalb_segments
+from mmdssl.datasets.proposals.selective_search import merge_segments, selective_search
+
+__all__ = ['plain_search', 'rows']
+
+IMAGES = 6
+SETTINGS: dict[str, Any] = dict(scale=300, sigma=0.9, min_size=100)
+Region = dict[str, Any]
+
+
+def plain_search(
+    image: np.ndarray, labels: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Selective search without arrays over regions.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        labels: (H, W) segments; None: Felzenszwalb's.
+
+    Returns:
+        Boxes (M, 4) x y w h and sizes (M,) of the regions, int64.
+    """
+    if labels is None:
+        labels = felzenszwalb_segments(image, **SETTINGS)
+    regions = _plain_regions(image, labels)
+    _plain_merging(regions, image.shape[0] * image.shape[1])
+    boxes = [
+        (r['left'], r['top'], r['right'] - r['left'], r['bottom'] - r['top'])
+        for r in regions.values()
+    ]
+    return np.array(boxes), np.array([r['size'] for r in regions.values()])
+
+
+def _plain_regions(image: np.ndarray, labels: np.ndarray) -> dict[int, Region]:
+    """A dict per segment: extent pixel by pixel, histograms with a mask per segment."""
+    regions: dict[int, Region] = {}
+    for y, row in enumerate(labels.tolist()):
+        for x, label in enumerate(row):
+            region = regions.get(label)
+            if region is None:
+                regions[label] = dict(left=x, right=x, top=y, bottom=y)
+                continue
+            region['left'] = min(region['left'], x)
+            region['right'] = max(region['right'], x)
+            region['bottom'] = y
+    floats = image.astype(np.float64)
+    hsv = skimage.color.rgb2hsv(floats)
+    with warnings.catch_warnings():  # scikit-image prefers integers; they are integers
+        warnings.simplefilter('ignore')
+        patterns = np.stack(
+            [skimage.feature.local_binary_pattern(floats[..., c], 8, 1.0) for c in range(3)], axis=2
+        )
+    for label, region in regions.items():
+        mask = labels == label
+        region['size'] = int(mask.sum())
+        region['colour'] = _plain_histogram(hsv[mask], 25)
+        region['texture'] = _plain_histogram(patterns[mask], 10)
+    return regions
+
+
+def _plain_histogram(pixels: np.ndarray, bins: int) -> np.ndarray:
+    """Histograms over 0..255 of three channels (n, 3), end to end, as shares of the pixels."""
+    counts = [np.histogram(pixels[:, c], bins, (0.0, 255.0))[0] for c in range(3)]
+    return np.concatenate(counts) / len(pixels)
+
+
+def _plain_similarity(a: Region, b: Region, image_size: int) -> float:
+    colour = sum(min(p, q) for p, q in zip(a['colour'], b['colour'], strict=True))
+    texture = sum(min(p, q) for p, q in zip(a['texture'], b['texture'], strict=True))
+    width = max(a['right'], b['right']) - min(a['left'], b['left'])
+    height = max(a['bottom'], b['bottom']) - min(a['top'], b['top'])
+    size = 1.0 - (a['size'] + b['size']) / image_size
+    fill = 1.0 - (width * height - a['size'] - b['size']) / image_size
+    return colour + texture + size + fill
+
+
+def _plain_neighbours(a: Region, b: Region) -> bool:
+    return any(
+        a['left'] < b[x] < a['right'] and a['top'] < b[y] < a['bottom']
+        for x in ('left', 'right')
+        for y in ('top', 'bottom')
+    )
+
+
+def _plain_merging(regions: dict[int, Region], image_size: int) -> None:
+    """Merge the most similar neighbours until none are left; adds to ``regions``."""
+    similar: dict[tuple[int, int], float] = {}
+    names = list(regions)
+    for i, a in enumerate(names):
+        for b in names[i + 1 :]:
+            if _plain_neighbours(regions[a], regions[b]):
+                similar[a, b] = _plain_similarity(regions[a], regions[b], image_size)
+    while similar:
+        pair = sorted(similar.items(), key=lambda item: item[1])[-1][0]
+        a, b = regions[pair[0]], regions[pair[1]]
+        new = max(regions) + 1
+        size = a['size'] + b['size']
+        regions[new] = dict(
+            left=min(a['left'], b['left']),
+            right=max(a['right'], b['right']),
+            top=min(a['top'], b['top']),
+            bottom=max(a['bottom'], b['bottom']),
+            size=size,
+            colour=(a['colour'] * a['size'] + b['colour'] * b['size']) / size,
+            texture=(a['texture'] * a['size'] + b['texture'] * b['size']) / size,
+        )
+        ended = [key for key in similar if key[0] in pair or key[1] in pair]
+        for key in ended:
+            del similar[key]
+        for key in ended:
+            if key != pair:
+                other = key[1] if key[0] in pair else key[0]
+                similar[new, other] = _plain_similarity(regions[new], regions[other], image_size)
+
+
+def rows(repeat: int = 3, images: Path | None = None) -> list[dict[str, Any]]:
+    """Times both searches and the stages of ours.
+
+    Args:
+        repeat: Rounds over all photos; medians count.
+        images: Folder of photos; None: the reference data beside the repository.
+
+    Returns:
+        ``name``, ``value``, ``unit``, and ``target`` and ``reference`` where they apply.
+
+    Raises:
+        RuntimeError: The two searches give different boxes.
+    """
+    photos = [decode_image(file) for file in _find_images(images)]
+    seconds: dict[str, list[float]] = {
+        key: [] for key in ('plain', 'ours', 'segment', 'describe', 'merge')
+    }
+    ratios = []
+
+    def timed(key: str, call: Callable[[], Any]) -> Any:
+        start = time.process_time()
+        result = call()
+        seconds[key].append(time.process_time() - start)
+        return result
+
+    felzenszwalb_segments(photos[0][:64, :64], **SETTINGS)  # imports and first calls
+    for _ in range(repeat):
+        for photo in photos:
+            boxes, sizes = timed('plain', lambda photo=photo: plain_search(photo))
+            found = timed('ours', lambda photo=photo: selective_search(photo, **SETTINGS))
+            if not (np.array_equal(found.boxes, boxes) and np.array_equal(found.size, sizes)):
+                raise RuntimeError('the fast search and the plain one give different boxes')
+            ratios.append(seconds['plain'][-1] / seconds['ours'][-1])
+            labels = timed('segment', lambda photo=photo: felzenszwalb_segments(photo, **SETTINGS))
+            described = timed(
+                'describe',
+                lambda photo=photo, labels=labels: describe_segments(photo, labels),
+            )
+            size = labels.size
+            timed('merge', lambda described=described, size=size: merge_segments(
+                described, image_size=size
+            ))  # fmt: skip
+    middle = {key: statistics.median(values) for key, values in seconds.items()}
+    about = f'{len(photos)} photos, mean {np.mean([p.shape[:2] for p in photos], 0).round()}'
+    stages = [
+        dict(name=f'stage: {name}', value=1e3 * middle[key], unit='ms')
+        for key, name in (
+            ('segment', 'segmentation (scikit-image)'),
+            ('describe', 'extents and histograms'),
+            ('merge', 'neighbours and merging'),
+        )
+    ]
+    return [
+        dict(name='selective search', value=1 / middle['ours'], unit='images/s', reference=about),
+        dict(name='plain Python search', value=1 / middle['plain'], unit='images/s'),
+        dict(
+            name='selective search, times faster than plain, same boxes',
+            value=statistics.median(ratios),
+            unit='x',
+            target='>= 3',
+            reference=f'{min(ratios):.2f} to {max(ratios):.2f}',
+        ),
+        *stages,
+    ]
+
+
+def _find_images(folder: str | Path | None) -> list[Path]:
+    """JPEG files to search: of ``folder``, or of the reference data beside the repository."""
+    if folder is None:
+        shared = os.environ.get('MMDSSL_SHARED', Path(__file__).resolve().parents[3] / 'shared')
+        folder = Path(shared, 'coco_mini', 'train2017')
+    files = sorted(Path(folder).rglob('*.jpg'))
+    if not files:
+        raise FileNotFoundError(f'no .jpg files in {folder}: give a folder of photos by --images')
+    return files[:: max(1, len(files) // IMAGES)][:IMAGES]
+
+
+if __name__ == '__main__':
+    for row in rows():
+        print(row)
