@@ -30,7 +30,7 @@ supplement with the training details is not public. Chosen here for what is left
 * x2 is shrunk by bilinear interpolation with a widened filter.
 * Backgrounds of x3 are the x2 of other images of the batch.
 * Every view passes a net in a batch of its own, as in SoCo, without MoCo's shuffling;
-  several processes take ``sync_bn`` instead.
+  several processes take SyncBN instead.
 """
 
 from typing import Any, Literal, NamedTuple
@@ -187,7 +187,7 @@ class D3SSL(TeacherStudent):
 
     def loss(self, inputs: dict, data_samples: list | None = None) -> dict[str, Tensor]:
         """``loss_decouple`` and ``loss_deposition``, each where it is switched on."""
-        views = self.compose(inputs)
+        views = self.compose(inputs, step=self.clock.iteration)
         key_first = self._teach(views.first, views.boxes['first'])  # (N * K, D), z_t1
         key_second = self._teach(views.second, views.boxes['second'])  # z_t2
         losses = {}
@@ -203,11 +203,12 @@ class D3SSL(TeacherStudent):
         return losses
 
     @torch.no_grad()
-    def compose(self, inputs: dict) -> D3SSLViews:
+    def compose(self, inputs: dict, *, step: int = 0) -> D3SSLViews:
         """The images that the two nets see.
 
         Args:
             inputs: The batch of the preprocessor, see the class.
+            step: Iteration, seeds the choice of backgrounds.
 
         Returns:
             x1^, x2, x2s^ and x3 with their boxes, all in the row order of x1's boxes.
@@ -228,7 +229,7 @@ class D3SSL(TeacherStudent):
         if self.with_deposition_loss:
             (paste,), (shift,) = self._of(inputs, 'paste', 1), self._of(inputs, 'shift', 1)
             self.check_batch_size(len(second))
-            seed = torch.initial_seed() + 0x9E37_79B9 * (self.clock.iteration + 1)
+            seed = torch.initial_seed() + 0x9E37_79B9 * (step + 1)
             self._generator.manual_seed(seed % 2**63)
             partner = other_images(
                 len(second), background=self.background, generator=self._generator
