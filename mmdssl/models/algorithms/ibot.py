@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from mmdssl.evaluation.health import normalised_entropy
 from mmdssl.models.algorithms.base import TeacherStudent
+from mmdssl.models.correspondence import Rule, check_rule, match_cells
 from mmdssl.models.decoupling import Decoupled
 from mmdssl.models.foreground import Foreground
 from mmdssl.models.losses.ibot_loss import per_sample_weights
@@ -44,6 +45,9 @@ class IBOT(TeacherStudent):
         decoupling: Branch or None. For iBOT its defaults are those of the public
             code: additive, both views as key views, half of the masks complemented,
             mixing at (detached) patch embeddings.
+        correspondence: Which teacher patch of the same view a masked patch learns: 1: the
+            one at its place (iBOT); n: the n-th most similar to that one (T@n of "Mind
+            Your Augmentation", App. C.2); ``'random'``: any.
         center_counts_decoupled: Let the teacher's outputs for de-coupled key views
             enter the centres once more, as the public code does by forwarding
             copies of them.
@@ -68,6 +72,7 @@ class IBOT(TeacherStudent):
         loss: dict | None = None,
         num_global_views: int = 2,
         momentum: tuple[float, float] = (0.996, 1.0),
+        correspondence: Rule = 1,
         decoupling: dict | None = None,
         center_counts_decoupled: bool = False,
         data_preprocessor: dict | nn.Module | None = None,
@@ -88,7 +93,9 @@ class IBOT(TeacherStudent):
             )
         if num_global_views < 2:
             raise ValueError(f'IBOT: num_global_views is {num_global_views}, give at least 2')
+        check_rule(correspondence)
         self.num_global_views = num_global_views
+        self.correspondence = correspondence
         self.center_counts_decoupled = center_counts_decoupled
         # Teacher outputs of redrawn copies in this step, for the centres.
         self._copies: list[tuple[Tensor, Tensor]] = []
@@ -121,7 +128,7 @@ class IBOT(TeacherStudent):
         loss_cls = self.criterion.cls_loss(
             student_cls, teacher_cls, num_teacher_views=self.num_global_views, epoch=epoch
         )
-        loss_patch = self._patch_loss(tokens[:, 1:], projected[:, 1:], chosen)
+        loss_patch = self._patch_loss(tokens[:, 1:], self._aligned(projected[:, 1:]), chosen)
         weight_cls, weight_patch = self.criterion.loss_weights
         losses = dict(loss_cls=loss_cls * weight_cls, loss_patch=loss_patch * weight_patch)
 
@@ -187,6 +194,16 @@ class IBOT(TeacherStudent):
     def _teach(self, images: Tensor) -> Tensor:
         """Unit teacher vectors (B, 1+L, d), before the prototype layer."""
         return self.teacher.head.project(self.teacher.backbone.forward_tokens(images))
+
+    def _aligned(self, projected: Tensor) -> Tensor:
+        """Teacher vectors (B, L, d) in the order in which the student's patches learn them."""
+        if self.correspondence == 1:  # nothing is nearer to a patch than itself
+            return projected
+        seed = torch.initial_seed() + 0x51_7CC1_B727 * (self.clock.iteration + 1)
+        generator = torch.Generator().manual_seed(seed % 2**63)
+        cells = projected.transpose(1, 2)  # (B, d, L)
+        index = match_cells(cells, cells, rule=self.correspondence, generator=generator)
+        return projected.gather(1, index[..., None].expand_as(projected))
 
     def _patch_loss(self, tokens: Tensor, projected: Tensor, chosen: Tensor) -> Tensor:
         """L_MIM on the chosen cells: the prototype layers run on these alone.

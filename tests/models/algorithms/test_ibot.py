@@ -167,6 +167,36 @@ def test_batch_without_masks_is_refused():
         tiny_ibot().loss(batch)
 
 
+# ---- alignment study -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('rank', [2, 5])
+def test_a_masked_patch_learns_the_nth_nearest_of_its_own_target(rank):
+    batch = tiny_batch()
+    model, plain = tiny_ibot(correspondence=rank).double(), tiny_ibot().double()
+    projected = plain._teach(batch['views'][0].double())[:, 1:]
+    found = model._aligned(projected)
+    for sample in range(len(projected)):
+        similarity = projected[sample] @ projected[sample].T
+        order = similarity.argsort(dim=1, descending=True)
+        assert torch.equal(order[:, 0], torch.arange(16))  # the nearest is the patch itself
+        assert torch.equal(found[sample], projected[sample][order[:, rank - 1]])
+    losses = [one.loss(_double(batch)) for one in (model, plain)]
+    assert losses[0]['loss_patch'] != losses[1]['loss_patch']
+    assert losses[0]['loss_cls'] == losses[1]['loss_cls']
+
+
+def test_a_random_alignment_depends_on_seed_and_step_only():
+    model = tiny_ibot(correspondence='random')
+    vectors = torch.randn(2, 16, 8)
+    torch.manual_seed(5)
+    one = model._aligned(vectors)
+    torch.rand(7)
+    assert torch.equal(one, model._aligned(vectors))
+    model.clock.set(iteration=1, max_iterations=10)
+    assert not torch.equal(one, model._aligned(vectors))
+
+
 # ---- two processes ---------------------------------------------------------------------------
 
 # Ranks hold A and B. One process holds all eight images in an order in which the last
