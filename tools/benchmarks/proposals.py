@@ -57,13 +57,13 @@ def _plain_regions(image: np.ndarray, labels: np.ndarray) -> dict[int, Region]:
     regions: dict[int, Region] = {}
     for y, row in enumerate(labels.tolist()):
         for x, label in enumerate(row):
-            region = regions.get(label)
-            if region is None:
+            if label not in regions:
                 regions[label] = dict(left=x, right=x, top=y, bottom=y)
                 continue
-            region['left'] = min(region['left'], x)
-            region['right'] = max(region['right'], x)
-            region['bottom'] = y
+            known = regions[label]
+            known['left'] = min(known['left'], x)
+            known['right'] = max(known['right'], x)
+            known['bottom'] = y
     floats = image.astype(np.float64)
     hsv = skimage.color.rgb2hsv(floats)
     with warnings.catch_warnings():  # scikit-image prefers integers; they are integers
@@ -107,10 +107,10 @@ def _plain_merging(regions: dict[int, Region], image_size: int) -> None:
     """Merge the most similar neighbours until none are left; adds to ``regions``."""
     similar: dict[tuple[int, int], float] = {}
     names = list(regions)
-    for i, a in enumerate(names):
-        for b in names[i + 1 :]:
-            if _plain_neighbours(regions[a], regions[b]):
-                similar[a, b] = _plain_similarity(regions[a], regions[b], image_size)
+    for i, one in enumerate(names):
+        for two in names[i + 1 :]:
+            if _plain_neighbours(regions[one], regions[two]):
+                similar[one, two] = _plain_similarity(regions[one], regions[two], image_size)
     while similar:
         pair = sorted(similar.items(), key=lambda item: item[1])[-1][0]
         a, b = regions[pair[0]], regions[pair[1]]
@@ -153,29 +153,23 @@ def rows(repeat: int = 3, images: Path | None = None) -> list[dict[str, Any]]:
     }
     ratios = []
 
-    def timed(key: str, call: Callable[[], Any]) -> Any:
+    def timed(key: str, function: Callable[..., Any], *args: Any, **settings: Any) -> Any:
         start = time.process_time()
-        result = call()
+        result = function(*args, **settings)
         seconds[key].append(time.process_time() - start)
         return result
 
     felzenszwalb_segments(photos[0][:64, :64], **SETTINGS)  # imports and first calls
     for _ in range(repeat):
         for photo in photos:
-            boxes, sizes = timed('plain', lambda photo=photo: plain_search(photo))
-            found = timed('ours', lambda photo=photo: selective_search(photo, **SETTINGS))
+            boxes, sizes = timed('plain', plain_search, photo)
+            found = timed('ours', selective_search, photo, **SETTINGS)
             if not (np.array_equal(found.boxes, boxes) and np.array_equal(found.size, sizes)):
                 raise RuntimeError('the fast search and the plain one give different boxes')
             ratios.append(seconds['plain'][-1] / seconds['ours'][-1])
-            labels = timed('segment', lambda photo=photo: felzenszwalb_segments(photo, **SETTINGS))
-            described = timed(
-                'describe',
-                lambda photo=photo, labels=labels: describe_segments(photo, labels),
-            )
-            size = labels.size
-            timed('merge', lambda described=described, size=size: merge_segments(
-                described, image_size=size
-            ))  # fmt: skip
+            labels = timed('segment', felzenszwalb_segments, photo, **SETTINGS)
+            segments = timed('describe', describe_segments, photo, labels)
+            timed('merge', merge_segments, segments, image_size=labels.size)
     middle = {key: statistics.median(values) for key, values in seconds.items()}
     about = f'{len(photos)} photos, mean {np.mean([p.shape[:2] for p in photos], 0).round()}'
     stages = [

@@ -92,7 +92,10 @@ class ProposalSettings:
 
         See `ProposalFilter.apply`: M = 0 stands for the whole picture.
         """
-        return self.filter.apply(self.search(image), *image.shape[:2])
+        height, width = image.shape[:2]
+        if min(height, width) <= self.filter.min_side:  # no box can be large enough
+            return np.zeros((0, 4), np.int64), Rule.WHOLE_IMAGE
+        return self.filter.apply(self.search(image), height, width)
 
     def _search_with_opencv(self, image: npt.NDArray[np.uint8]) -> npt.NDArray:
         search = _opencv_segmentation().createSelectiveSearchSegmentation()

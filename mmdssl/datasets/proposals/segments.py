@@ -115,10 +115,10 @@ def _histograms(
 
 def _number_by_appearance(labels: npt.NDArray) -> tuple[npt.NDArray[np.int64], int]:
     """Labels 0..N-1 in the order of their first pixels, and N."""
-    flat = labels.ravel().astype(np.int64)
+    flat: npt.NDArray[np.int64] = labels.ravel().astype(np.int64)
     low, high = int(flat.min()), int(flat.max())
     if high - low >= flat.size:  # far apart numbers: a table of all of them could be huge
-        _, flat = np.unique(flat, return_inverse=True)
+        flat = np.unique(flat, return_inverse=True)[1].astype(np.int64)
         low, high = 0, int(flat.max())
     # Written backwards, the first pixel of a segment is the one that stays.
     first = np.full(high - low + 1, flat.size, np.int64)

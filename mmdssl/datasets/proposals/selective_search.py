@@ -36,6 +36,9 @@ from mmdssl.datasets.proposals.segments import (
 __all__ = ['Regions', 'merge_segments', 'selective_search']
 
 
+_ROWS = 512  # of the table of neighbours at a time
+
+
 @dataclass(frozen=True)
 class Regions:
     """All regions of a search: the segments first, then every merged one in order.
@@ -125,15 +128,22 @@ def merge_segments(segments: Segments, *, image_size: int) -> Regions:
 def _neighbours(extent: npt.NDArray[np.int64]) -> tuple[npt.NDArray, npt.NDArray]:
     """Index pairs (P,), (P,) with first < second: a corner of the second lies in the first."""
     left, top, right, bottom = extent.T
-    in_x = np.zeros((len(extent), len(extent)), bool)
-    in_y = np.zeros_like(in_x)
-    for x in (left, right):
-        in_x |= (left[:, None] < x) & (x < right[:, None])
-    for y in (top, bottom):
-        in_y |= (top[:, None] < y) & (y < bottom[:, None])
-    # All four pairs of an x and a y side are corners: some x and some y inside is enough.
-    first, second = np.nonzero(np.triu(in_x & in_y, k=1))
-    return first, second
+    pairs = []
+    for start in range(0, len(extent), _ROWS):  # in blocks: memory grows with N, not with N^2
+        rows = slice(start, start + _ROWS)
+
+        def inside(
+            low: npt.NDArray, place: npt.NDArray, high: npt.NDArray, rows: slice = rows
+        ) -> npt.NDArray[np.bool_]:
+            return (low[rows, None] < place) & (place < high[rows, None])
+
+        # All four pairs of an x and a y side are corners: some x and some y inside is enough.
+        in_x = inside(left, left, right) | inside(left, right, right)
+        in_y = inside(top, top, bottom) | inside(top, bottom, bottom)
+        first, second = np.nonzero(np.triu(in_x & in_y, k=start + 1))
+        pairs.append((first + start, second))
+    firsts, seconds = zip(*pairs, strict=True)
+    return np.concatenate(firsts), np.concatenate(seconds)
 
 
 class _RegionTable:

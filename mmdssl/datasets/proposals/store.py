@@ -22,6 +22,7 @@ import hashlib
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -258,7 +259,7 @@ def _read(path: Path) -> tuple[dict[str, npt.NDArray], dict[str, Any]]:
         with np.load(path, allow_pickle=False) as file:
             facts = json.loads(file['facts'].tobytes())
             return {key: file[key] for key in _ARRAYS}, facts
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.zlib.error) as e:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as e:
         raise ValueError(
             f'{path} is no proposals file, or damaged ({e}): copy it again or make it anew with '
             'tools/make_proposals.py'

@@ -1,0 +1,161 @@
+"""The journal of a long search: results are appended image by image, and an interrupt loses none.
+
+Each shard appends to a file of its own in the folder ``<out>.parts``. A record carries its length
+and a check sum; a record cut short by a kill or a full disk ends what is read of a file, and the
+next run goes on from there. The first record states the parameters, so that results of different
+settings never mix.
+"""
+
+import fcntl
+import json
+import os
+import struct
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mmdssl.datasets.proposals.store import Entry, check_parameters
+
+__all__ = ['BadEntry', 'PartFile', 'parts_folder', 'read_parts']
+
+_FRAME = struct.Struct('<II')  # length of the record, CRC-32 of it
+_RECORD = struct.Struct('<BIIH')  # rule or _BAD, height, width, length of the name
+_BAD = 255
+
+
+class BadEntry(NamedTuple):
+    """An image that gave no proposals: its name (bytes, relative) and why."""
+
+    name: bytes
+    reason: str
+
+
+def parts_folder(out: str | Path) -> Path:
+    """Where the parts of a proposals file lie until they are merged."""
+    return Path(f'{os.fspath(out)}.parts')
+
+
+class PartFile:
+    """The part one process appends to; a context manager.
+
+    Args:
+        path: The file, made where missing; whatever follows its last whole record is cut off.
+        facts: Parameters and versions, ``dict(parameters=..., versions=...)``.
+
+    Raises:
+        ValueError: The part was made with other parameters, or another process appends to it.
+    """
+
+    def __init__(self, path: Path, facts: Mapping[str, Any]) -> None:
+        self.path = path
+        self._facts = facts
+
+    def __enter__(self) -> 'PartFile':
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self.path.open('ab')
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise ValueError(
+                f'another process is writing {self.path}: give each one its own --shard'
+            ) from None
+        whole = 0
+        for number, (end, record) in enumerate(_records(self.path)):
+            if number == 0:
+                try:
+                    _check_facts(self.path, record, self._facts['parameters'])
+                except ValueError:
+                    self._file.close()
+                    raise
+            whole = end
+        self._file.truncate(whole)
+        if not whole:
+            self._append(json.dumps(dict(self._facts)).encode())
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def add(self, entry: Entry | BadEntry) -> None:
+        """Append a result; it is in the system's hands when this returns."""
+        if isinstance(entry, BadEntry):
+            head = _RECORD.pack(_BAD, 0, 0, len(entry.name))
+            rest = entry.reason.encode('utf-8', 'surrogateescape')
+        else:
+            head = _RECORD.pack(entry.rule, *entry.shape, len(entry.name))
+            rest = np.ascontiguousarray(entry.boxes, '<i4').tobytes()
+        self._append(head + entry.name + rest)
+
+    def _append(self, record: bytes) -> None:
+        self._file.write(_FRAME.pack(len(record), zlib.crc32(record)) + record)
+        self._file.flush()
+
+
+def read_parts(
+    folder: Path, parameters: Mapping[str, Any]
+) -> tuple[dict[bytes, Entry | BadEntry], dict[str, str]]:
+    """All results of a folder of parts.
+
+    Args:
+        folder: The folder; it need not exist.
+        parameters: What the parts must have been made with.
+
+    Returns:
+        Results by image name (where there are several, one with proposals), and the versions of
+        the software that made them.
+
+    Raises:
+        ValueError: A part was made with other parameters.
+    """
+    results: dict[bytes, Entry | BadEntry] = {}
+    versions: dict[str, set[str]] = {}
+    for path in sorted(folder.glob('*.part')):
+        for number, (_, record) in enumerate(_records(path)):
+            if number == 0:
+                for name, version in _check_facts(path, record, parameters).items():
+                    versions.setdefault(name, set()).add(version)
+                continue
+            entry = _parse(record)
+            if isinstance(entry, Entry) or entry.name not in results:
+                results[entry.name] = entry
+    return results, {name: ', '.join(sorted(seen)) for name, seen in versions.items()}
+
+
+def _records(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Whole records of a part and where each ends, up to the first broken one."""
+    content = path.read_bytes()
+    place = 0
+    while place + _FRAME.size <= len(content):
+        length, check = _FRAME.unpack_from(content, place)
+        record = content[place + _FRAME.size : place + _FRAME.size + length]
+        if len(record) < length or zlib.crc32(record) != check:
+            return
+        place += _FRAME.size + length
+        yield place, record
+
+
+def _check_facts(path: Path, record: bytes, parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Versions in the first record of a part, its parameters compared."""
+    facts = json.loads(record)
+    check_parameters(path, facts['parameters'], parameters)
+    return facts['versions']
+
+
+def _parse(record: bytes) -> Entry | BadEntry:
+    rule, height, width, length = _RECORD.unpack_from(record)
+    name = record[_RECORD.size : _RECORD.size + length]
+    rest = record[_RECORD.size + length :]
+    if rule == _BAD:
+        return BadEntry(name, rest.decode('utf-8', 'surrogateescape'))
+    boxes: np.ndarray = np.frombuffer(rest, '<i4').reshape(-1, 4)
+    return Entry(name, (height, width), rule, boxes)

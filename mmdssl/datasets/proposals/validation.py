@@ -1,0 +1,100 @@
+"""Does a proposals file belong to a folder of images? Missing, superfluous and changed ones named.
+
+Only headers of the images are read: thousands of images a second.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, UnidentifiedImageError
+
+from mmdssl.datasets.decode import IMAGE_EXTENSIONS
+from mmdssl.datasets.image_list import list_images
+from mmdssl.datasets.proposals.progress import show_progress
+from mmdssl.datasets.proposals.store import ProposalStore
+
+__all__ = ['validate_proposals']
+
+_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
+_NAMED = 5
+
+
+def validate_proposals(
+    images: str | Path,
+    path: str | Path,
+    *,
+    expect: Mapping[str, Any] | None = None,
+    progress: bool = True,
+) -> list[str]:
+    """Compare a proposals file with a folder.
+
+    Args:
+        images: The folder.
+        path: The proposals file.
+        expect: Parameters it must have been made with.
+        progress: Show a progress bar.
+
+    Returns:
+        One sentence per kind of trouble, naming the first images; none where all is well.
+
+    Raises:
+        FileNotFoundError: There is no such file or folder.
+        ValueError: The file itself is bad; see `ProposalStore.open`.
+    """
+    store = ProposalStore.open(path, expect=expect)
+    names = list_images(images, IMAGE_EXTENSIONS, cache=False)
+    missing, other = [], []
+    for name in show_progress(names, 'validating', len(names), shown=progress):
+        text = name.decode('utf-8', 'surrogateescape')
+        row = store.find(text)
+        if row is None:
+            missing.append(os.fsdecode(name))
+            continue
+        shape = _shape(Path(images, os.fsdecode(name)), store.parameters.get('exif', True))
+        if shape != store.shape(row):
+            was = ' x '.join(map(str, store.shape(row)))
+            now = 'unreadable' if shape is None else ' x '.join(map(str, shape))
+            other.append(f'{os.fsdecode(name)} (was {was}, is {now})')
+    present = set(names)
+    extra = [os.fsdecode(name) for name in store.names if name not in present]
+    return list(_sentences(store.path, missing=missing, other=other, extra=extra))
+
+
+def _sentences(
+    path: Path, *, missing: list[str], other: list[str], extra: list[str]
+) -> Iterator[str]:
+    if missing:
+        yield (
+            f'{len(missing)} images are not in {path}: {_first(missing)}; the command that made '
+            'the file adds them'
+        )
+    if other:
+        yield (
+            f'{len(other)} images do not have the height x width that was searched: '
+            f'{_first(other)}; they were changed, or {path} belongs to another folder: make it anew'
+        )
+    if extra:
+        yield (
+            f'{len(extra)} images of {path} are not in the folder: {_first(extra)}; that does no '
+            'harm unless the folder is the wrong one'
+        )
+
+
+def _first(names: list[str]) -> str:
+    return ', '.join(names[:_NAMED]) + (', ...' if len(names) > _NAMED else '')
+
+
+def _shape(path: Path, exif: bool) -> tuple[int, int] | None:
+    """Height and width of a picture as `decode_image` gives it; None where it is unreadable."""
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            # A TIFF's orientation belongs to its pixel layout: it is applied in any case.
+            turn = exif or image.format == 'TIFF'
+            if turn and image.getexif().get(_ORIENTATION) in _TURNED:
+                return width, height
+            return height, width
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError):
+        return None

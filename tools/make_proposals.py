@@ -1,0 +1,143 @@
+"""Search images for boxes that may hold objects, without labels, for SoCo and D3SSL.
+
+    python tools/make_proposals.py data/coco/train2017 data/coco/proposals/ss_train2017.npz
+    python tools/make_proposals.py IMAGES OUT --workers 16 --shard 0/4     # on four machines: 0..3
+    python tools/make_proposals.py IMAGES OUT --merge                      # when all have finished
+    python tools/make_proposals.py IMAGES OUT --validate
+
+Interrupted, the same command goes on where it stopped; with new images in the folder it adds them.
+Unreadable images are skipped and reported. Defaults are SoCo's settings (selective search,
+`ratio3size0308`).
+"""
+
+import argparse
+import os
+import re
+import sys
+from concurrent.futures.process import BrokenProcessPool
+
+from mmdssl.datasets.proposals.filters import ProposalFilter, Rule
+from mmdssl.datasets.proposals.making import MakingReport, make_proposals, merge_proposals
+from mmdssl.datasets.proposals.producers import ProposalSettings
+from mmdssl.datasets.proposals.validation import validate_proposals
+
+RULES = {
+    Rule.FULL: 'under the full rule',
+    Rule.WITHOUT_SIZE: 'without the limits of size',
+    Rule.MIN_SIDE: 'with the least side only',
+    Rule.WHOLE_IMAGE: 'as whole pictures',
+}
+
+
+def _shard(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r'(\d+)/(\d+)', text)
+    if not found or int(found[1]) >= int(found[2]):
+        raise argparse.ArgumentTypeError(f'{text!r} is not i/n with i from 0 to n - 1, like 0/4')
+    return int(found[1]), int(found[2])
+
+
+def _cores() -> int:
+    """Cores this process may use."""
+    if hasattr(os, 'sched_getaffinity'):  # Linux: a container or scheduler may grant fewer
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('images', help='folder of images, searched with its sub-folders')
+    parser.add_argument('out', help='proposals file to write (.npz)')
+    parser.add_argument('--workers', type=int, default=_cores(), help='processes (all cores)')
+    parser.add_argument('--shard', type=_shard, default=(0, 1), metavar='i/n', help='part i of n')
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument('--merge', action='store_true', help='put the parts of all shards together')
+    mode.add_argument('--validate', action='store_true', help='compare the file with the folder')
+    search = parser.add_argument_group('search')
+    search.add_argument('--producer', choices=('skimage', 'opencv'), default='skimage')
+    search.add_argument('--scale', type=float, default=300, help='of the segmentation (300)')
+    search.add_argument('--sigma', type=float, default=0.9, help='smoothing in pixels (0.9)')
+    search.add_argument('--min-size', type=int, default=100, help='least segment in pixels (100)')
+    search.add_argument('--no-exif', action='store_true', help='do not turn pictures')
+    rule = parser.add_argument_group('which boxes become proposals')
+    rule.add_argument('--min-side', type=float, default=32, help='least side in pixels (32)')
+    rule.add_argument('--max-aspect', type=float, default=3, help='longer to shorter side (3)')
+    rule.add_argument(
+        '--box-size',
+        type=float,
+        nargs=2,
+        default=(0.3, 0.8),
+        metavar=('LEAST', 'MOST'),
+        help='sqrt of box area over sqrt of picture area (0.3 0.8)',
+    )
+    return parser.parse_args(argv)
+
+
+def _print(report: MakingReport) -> None:
+    """Say what was done."""
+    good = sum(report.rules.values())
+    if report.made:
+        rate = report.made / report.seconds
+        print(f'{report.made} images in {report.seconds:.1f} s ({rate:.2f} images/s)')
+    shares = ', '.join(f'{n} {RULES[rule]}' for rule, n in sorted(report.rules.items()))
+    mean = report.boxes / max(good, 1)
+    print(f'{good} images with {report.boxes} boxes, {mean:.1f} each: {shares}')
+    for bad in report.bad[:10]:
+        print(f'skipped {os.fsdecode(bad.name)}: {bad.reason}', file=sys.stderr)
+    if report.bad:
+        print(
+            f'{len(report.bad)} of {report.total} images cannot be read; repaired, the same '
+            'command adds them',
+            file=sys.stderr,
+        )
+    if report.complete:
+        print(f'wrote {report.out} ({os.path.getsize(report.out) / 1e6:.1f} MB)')
+    else:
+        print('this shard is complete; when all are: the same command with --merge')
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Make proposals; 0, 1 for a file that does not fit, 2 for mistakes, 130 if interrupted."""
+    args = parse_args(argv)
+    try:
+        settings = ProposalSettings(
+            producer=args.producer,
+            scale=args.scale,
+            sigma=args.sigma,
+            min_size=args.min_size,
+            filter=ProposalFilter(
+                min_side=args.min_side, max_aspect=args.max_aspect, size=tuple(args.box_size)
+            ),
+            exif=not args.no_exif,
+        )
+        if args.validate:
+            trouble = validate_proposals(args.images, args.out, expect=settings.parameters())
+            print('\n'.join(trouble) or f'{args.out} fits {args.images}')
+            return 1 if trouble else 0
+        if args.merge:
+            report = merge_proposals(args.images, args.out, settings)
+        else:
+            report = make_proposals(
+                args.images, args.out, settings, workers=args.workers, shard=args.shard
+            )
+    except (ValueError, OSError, ModuleNotFoundError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    except BrokenProcessPool:
+        print(
+            'error: a worker process was killed, most likely for lack of memory: the same command '
+            'goes on, with fewer --workers',
+            file=sys.stderr,
+        )
+        return 2
+    except KeyboardInterrupt:
+        print('interrupted: the same command goes on', file=sys.stderr)
+        return 130
+    _print(report)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
