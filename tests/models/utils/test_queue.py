@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from mmengine.runner.checkpoint import load_state_dict
+from torch import nn
 from torch.nn.functional import normalize
 
 from mmdssl.models.utils.queue import KeyQueue
@@ -96,12 +98,13 @@ def test_batch_of_another_size_is_refused():
 
 
 @pytest.mark.parametrize('length', [4, 6, 8])
-def test_checkpoint_restores_its_own_length_in_place(length):
+@pytest.mark.parametrize('load', [nn.Module.load_state_dict, load_state_dict])  # torch, mmengine
+def test_checkpoint_restores_its_own_length_in_place(length, load):
     stored = KeyQueue(dim=3, length=6)
     stored.enqueue(unit(2, 3))
     queue = KeyQueue(dim=3, length=length)
     held = queue.keys  # what a distributed wrapper keeps
-    queue.load_state_dict(stored.state_dict())
+    load(queue, stored.state_dict())
     assert queue.keys is held
     assert torch.equal(held, stored.keys)
     assert queue.pointer.item() == 2
