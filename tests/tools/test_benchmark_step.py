@@ -1,0 +1,96 @@
+"""The step benchmark: floors are those of the papers' counts, every variant of a host trains."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import torch
+
+TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'benchmarks' / 'step.py'
+
+
+@pytest.fixture(scope='module')
+def step():
+    spec = importlib.util.spec_from_file_location('benchmark_step', TOOL)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def variants(step):
+    return {variant.name: variant for group in step.VARIANTS.values() for variant in group}
+
+
+@pytest.mark.parametrize(
+    ('name', 'expected'),
+    [
+        ('DenseCL-D', 1.1875),
+        ('DenseCL', 1.0),  # over MoCo v2: the same passes
+        ('SoCo-D, 25 % of one key view', 1.09375),
+        ('SoCo-D, 25 % of both key views', 1.1875),
+        ('iBOT-D, 25 % of one key view', 1.09375),
+        ('D3SSL without de-positioning', 5.75 / 8.75),
+    ],
+)
+def test_floor_is_the_count_of_passes(step, variants, name, expected):
+    variant = variants[name]
+    assert step.floor(variant, variants[variant.against]) == pytest.approx(expected)
+
+
+def test_views_of_the_branch_are_those_of_the_count(step, variants):
+    """A variant states what its student sees; the branch must agree."""
+    for variant in variants.values():
+        branch = variant.model.get('decoupling')
+        if branch is not None:
+            host = step.MODELS.get(step.load_config(step.CONFIGS / variant.config).model.type)
+            views = branch.get('views', host.decoupling_defaults.get('views'))
+            plain = variants[variant.against]
+            added = branch['sample_ratio'] * len(views)
+            assert variant.student == pytest.approx(plain.student + added), variant.name
+
+
+def test_variants_are_compared_within_their_group(step):
+    for group in step.VARIANTS.values():
+        names = [variant.name for variant in group]
+        assert len(set(names)) == len(names)
+        assert all(variant.against in {None, *names} for variant in group)
+
+
+def test_ratios_are_medians_within_rounds(step, variants):
+    pair = [variants['SoCo'], variants['SoCo-D, 25 % of one key view']]
+    seconds = {pair[0].name: [1.0, 2.0, 4.0], pair[1].name: [2.0, 3.0, 20.0]}
+    (row,) = step.ratios(pair, seconds)
+    assert row['value'] == 2.0
+    assert row['reference'] == 'floor 1.094'
+
+    laid_out = variants['DenseCL, channels_last']
+    plain = step.replace(variants['DenseCL'], against=None)
+    (row,) = step.ratios([plain, laid_out], {'DenseCL': [1.0], laid_out.name: [1.5]})
+    assert row['value'] == 1.5
+    assert 'reference' not in row  # another layout of the same work has no floor
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    'name',
+    [
+        'iBOT',
+        'DenseCL-D',
+        'DenseCL, channels_last',
+        'MoCo v2',
+        'SoCo-D, 25 % of one key view',
+        'D3SSL',
+    ],
+)
+def test_a_step_trains(step, variants, name, monkeypatch):
+    models = []
+    build = step.MODELS.build
+    monkeypatch.setattr(step.MODELS, 'build', lambda cfg: models.append(build(cfg)) or models[-1])
+    run = step.step_of(variants[name], 4, 'cpu')
+    model = models[0]
+    before = {key: value.clone() for key, value in model.backbone.named_parameters()}
+    run()
+    changed = [not torch.equal(before[k], v) for k, v in model.backbone.named_parameters()]
+    assert any(changed)
+    assert all(torch.isfinite(value).all() for value in model.parameters())
