@@ -1,0 +1,29 @@
+"""SoCo on generated scenes: ResNet-18, a CPU, minutes.
+
+Reproduces: no table; the small counterpart of the COCO baseline.
+Command: python tools/make_scenes.py data/scenes
+    proposals of data/scenes/train, see configs/soco/README.md
+    python tools/train.py configs/scenes/soco_r18-128px_1xb32-250i_scenes.py
+Costs: see README.md beside this file.
+Published: none.
+Measured: not measured.
+"""
+
+_base_ = [
+    '../_base_/models/soco_resnet18-c4-128px.py',
+    '../_base_/datasets/scenes_soco.py',
+    '../_base_/datasets/scenes_object_knn.py',
+    '../_base_/schedules/soco_lars_1xb32-250i.py',
+    '../default_runtime.py',
+]
+
+model = dict(data_preprocessor=_base_.data_preprocessor)
+custom_hooks = [
+    *_base_.custom_hooks,
+    dict(type='ObjectKNNHook', interval=50, by_epoch=False, initial=True),
+]
+default_hooks = dict(
+    logger=dict(interval=10),
+    checkpoint=dict(by_epoch=False, interval=50, max_keep_ckpts=1),
+)
+log_processor = dict(by_epoch=False)
