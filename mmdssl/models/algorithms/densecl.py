@@ -36,6 +36,7 @@ from mmdssl.models.correspondence import Rule, check_rule, match_cells
 from mmdssl.models.foreground import Foreground
 from mmdssl.models.losses.ibot_loss import per_sample_weights
 from mmdssl.models.losses.info_nce import info_nce
+from mmdssl.models.objectives import Objective, unit_mean_of_samples
 from mmdssl.models.utils.batch_statistics import frozen_running_stats
 from mmdssl.models.utils.queue import KeyQueue
 from mmdssl.registry import MODELS
@@ -85,6 +86,7 @@ class DenseCL(TeacherStudent):
     """
 
     decoupling_defaults = dict(mix_level='pixel', views=(1,))
+    further_objectives = ('average', 'all')
     evaluated_backbone = 'student'
     teacher_lag = 1
 
@@ -180,22 +182,37 @@ class DenseCL(TeacherStudent):
             return self._encode(self.teacher.backbone, self.teacher.neck, images).grid
 
     def dense_loss(
-        self, features: tuple[Tensor, tuple[int, int]], targets: Tensor, foreground: Foreground
+        self,
+        features: tuple[Tensor, tuple[int, int]],
+        targets: Tensor,
+        foreground: Foreground,
+        *,
+        objective: Objective = 'point',
     ) -> Tensor:
         """InfoNCE of foreground cells with the same cell of the key view.
 
         Mean over the foreground cells of a sample, then over samples; a sample without
-        any counts as 0.
+        any counts as 0. ``'average'`` compares the normalised means over the foreground,
+        ``'all'`` every foreground cell with every one of the same image.
         """
         vectors, grid = features
         chosen = foreground.cells(*grid).flatten(1)  # (n, S)
-        query = vectors.transpose(1, 2)[chosen]  # (M, D)
-        key = targets.transpose(1, 2)[chosen]
+        sample, cell = chosen.nonzero(as_tuple=True)  # (M,) each
+        query, key = vectors[sample, :, cell], targets[sample, :, cell]  # (M, D)
+        if objective == 'average':
+            size, chosen = len(chosen), chosen.any(dim=1, keepdim=True)  # one cell a sample
+            query = unit_mean_of_samples(query, sample, size)[chosen[:, 0]]
+            key = unit_mean_of_samples(key, sample, size)[chosen[:, 0]]
+        elif objective == 'all':
+            key = targets.transpose(1, 2)[sample]  # (M, S, D)
         losses = self._contrast(query, key, self.dense_queue)
+        if objective == 'all':
+            pairs = chosen[sample]  # (M, S)
+            losses = (losses * pairs).sum(dim=1) / pairs.sum(dim=1)
         return (losses * per_sample_weights(chosen, losses.dtype)).sum()
 
     def _contrast(self, query: Tensor, positive: Tensor, queue: KeyQueue) -> Tensor:
-        """InfoNCE (M,) of vectors (M, D) against the keys of a queue."""
+        """InfoNCE of vectors (M, D) against the keys of a queue."""
         return info_nce(query, positive, queue.keys, self.temperature)
 
     def _positives(self, query: Encoded, key: Encoded) -> Tensor:

@@ -58,22 +58,25 @@ def info_nce(query: Tensor, positive: Tensor, negatives: Tensor, temperature: fl
 
     Args:
         query: (M, D) unit vectors.
-        positive: (M, D) unit vectors, the positive of each query.
+        positive: (M, D) unit vectors, the positive of each query; or (M, P, D), several
+            that each query is compared with one by one.
         negatives: (D, K) unit vectors, shared by all queries (the layout of
             :class:`KeyQueue`); constants, no gradient flows into them.
         temperature: t > 0.
 
     Returns:
-        (M,) losses, >= 0.
+        (M,) losses, >= 0; (M, P) where each query has P positives.
 
     Raises:
         ValueError: If the shapes do not fit, the temperature is not positive or
             the negatives ask for a gradient.
     """
-    if query.shape != positive.shape or query.shape[1:] != negatives.shape[:1]:
+    wanted = (len(query), *positive.shape[1:-1], query.shape[1])
+    if positive.ndim not in (2, 3) or positive.shape != wanted or len(negatives) != wanted[-1]:
         raise ValueError(
             f'info_nce: queries {tuple(query.shape)}, positives {tuple(positive.shape)} and '
-            f'negatives {tuple(negatives.shape)} do not fit; give (M, D), (M, D) and (D, K)'
+            f'negatives {tuple(negatives.shape)} do not fit; give (M, D), then (M, D) or '
+            '(M, P, D), then (D, K)'
         )
     if not temperature > 0:
         raise ValueError(f'info_nce: temperature is {temperature}, give a positive number')
@@ -83,8 +86,9 @@ def info_nce(query: Tensor, positive: Tensor, negatives: Tensor, temperature: fl
         dtype = torch.float64 if query.dtype == torch.float64 else torch.float32
         # Scaling the M queries instead of the M x K logits saves a pass over these.
         query = query.to(dtype) / temperature
-        own = (query * positive.to(dtype)).sum(dim=1)  # (M,)
+        each = query if positive.ndim == 2 else query[:, None]
+        own = (each * positive.to(dtype)).sum(dim=-1)  # (M,) or (M, P)
         if not len(query):
             return own
         rest: Tensor = _LogSumExpOfNegatives.apply(query, negatives.to(dtype))
-        return F.softplus(rest - own)
+        return F.softplus((rest if positive.ndim == 2 else rest[:, None]) - own)

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from mmdssl.models.algorithms.densecl import DenseCL
+from mmdssl.models.foreground import Foreground
 from tests.models.tiny_resnet import tiny_densecl, two_views
 
 BRANCH = dict(type='DecouplingBranch')
@@ -91,10 +92,40 @@ def test_decoupling_loss_is_info_nce_of_foreground_cells_at_equal_places():
     torch.testing.assert_close(got, torch.stack(per_sample).mean())
 
 
-def test_sample_without_foreground_counts_as_zero_and_all_parameters_get_gradients():
+@pytest.mark.parametrize('objective', ['average', 'all'])
+def test_objectives_without_positions_are_recomputed_sample_by_sample(objective):
+    model = tiny_densecl(decoupling=dict(**BRANCH, objective=objective)).double()
+    make = torch.Generator().manual_seed(3)
+    student, key = (
+        F.normalize(torch.randn(3, 8, 16, generator=make, dtype=torch.float64), dim=1)
+        for _ in range(2)
+    )
+    keep = torch.rand(3, 4, 4, generator=make) < 0.5
+    keep[1] = False
+    got = model.dense_loss((student, (4, 4)), key, Foreground(keep, 0.5), objective=objective)
+
+    def nce(query: torch.Tensor, positive: torch.Tensor) -> torch.Tensor:
+        own = (query @ positive / 0.2)[None]
+        return torch.cat((own, query @ model.dense_queue.keys / 0.2)).logsumexp(0) - own[0]
+
+    want = []
+    for sample in (0, 2):
+        cells = keep[sample].flatten().nonzero()[:, 0].tolist()
+        assert len(cells) > 2
+        if objective == 'average':
+            query, positive = (x[sample][:, cells].mean(1) for x in (student, key))
+            want.append(nce(F.normalize(query, dim=0), F.normalize(positive, dim=0)))
+        else:
+            pairs = [nce(student[sample, :, i], key[sample, :, j]) for i in cells for j in cells]
+            want.append(torch.stack(pairs).mean())
+    torch.testing.assert_close(got, torch.stack(want).sum() / 3)
+
+
+@pytest.mark.parametrize('objective', ['point', 'average', 'all'])
+def test_sample_without_foreground_counts_as_zero_and_all_parameters_get_gradients(objective):
     batch = two_views()
     batch['dc_mask'] = [torch.ones_like(mask) for mask in batch['dc_mask']]
-    model = tiny_densecl(decoupling=BRANCH)
+    model = tiny_densecl(decoupling=dict(**BRANCH, objective=objective))
     losses = model.loss(batch)
     assert losses['loss_decoupling'] == 0
     total(losses).backward()

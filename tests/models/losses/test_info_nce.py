@@ -44,6 +44,16 @@ def test_equals_cross_entropy_with_gradient(monkeypatch, temperature, block):
     torch.testing.assert_close(got_grads, want_grads, rtol=1e-9, atol=1e-12)
 
 
+def test_several_positives_are_compared_one_by_one():
+    query, _, negatives = vectors(5)
+    many = torch.stack([vectors(5)[1].roll(shift, 0) for shift in range(3)], dim=1)  # (5, 3, 16)
+    got = info_nce(query, many, negatives, 0.2)
+    want = torch.stack([info_nce(query, many[:, p], negatives, 0.2) for p in range(3)], dim=1)
+    torch.testing.assert_close(got, want)
+    got_grad, want_grad = (torch.autograd.grad(x.square().sum(), query)[0] for x in (got, want))
+    torch.testing.assert_close(got_grad, want_grad)
+
+
 def test_works_without_gradient_and_without_queries():
     query, positive, negatives = vectors(3)
     with torch.no_grad():
@@ -77,6 +87,7 @@ def test_large_logits_stay_finite():
     ('change', 'message'),
     [
         (dict(positive=torch.ones(3, 2)), r'positives \(3, 2\)'),
+        (dict(positive=torch.ones(4)), r'positives \(4,\)'),
         (dict(negatives=torch.ones(4, 2)), r'negatives \(4, 2\)'),
         (dict(temperature=0.0), 'temperature is 0.0'),
         (dict(negatives=torch.ones(2, 4, requires_grad=True)), 'constants'),
