@@ -17,6 +17,7 @@ from mmdssl.datasets.transforms.packing import PackViews
 from mmdssl.datasets.transforms.packing_objects import PackObjects
 from mmdssl.datasets.transforms.prc import ProposalRandomCutout
 from mmdssl.datasets.transforms.prm import ProposalRandomMask
+from mmdssl.datasets.transforms.proposals import LoadProposals, SelectiveSearch
 from mmdssl.datasets.transforms.rbj import RestrictedBoxJitter
 from mmdssl.datasets.transforms.rcc import RegionCollaborativeCutout
 from mmdssl.datasets.transforms.regions import GridRegions
@@ -36,6 +37,7 @@ __all__ = [
     'EmptyMask',
     'GridRegions',
     'LoadImage',
+    'LoadProposals',
     'MultiViewWithBoxes',
     'PackObjects',
     'PackViews',
@@ -50,6 +52,7 @@ __all__ = [
     'ResizeWithBoxes',
     'RestrictedBoxJitter',
     'SelectObjects',
+    'SelectiveSearch',
     'ShiftedForeground',
     'SquareCutout',
 ]

@@ -1,0 +1,89 @@
+"""tools/make_proposals.py: options reach the search, mistakes are one line, exit codes tell."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from mmdssl.datasets.proposals.store import ProposalStore
+from tests.datasets.proposals.photos import folder_of_photos
+
+pytest.importorskip('skimage')
+TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'make_proposals.py'
+
+
+@pytest.fixture(scope='module')
+def tool():
+    spec = importlib.util.spec_from_file_location('make_proposals', TOOL)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def images(tmp_path):
+    return folder_of_photos(tmp_path / 'images', 4)
+
+
+def test_options_reach_the_file(tool, images, tmp_path, capsys):
+    out = tmp_path / 'p.npz'
+    options = '--scale 200 --sigma 0.5 --min-size 60 --min-side 20 --max-aspect 2 --no-exif'
+    command = f'{images} {out} --workers 1 {options} --box-size 0.2 0.7'
+    assert tool.main(command.split()) == 0
+    assert ProposalStore.open(out).parameters == dict(
+        producer='skimage',
+        scale=200,
+        sigma=0.5,
+        min_size=60,
+        min_side=20,
+        max_aspect=2,
+        size=[0.2, 0.7],
+        exif=False,
+    )
+    assert '4 images in' in capsys.readouterr().out
+
+
+def test_shards_merge_and_validate(tool, images, tmp_path, capsys):
+    out = tmp_path / 'p.npz'
+    for shard in ('0/2', '1/2'):
+        command = [str(images), str(out), '--workers', '1', '--shard', shard]
+        assert tool.main(command) == 0
+    assert 'with --merge' in capsys.readouterr().out
+    assert tool.main([str(images), str(out), '--merge']) == 0
+    assert tool.main([str(images), str(out), '--validate']) == 0
+    assert 'fits' in capsys.readouterr().out
+    (images / '0.png').rename(images / '9.png')
+    assert tool.main([str(images), str(out), '--validate']) == 1
+    assert '1 images are not in' in capsys.readouterr().out
+
+
+def test_bad_images_are_listed_and_counted(tool, images, tmp_path, capsys):
+    (images / '0.png').write_bytes(b'no image')
+    assert tool.main([str(images), str(tmp_path / 'p.npz'), '--workers', '2']) == 0
+    error = capsys.readouterr().err
+    assert 'skipped 0.png: not an image' in error
+    assert '1 of 4 images cannot be read' in error
+
+
+def test_mistakes_are_one_line(tool, images, tmp_path, capsys):
+    for command, message in (
+        ([str(tmp_path / 'none'), 'out.npz'], 'error: there is no folder'),
+        ([str(images), 'out.npz', '--box-size', '0.9', '0.1'], 'error: size must be a range'),
+        ([str(images), str(tmp_path / 'p.npz'), '--merge'], 'error: 4 of 4 images have not'),
+        ([str(images), str(tmp_path / 'p.npz'), '--validate'], 'error: there is no proposals file'),
+    ):
+        assert tool.main(command) == 2
+        error = capsys.readouterr().err
+        assert error.startswith(message)
+        assert error.count('\n') == 1
+    with pytest.raises(SystemExit):
+        tool.main([str(images), 'out.npz', '--shard', '4/4'])
+
+
+def test_interrupt_says_how_to_go_on(tool, images, tmp_path, capsys, monkeypatch):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tool, 'make_proposals', interrupted)
+    assert tool.main([str(images), str(tmp_path / 'p.npz')]) == 130
+    assert 'the same command goes on' in capsys.readouterr().err
