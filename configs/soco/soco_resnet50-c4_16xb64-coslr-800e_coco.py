@@ -3,8 +3,7 @@
 Reproduces: "Mind Your Augmentation" (ICLR 2024), Tables 1 and 3, row SoCo: batch 1024, selective
     search proposals, four boxes per image. Its base rate of 2.0 is read as 8.0 at this batch, the
     linear rule of SoCo's own runs.
-Command: python tools/make_proposals.py data/coco/train2017 OUT (see README.md), then on each of two
-    machines with 8 GPUs
+Command: proposals first, see README.md; then on each of two machines with 8 GPUs
     NNODES=2 NODE_RANK=... MASTER_ADDR=... tools/dist_train.sh
     configs/soco/soco_resnet50-c4_16xb64-coslr-800e_coco.py 8
     One machine: --cfg-options train_dataloader.batch_size=128
