@@ -17,7 +17,7 @@ from rich.progress import track
 
 from mmdssl.engine.config import load_config
 from mmdssl.visualization.decoupled import draw_decoupled
-from mmdssl.visualization.preview import build_parts, training_batches
+from mmdssl.visualization.preview import build_model, training_batches
 from mmdssl.visualization.views import draw_batch
 
 
@@ -54,7 +54,8 @@ def browse(config: Config, out: Path, *, num: int, images: int) -> list[Path]:
     """
     if num < 1 or images < 1:
         raise ValueError(f'--num {num} and --images {images} must be at least 1')
-    data_preprocessor, branch = build_parts(config)
+    model = build_model(config)
+    data_preprocessor, branch = model.data_preprocessor, getattr(model, 'decoupling', None)
     written = []
     batches = track(training_batches(config, num), 'drawing', total=num, transient=True)
     for step, batch in enumerate(batches):
@@ -64,6 +65,7 @@ def browse(config: Config, out: Path, *, num: int, images: int) -> list[Path]:
                 data_preprocessor,
                 out / f'batch_{step:03d}.png',
                 branch=branch,
+                compose=getattr(model, 'compose', None),
                 regions=batch.regions,
                 max_images=images,
                 step=step,

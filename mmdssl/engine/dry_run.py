@@ -130,7 +130,13 @@ def _draw(runner: Runner, batch: dict, path: Path) -> None:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     model = unwrap_model(runner.model)
-    draw_batch(batch, model.data_preprocessor, path, branch=getattr(model, 'decoupling', None))
+    draw_batch(
+        batch,
+        model.data_preprocessor,
+        path,
+        branch=getattr(model, 'decoupling', None),
+        compose=getattr(model, 'compose', None),
+    )
 
 
 def _report(runner: Runner, watch: '_Stopwatch', loader_rate: float, picture: Path) -> DryRunReport:

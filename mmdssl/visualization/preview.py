@@ -18,7 +18,7 @@ from torch import nn
 from mmdssl.models.decoupling import DecouplingBranch
 from mmdssl.registry import MODELS
 
-__all__ = ['Preview', 'build_parts', 'training_batches']
+__all__ = ['Preview', 'build_model', 'build_parts', 'training_batches']
 
 #: Where the boxes of a mask may stand in a view, the first that exists is taken.
 _REGION_KEYS = {'mask': ('regions', 'proposals'), 'dc_mask': ('dc_regions', 'regions', 'proposals')}
@@ -104,12 +104,17 @@ def training_batches(config: Config, count: int) -> Iterator[Preview]:
 
 def build_parts(config: Config) -> tuple[nn.Module, DecouplingBranch | None]:
     """The data preprocessor and the de-coupling branch (or None) of a config's model."""
+    model = build_model(config)
+    return model.data_preprocessor, getattr(model, 'decoupling', None)
+
+
+def build_model(config: Config) -> Any:
+    """A config's model, for what it makes of a batch; its weights are random."""
     init_default_scope(config.get('default_scope', 'mmdssl'))
     settings = config.model.to_dict()
     if config.get('data_preprocessor') is not None:
         settings.setdefault('data_preprocessor', config.data_preprocessor)
-    model = MODELS.build(settings)  # the host brings branch defaults of its own
-    return model.data_preprocessor, getattr(model, 'decoupling', None)
+    return MODELS.build(settings)  # the host brings branch defaults of its own
 
 
 def _boxes(view: dict) -> dict[str, np.ndarray]:

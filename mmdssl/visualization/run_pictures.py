@@ -16,7 +16,7 @@ from mmdssl.visualization.curves import draw_curves, read_object_knn, read_scala
 from mmdssl.visualization.decoupled import draw_decoupled
 from mmdssl.visualization.figure import as_image
 from mmdssl.visualization.masks import draw_masks
-from mmdssl.visualization.preview import build_parts, training_batches
+from mmdssl.visualization.preview import build_model, training_batches
 from mmdssl.visualization.views import draw_batch
 
 __all__ = [
@@ -87,7 +87,8 @@ def draw_batches(config: Config, out: Path, *, images: int = 7) -> dict[str, Pat
     Returns:
         Files by name.
     """
-    data_preprocessor, branch = build_parts(config)
+    model = build_model(config)
+    data_preprocessor, branch = model.data_preprocessor, getattr(model, 'decoupling', None)
     batch = next(training_batches(config, 1))
     first = as_image(batch.data['inputs']['views'][0][-1])
     files = {
@@ -97,6 +98,7 @@ def draw_batches(config: Config, out: Path, *, images: int = 7) -> dict[str, Pat
             data_preprocessor,
             out / 'views.png',
             branch=branch,
+            compose=getattr(model, 'compose', None),
             regions=batch.regions,
             max_images=images,
         ),

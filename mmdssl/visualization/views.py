@@ -3,9 +3,10 @@
 A row is one stage of a view, a column one image of the batch.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,12 +32,21 @@ __all__ = ['BatchPicture', 'Panel', 'batch_panels', 'draw_batch']
 
 #: Boxes (n, 4) by mask key, view and image.
 Regions = Mapping[str, Sequence[Sequence[np.ndarray | Tensor]]]
+#: ``D3SSL.compose``.
+Compose = Callable[[dict], Any]
 
 
 _MASKS = (
     ('mask', 'MIM mask', COLOURS['orange']),
     ('erase', 'erased', COLOURS['vermillion']),
     ('dc_mask', 'mask for X^D', COLOURS['blue']),
+)
+
+
+#: Views that D3SSL makes on the device; their boxes stand in the order of view 0.
+_MADE = (
+    ('small', 'view 1 shrunk,\nerased (x2-s)'),
+    ('composed', 'view 1 moved onto\nanother (x3)'),
 )
 
 
@@ -76,6 +86,7 @@ def batch_panels(
     data_preprocessor: nn.Module,
     *,
     branch: DecouplingBranch | None = None,
+    compose: Compose | None = None,
     regions: Regions | None = None,
     max_images: int = 8,
     step: int = 0,
@@ -91,6 +102,7 @@ def batch_panels(
         data_preprocessor: The model's: colours and normalises the views in training,
             and one (N, 3, H, W) uint8 tensor is only normalised.
         branch: The model's de-coupling branch; without it no X^D is shown.
+        compose: D3SSL's, for the views that are made on the device: x2-s and x3.
         regions: Boxes by mask key, view and image, (n, 4) x1 y1 x2 y2 in pixels of
             the view; drawn on the masks that were made from them.
         max_images: Most images to show; those with an X^D come first.
@@ -111,6 +123,7 @@ def batch_panels(
     with preserve_rng_state():
         inputs = data_preprocessor(data, training=True)['inputs']
         composed = [] if branch is None else compose_decoupled(branch, inputs, step=step)
+        made = None if compose is None else compose(inputs)
     denormalise = Denormalise(data_preprocessor)
     coloured = [denormalise(view) for view in inputs['views']]
     size = len(cropped[0])
@@ -139,6 +152,14 @@ def batch_panels(
         if panels:
             nothing = Panel(None, note='no X^D')
             picture.rows[f'view {view}\nX^D'] = [panels.get(i, nothing) for i in samples]
+    for key, label in _MADE if made is not None else ():
+        pixels = getattr(made, key)
+        if pixels is not None:
+            boxes = dict(inputs, boxes=[made.boxes[key]], box_ids=inputs['box_ids'][:1])
+            picture.rows[label] = [
+                Panel(as_image(denormalise(pixels[i])), boxes=boxes_of(boxes, 0, i))
+                for i in samples
+            ]
     return picture
 
 
@@ -148,6 +169,7 @@ def draw_batch(
     path: str | Path,
     *,
     branch: DecouplingBranch | None = None,
+    compose: Compose | None = None,
     regions: Regions | None = None,
     max_images: int = 8,
     step: int = 0,
@@ -160,6 +182,7 @@ def draw_batch(
         data_preprocessor: The model's.
         path: PNG to write.
         branch: The model's de-coupling branch.
+        compose: D3SSL's.
         regions: Boxes by mask key, view and image.
         max_images: Most images to show.
         step: Iteration.
@@ -171,6 +194,7 @@ def draw_batch(
         data,
         data_preprocessor,
         branch=branch,
+        compose=compose,
         regions=regions,
         max_images=max_images,
         step=step,

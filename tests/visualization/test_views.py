@@ -1,5 +1,7 @@
 """The drawn batch shows what the branch trains on, pixel for pixel."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -155,3 +157,19 @@ def test_batch_of_a_point_host_shows_the_cells_of_the_foreground(cnn_batch, tmp_
     assert panel.note.endswith('3 of 4 cells')
     assert 'view 0\nX^D' not in picture.rows
     assert draw_batch(cnn_batch, Normalise(), tmp_path / 'b.png', branch=branch).exists()
+
+
+def test_views_that_the_host_makes_are_shown_with_their_boxes(cnn_batch):
+    inputs = cnn_batch['inputs']
+    moved = inputs['boxes'][0] + 4
+
+    def compose(seen):
+        pixels = seen['views'][1].flip(3)
+        return SimpleNamespace(small=None, composed=pixels, boxes=dict(composed=moved))
+
+    picture = batch_panels(cnn_batch, Normalise(), compose=compose)
+    assert not any('x2-s' in label for label in picture.rows)  # switched off
+    panel = picture.rows['view 1 moved onto\nanother (x3)'][2]
+    shown = picture.rows['view 1\nafter colour'][2].image
+    np.testing.assert_array_equal(panel.image, shown[:, ::-1])
+    np.testing.assert_array_equal(panel.boxes.corners, moved[0])
