@@ -152,14 +152,8 @@ def batch_panels(
         if panels:
             nothing = Panel(None, note='no X^D')
             picture.rows[f'view {view}\nX^D'] = [panels.get(i, nothing) for i in samples]
-    for key, label in _MADE if made is not None else ():
-        pixels = getattr(made, key)
-        if pixels is not None:
-            boxes = dict(inputs, boxes=[made.boxes[key]], box_ids=inputs['box_ids'][:1])
-            picture.rows[label] = [
-                Panel(as_image(denormalise(pixels[i])), boxes=boxes_of(boxes, 0, i))
-                for i in samples
-            ]
+    if made is not None:
+        picture.rows.update(_made_rows(made, inputs, samples, denormalise))
     return picture
 
 
@@ -241,6 +235,21 @@ def _masked(
         note=share,
         boxes=None if boxes is None or not cells.any() else Boxes(np.asarray(boxes)),
     )
+
+
+def _made_rows(
+    made: Any, inputs: dict, samples: Sequence[int], denormalise: Denormalise
+) -> dict[str, list[Panel]]:
+    """Rows of the views that the host made."""
+    rows = {}
+    for key, label in _MADE:
+        pixels = getattr(made, key)
+        if pixels is not None:
+            own = dict(boxes=[made.boxes[key]], box_ids=inputs.get('box_ids', [])[:1])
+            rows[label] = [
+                Panel(as_image(denormalise(pixels[i])), boxes=boxes_of(own, 0, i)) for i in samples
+            ]
+    return rows
 
 
 def _composed_panel(sample: DecoupledSample, inputs: dict, denormalise: Denormalise) -> Panel:
