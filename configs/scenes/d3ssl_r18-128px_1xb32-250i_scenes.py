@@ -2,7 +2,7 @@
 
 Reproduces: no table; the small counterpart of the COCO run.
 Command: python tools/make_scenes.py data/scenes
-    (then their proposals: tools/make_proposals.py)
+    python tools/make_proposals.py data/scenes/train data/scenes/proposals/ss_train.npz
     python tools/train.py configs/scenes/d3ssl_r18-128px_1xb32-250i_scenes.py
 Costs: see README.md beside this file.
 Published: none.

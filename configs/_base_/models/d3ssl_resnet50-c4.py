@@ -5,7 +5,7 @@ model = dict(
         type='ResNet',
         depth=50,
         norm_cfg=dict(type='SyncBN'),
-        zero_init_residual=True,
+        zero_init_residual=False,
     ),
     neck=dict(
         type='MoCoV2Neck',

@@ -20,15 +20,15 @@ supplement with the training details is not public. Chosen here for what is left
 * Queue of 65536, temperature 0.2, EMA momentum 0.999 throughout: MoCo v2.
 * The queue takes the teacher's vectors of all boxes of both views, x1^ and x2.
 * Projector 2048-2048-128 with ReLU (MoCo v2), no predictor, as the loss is InfoNCE.
-* SGD 0.3 at batch 256, weight decay 1e-4, cosine: DenseCL's recipe for COCO.
+* SGD 0.3 at batch 256, weight decay 1e-4, cosine, residual branches not started at zero:
+  DenseCL's recipe for COCO.
 * Colours as MoCo v2, for both views alike; x2s and x3 have those of x2.
 * RoIAlign 14 before ``layer4``; 7 for the 112 px view, as SoCo has for its small view.
 * The teacher's x1^ is erased by the same masks as the student's (Eq. 3 has one image).
 * Each view's boxes are jittered (RBJ) on their own, before RoIAlign; PRC, PRM and the
   foreground of x3 follow the proposals themselves. Sizes and thresholds: see
   :mod:`~mmdssl.datasets.transforms.prc`, ``prm``, ``rbj`` and ``shifted_foreground``.
-* x2 is shrunk by bilinear interpolation with a widened filter.
-* Backgrounds of x3 are the x2 of other images of the batch.
+* x2 is shrunk bilinearly, antialiased; behind x3 lies the x2 of another image of the batch.
 * Every view passes a net in a batch of its own, as in SoCo, without MoCo's shuffling;
   several processes take SyncBN instead.
 """
@@ -47,15 +47,11 @@ from mmdssl.models.utils.queue import KeyQueue
 from mmdssl.models.utils.region_features import c4_map, region_vectors
 from mmdssl.registry import MODELS
 
-_HOW = {
-    'views': 'build the views with CommonBoxViews',
-    'boxes': "build the views with CommonBoxViews and add 'boxes' to the keys of PackViews",
-    'box_ids': "build the views with CommonBoxViews and add 'box_ids' to the keys of PackViews",
-    'erase_small': 'add ProposalRandomCutout and ProposalRandomMask(key="erase_small", '
-    'mask_size=112) to view 2 and the key to PackViews',
-    'paste': 'add ShiftedForeground to view 2 and its keys to PackViews',
-    'shift': 'add ShiftedForeground to view 2 and its keys to PackViews',
-}
+_HOW = dict.fromkeys(('paste', 'shift'), 'add ShiftedForeground to view 2 and pack its keys')
+_HOW['erase_small'] = (
+    "add ProposalRandomCutout and ProposalRandomMask(key='erase_small', mask_size=112) to view 2 "
+    'and pack the key'
+)
 
 
 class D3SSLViews(NamedTuple):
@@ -229,8 +225,7 @@ class D3SSL(TeacherStudent):
         if self.with_deposition_loss:
             (paste,), (shift,) = self._of(inputs, 'paste', 1), self._of(inputs, 'shift', 1)
             self.check_batch_size(len(second))
-            seed = torch.initial_seed() + 0x9E37_79B9 * (step + 1)
-            self._generator.manual_seed(seed % 2**63)
+            self._generator.manual_seed((torch.initial_seed() + 0x9E37_79B9 * (step + 1)) % 2**63)
             partner = other_images(
                 len(second), background=self.background, generator=self._generator
             ).to(second.device)
@@ -253,22 +248,19 @@ class D3SSL(TeacherStudent):
         return small.masked_fill_(erase[:, None], 0.0), boxes * scale
 
     def _student(self, images: Tensor, boxes: Tensor, roi_size: int) -> Tensor:
-        return self._regions(self.backbone, self.neck, images, boxes, roi_size)
+        return self._regions(self, images, boxes, roi_size)
 
     @torch.no_grad()
     def _teach(self, images: Tensor, boxes: Tensor) -> Tensor:
-        teacher = self.teacher
-        return self._regions(teacher.backbone, teacher.neck, images, boxes, self.roi_size)
+        return self._regions(self.teacher, images, boxes, self.roi_size)
 
     @staticmethod
-    def _regions(
-        backbone: nn.Module, neck: nn.Module, images: Tensor, boxes: Tensor, roi_size: int
-    ) -> Tensor:
-        """Unit vectors (N * K, D), image by image."""
-        c4 = c4_map(backbone, images)
+    def _regions(net: Any, images: Tensor, boxes: Tensor, roi_size: int) -> Tensor:
+        """Unit vectors (N * K, D), image by image, of the host's own parts or the teacher's."""
+        c4 = c4_map(net.backbone, images)
         size = images.shape[-2:]
-        vectors = region_vectors(backbone, c4, boxes, image_size=size, output_size=roi_size)
-        projected = neck((vectors,))[0]
+        vectors = region_vectors(net.backbone, c4, boxes, image_size=size, output_size=roi_size)
+        projected = net.neck((vectors,))[0]
         if projected.dtype != torch.float64:  # under autocast: lengths of vectors want float32
             projected = projected.float()
         return F.normalize(projected, dim=1)
@@ -284,7 +276,8 @@ class D3SSL(TeacherStudent):
         if found is None or len(found) != count:
             have = 'none' if found is None else f'{len(found)}'
             raise ValueError(
-                f'D3SSL: the batch needs {key!r} of {count} view(s) and has {have}; {_HOW[key]}'
+                f'D3SSL: the batch needs {key!r} of {count} view(s) and has {have}; '
+                + _HOW.get(key, 'build the views with CommonBoxViews and pack the key')
             )
         return list(found)
 
@@ -292,7 +285,13 @@ class D3SSL(TeacherStudent):
 def _matched(boxes: Tensor, wanted: Tensor, ids: Tensor) -> Tensor:
     """Boxes (N, K, 4) put into the order in which their ids (N, K) stand in ``wanted`` (N, K).
 
-    Of repeated ids the first box is taken; CommonBoxViews gives every view the same ids.
+    Of repeated ids the first box is taken.
     """
-    rows = (wanted[:, :, None] == ids[:, None]).to(torch.uint8).argmax(dim=2)  # (N, K)
+    equal = wanted[:, :, None] == ids[:, None]  # (N, K, K)
+    if not equal.any(dim=2).all():
+        raise ValueError(
+            'D3SSL: a box of view 1 has no box with its id in view 2; make the views with '
+            'CommonBoxViews, which gives both the same proposals'
+        )
+    rows = equal.to(torch.uint8).argmax(dim=2)  # (N, K)
     return boxes.gather(1, rows[..., None].expand(-1, -1, 4))

@@ -217,6 +217,14 @@ def test_repeated_boxes_find_their_partner():
     assert torch.equal(boxes, batch['boxes'][1][:, [1, 1, 0]])
 
 
+def test_a_box_without_a_partner_is_refused():
+    model, batch = narrow_d3ssl(), d3ssl_batch()
+    batch['box_ids'][0] = batch['box_ids'][0].clone()
+    batch['box_ids'][0][2, 1] = 99
+    with pytest.raises(ValueError, match='no box with its id'):
+        model.loss(batch)
+
+
 def test_the_queue_fits_itself_to_the_data():
     model = narrow_d3ssl(queue_length=QUEUE)
     model.check_data(batch_size=5, num_images=100)
