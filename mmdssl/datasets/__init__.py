@@ -1,9 +1,9 @@
 """Data sets and their transforms."""
 
-from mmdssl.datasets import transforms
+from mmdssl.datasets import probes, transforms
 from mmdssl.datasets.coco_objects import CocoObjects
 from mmdssl.datasets.image_folder import ImageFolder
 from mmdssl.datasets.tagged_concat import TaggedConcat
 from mmdssl.datasets.workers import seed_worker
 
-__all__ = ['CocoObjects', 'ImageFolder', 'TaggedConcat', 'seed_worker', 'transforms']
+__all__ = ['CocoObjects', 'ImageFolder', 'TaggedConcat', 'probes', 'seed_worker', 'transforms']

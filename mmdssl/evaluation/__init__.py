@@ -1,6 +1,17 @@
 """Metrics on frozen backbones."""
 
+from mmdssl.evaluation.background_sensitivity import BackgroundSensitivity
 from mmdssl.evaluation.consistency import LocalSemanticConsistency
+from mmdssl.evaluation.coupling import InterObjectCoupling
+from mmdssl.evaluation.intra_coupling import IntraObjectCoupling
 from mmdssl.evaluation.object_knn import ObjectKNN
+from mmdssl.evaluation.position import PositionalSimilarity
 
-__all__ = ['LocalSemanticConsistency', 'ObjectKNN']
+__all__ = [
+    'BackgroundSensitivity',
+    'InterObjectCoupling',
+    'IntraObjectCoupling',
+    'LocalSemanticConsistency',
+    'ObjectKNN',
+    'PositionalSimilarity',
+]

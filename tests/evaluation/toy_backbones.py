@@ -5,12 +5,16 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+BLACK = torch.tensor([-123.675 / 58.395, -116.28 / 57.12, -103.53 / 57.375]).view(3, 1, 1)
+
 
 class PatchNet(nn.Module):
     """Sees one patch at a time: nothing outside a patch can reach its feature.
 
-    ReLU of a random projection of the patch, so that all cosines are positive. Inter-object
-    coupling is 1 where A is equally masked in both views, intra-object coupling 0, LSC 1.
+    ReLU of a random projection of the patch: all cosines are positive, and black (pixels 0 under
+    ImageNet's normalisation) gives 0, so that the empty part of a canvas says nothing even where
+    the map is averaged. Inter-object coupling is 1 where A is equally masked in both views,
+    intra-object coupling 0, LSC 1.
     """
 
     def __init__(self, *, patch_size: int = 16, channels: int = 32, seed: int = 0) -> None:
@@ -21,7 +25,7 @@ class PatchNet(nn.Module):
         with torch.no_grad():
             weight = torch.randn(self.projection.weight.shape, generator=generator)
             self.projection.weight.copy_(weight / patch_size)
-            self.projection.bias.copy_(torch.rand(channels, generator=generator))
+            self.projection.bias.copy_(-(weight / patch_size * BLACK).sum(dim=(1, 2, 3)))
 
     def forward(self, images: Tensor) -> tuple[Tensor]:
         """(N, 3, H, W) to one map (N, C, H / patch, W / patch)."""

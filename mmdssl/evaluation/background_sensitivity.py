@@ -1,0 +1,52 @@
+"""Cosine of an object's feature with itself under an exchanged background: 1 where it is its own.
+
+The companion of the coupling ratios, free of denominators. Raw cosines are high for any net whose
+features share a large mean, so they are also given for features centred by the mean of all
+undisturbed ones of the layer.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mmdssl.evaluation.probe_metric import ProbeMetric, cosines, statistics
+from mmdssl.registry import METRICS
+
+__all__ = ['BackgroundSensitivity']
+
+
+@METRICS.register_module()
+class BackgroundSensitivity(ProbeMetric):
+    """Self-cosines of :class:`ObjectBackgrounds`; the lower, the more is background.
+
+    Reports by layer ``raw``, ``raw_median``, ``raw_se``, ``centred``, ``centred_median``,
+    ``centred_se`` and ``objects``, their number. ``values`` are (objects, 2): raw, centred.
+
+    Args:
+        save: NPZ file for ``values``.
+        prefix: Of the reported names.
+        collect_device: How processes exchange items, 'cpu' or 'gpu'.
+        collect_dir: Folder for the exchange through files, 'cpu' only.
+    """
+
+    default_prefix = 'bg_self'
+    probe = 'ObjectBackgrounds'
+
+    def read(self, features: np.ndarray, sample: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Views (image, exchanged), one region."""
+        if features.shape[:2] != (2, 1) or 'probe_boxes' not in sample:
+            raise KeyError('pair of views with one box')
+        return dict(own=features[0, 0], exchanged=features[1, 0])
+
+    def measure(self, features: Mapping[str, np.ndarray]) -> tuple[np.ndarray, dict[str, float]]:
+        """Cosines of all objects."""
+        own, exchanged = features['own'], features['exchanged']
+        centre = own.mean(axis=0)
+        values = np.stack(
+            [cosines(own, exchanged), cosines(own - centre, exchanged - centre)], axis=1
+        )
+        numbers = statistics(values[:, 0], 'raw') | statistics(values[:, 1], 'centred')
+        return values, {f'/{name}': value for name, value in numbers.items()} | {
+            '/objects': len(values)
+        }

@@ -1,0 +1,176 @@
+"""Measure any backbone on probes: the one way for hooks, commands and studies.
+
+A *probe* in a config is ``dict(dataloader=..., evaluator=[...], layers=(...))``: composed images,
+metrics that read their features, and the layers to look at (``('last',)`` where it names none).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from mmengine.dist import is_main_process
+from mmengine.evaluator import BaseMetric, Evaluator
+from mmengine.registry import DefaultScope
+from mmengine.runner import Runner
+from rich.console import Console
+from rich.progress import track
+from torch import nn
+from torch.utils.data import DataLoader
+
+from mmdssl.evaluation.guards import preserve_rng_state
+from mmdssl.models.probe_extractor import ProbeExtractor
+from mmdssl.registry import METRICS
+
+__all__ = ['Probe', 'build_probe', 'build_probes', 'measure', 'measure_probes', 'removal_for']
+
+
+@dataclass
+class Probe:
+    """A probe ready to measure, as often as wanted.
+
+    Attributes:
+        loader: Of the composed images.
+        metrics: Built; after a measurement their ``values`` hold every single value.
+        layers: Names as in :mod:`mmdssl.evaluation.layers`.
+    """
+
+    loader: DataLoader
+    metrics: list[BaseMetric]
+    layers: tuple[str, ...] = ('last',)
+
+
+def build_probe(config: Mapping[str, Any], *, layers: Sequence[str] | None = None) -> Probe:
+    """Build one probe of a config; the random state of the process stays as it was.
+
+    Args:
+        config: ``dataloader``, ``evaluator`` (a metric or a list of them) and ``layers``.
+        layers: In place of those of the config.
+
+    Raises:
+        ValueError: If ``dataloader`` or ``evaluator`` is missing, or the data cannot be used.
+    """
+    for key in ('dataloader', 'evaluator'):
+        if not config.get(key):
+            raise ValueError(
+                f'the probe has no {key}: inherit configs/_base_/datasets/coco_coupling.py or '
+                'give dict(dataloader=..., evaluator=[...])'
+            )
+    metrics = config['evaluator']
+    metrics = metrics if isinstance(metrics, (list, tuple)) else [metrics]
+    with preserve_rng_state(), DefaultScope.overwrite_default_scope('mmdssl'):
+        loader = config['dataloader']
+        if isinstance(loader, Mapping):
+            loader = Runner.build_dataloader(dict(loader), seed=0)
+        built = [METRICS.build(one) if isinstance(one, dict) else one for one in metrics]
+    return Probe(loader, built, tuple(layers or config.get('layers') or ('last',)))
+
+
+def build_probes(
+    configs: Mapping[str, Mapping[str, Any]], *, layers: Sequence[str] | None = None
+) -> dict[str, Probe]:
+    """Build all probes of a config by name, see :func:`build_probe`."""
+    return {name: build_probe(config, layers=layers) for name, config in configs.items()}
+
+
+def measure(
+    backbone: nn.Module,
+    preprocessor: nn.Module | dict | None,
+    loader: DataLoader,
+    metrics: Evaluator | Sequence[BaseMetric],
+    *,
+    layers: Sequence[str] = ('last',),
+    roi_size: int = 7,
+    max_images: int = 32,
+    description: str = 'probe',
+    progress: bool = True,
+) -> dict[str, float]:
+    """Run a probe's images through a backbone and evaluate its metrics.
+
+    Backbone, training flags and all random states are left as they were, so that a run that is
+    measured and one that is not are bit-equal. Every process of a distributed run must call it;
+    with a sampler that divides the data all get the numbers of the whole.
+
+    Args:
+        backbone: mmpretrain, torchvision or any other module of images.
+        preprocessor: Module or config that normalises uint8 images, as that of the run; None:
+            ImageNet's mean and standard deviation.
+        loader: Of probe samples, e.g. :class:`ObjectPairs` with ``default_collate``.
+        metrics: Metrics that read ``probe_features``.
+        layers: Names as in :mod:`mmdssl.evaluation.layers`.
+        roi_size: Cells per side of RoIAlign.
+        max_images: Views in one forward pass.
+        description: Of the progress bar.
+        progress: Show one, where a terminal is there to see it.
+
+    Returns:
+        Numbers by name, e.g. ``'cr_inter/last/mean'``.
+    """
+    evaluator = metrics if isinstance(metrics, Evaluator) else Evaluator(list(metrics))
+    evaluator.dataset_meta = getattr(loader.dataset, 'metainfo', None)
+    extractor = ProbeExtractor(
+        backbone=backbone,
+        data_preprocessor=preprocessor,
+        layers=layers,
+        roi_size=roi_size,
+        max_images=max_images,
+    )
+    device = next((p.device for p in backbone.parameters()), torch.device('cpu'))
+    extractor.data_preprocessor.to(device)
+    console = Console(stderr=True)
+    quiet = not (progress and is_main_process() and console.is_terminal)
+    with preserve_rng_state():
+        for batch in track(loader, description, console=console, disable=quiet, transient=True):
+            evaluator.process(extractor.test_step(batch), batch)
+        return evaluator.evaluate(len(loader.dataset))  # type: ignore[arg-type]
+
+
+def measure_probes(
+    backbone: nn.Module,
+    preprocessor: nn.Module | dict | None,
+    probes: Mapping[str, Probe],
+    *,
+    roi_size: int = 7,
+    max_images: int = 32,
+    progress: bool = True,
+) -> dict[str, float]:
+    """All probes' numbers in one dict, see :func:`measure`.
+
+    Raises:
+        ValueError: If two metrics report under one name: give one of them another ``prefix``.
+    """
+    numbers: dict[str, float] = {}
+    for name, probe in probes.items():
+        found = measure(
+            backbone,
+            preprocessor,
+            probe.loader,
+            probe.metrics,
+            layers=probe.layers,
+            roi_size=roi_size,
+            max_images=max_images,
+            description=name,
+            progress=progress,
+        )
+        twice = sorted(numbers.keys() & found.keys())
+        if twice:
+            raise ValueError(f'probe {name!r} reports {twice[0]!r} again: give it another prefix')
+        numbers.update(found)
+    return numbers
+
+
+def removal_for(backbone: nn.Module) -> dict[str, Any]:
+    """Arguments of :class:`ObjectPairs` that suit a backbone.
+
+    "Mind Your Augmentation" (ICLR 2024), App. B: patches of A are removed for vision
+    transformers, A is shrunk for CNNs.
+
+    Returns:
+        ``dict(remove='patches', patch_size=...)`` for a plain vision transformer (patch and
+        position embedding, blocks of one size), else ``dict(remove='shrink')``.
+    """
+    embedding = getattr(backbone, 'patch_embed', None)
+    if embedding is None or not hasattr(backbone, 'cls_token'):
+        return dict(remove='shrink')
+    projection = next(part for part in embedding.modules() if isinstance(part, nn.Conv2d))
+    return dict(remove='patches', patch_size=int(projection.kernel_size[0]))
