@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.dataset import InfiniteSampler
 from mmengine.dist import barrier, is_distributed
 from mmengine.runner import Runner
 
@@ -138,6 +139,7 @@ def _prepare_cpu_processes(config: Config, launcher: str) -> None:
         find_unused_parameters=config.get('find_unused_parameters', False),
     )
     config.model_wrapper_cfg = {**wrapper, 'device_ids': None}
+    config.sync_bn = None  # synchronised BatchNorm runs on GPUs only
 
 
 def _prepare_tensorboard(config: Config) -> None:
@@ -172,6 +174,12 @@ def build_runner(config: Config) -> Runner:
             f'do not fill one batch of {batch_size}; use a smaller batch or more images'
         )
     model = unwrap_model(runner.model)
+    sampler_ends = not isinstance(loader.sampler, InfiniteSampler)
+    if getattr(model, 'needs_whole_batches', False) and sampler_ends and not loader.drop_last:
+        raise ValueError(
+            f'{type(model).__name__} keeps a queue of keys that takes whole batches only; set '
+            'drop_last=True in train_dataloader'
+        )
     if batch_size is not None and hasattr(model, 'check_data'):
         model.check_data(batch_size=batch_size, num_images=len(loader.dataset))
     runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)

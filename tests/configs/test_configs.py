@@ -21,11 +21,17 @@ PRETRAINING = [path for path in CONFIGS if 'object_knn' not in path]
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory) -> Path:
-    """A few scenes, in the layout of scenes and of COCO."""
+    """A few scenes and their proposals, in the layout of scenes and of COCO."""
+    from mmdssl.datasets.proposals.making import make_proposals
+    from mmdssl.datasets.proposals.producers import ProposalSettings
     from mmdssl.datasets.scenes import PRESETS, SceneSpec, write_scenes
 
     root = tmp_path_factory.mktemp('data')
     write_scenes(root, SceneSpec(**PRESETS['miniature']), images=8, val_images=8, workers=1)
+    for name in ('ss_train.npz', 'ss_train2017.npz'):
+        make_proposals(
+            root / 'train', root / 'proposals' / name, ProposalSettings(), progress=False
+        )
     for split in ('train', 'val'):
         (root / f'{split}2017').symlink_to(root / split)
         (root / 'annotations' / f'instances_{split}2017.json').symlink_to(
@@ -89,6 +95,10 @@ def train_one_step(path: str, data: str, work_dir: str) -> None:
     model = runner.model
     model.init_weights()
     model.train()
+    for parameter in model.backbone.parameters():
+        # Zero scales at the end of residual blocks leave what lies before them without gradient.
+        if parameter.ndim == 1 and not parameter.any():
+            parameter.data.fill_(0.1)
     model.clock.set(iteration=0, max_iterations=loop.max_iters, iterations_per_epoch=2)
     batch = next(iter(loop.dataloader))
     before = [parameter.clone() for parameter in model.backbone.parameters()]

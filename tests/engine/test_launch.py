@@ -141,6 +141,16 @@ def test_data_that_the_model_cannot_use_are_refused_when_built(config, monkeypat
         build_runner(config)
 
 
+def test_a_last_batch_that_is_smaller_is_refused_where_only_whole_ones_work(config, monkeypatch):
+    from tests.engine.toy import ToyHost
+
+    monkeypatch.setattr(ToyHost, 'needs_whole_batches', True, raising=False)
+    with pytest.raises(ValueError, match='set drop_last=True'):
+        build_runner(config)
+    config.train_dataloader.update(drop_last=True)
+    build_runner(config)
+
+
 def test_data_too_few_for_a_batch_are_named(config):
     config.train_dataloader.update(drop_last=True, batch_size=13)
     with pytest.raises(ValueError, match=r'12 images .* one batch of 13'):

@@ -49,6 +49,8 @@ class TeacherStudent(BaseSelfSupervisor):
     further_objectives: tuple[Objective, ...] = ()
     #: The backbone that is kept for evaluation and export, ``'teacher'`` or ``'student'``.
     evaluated_backbone = 'teacher'
+    #: Whether a batch smaller than the others, at the end of an epoch, cannot be used.
+    needs_whole_batches = False
     #: 1 for methods that update the teacher right before its pass in step k, with the momentum
     #: of step k: that is our update after step k - 1.
     teacher_lag = 0

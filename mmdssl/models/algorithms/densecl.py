@@ -89,6 +89,7 @@ class DenseCL(TeacherStudent):
     further_objectives = ('average', 'all')
     evaluated_backbone = 'student'
     teacher_lag = 1
+    needs_whole_batches = True
 
     def __init__(
         self,
