@@ -1,15 +1,15 @@
-"""SoCo-D on generated scenes: ResNet-18, a CPU, minutes.
+"""SoCo-D on generated scenes: half-width ResNet-18, a CPU, minutes.
 
 Reproduces: no table; the small counterpart of the COCO run.
 Command: python tools/make_scenes.py data/scenes
     proposals of data/scenes/train, see configs/soco/README.md
-    python tools/train.py configs/scenes/soco-d_r18-128px_1xb32-250i_scenes.py
+    python tools/train.py configs/scenes/soco-d_r18w32-128px_1xb32-250i_scenes.py
 Costs: see README.md beside this file.
 Published: none.
 Measured: not measured.
 """
 
-_base_ = './soco_r18-128px_1xb32-250i_scenes.py'
+_base_ = './soco_r18w32-128px_1xb32-250i_scenes.py'
 
 model = dict(decoupling=dict(type='DecouplingBranch', weight=0.3, sample_ratio=0.25))
 train_dataloader = dict(dataset=dict(pipeline=_base_.soco_d_pipeline))

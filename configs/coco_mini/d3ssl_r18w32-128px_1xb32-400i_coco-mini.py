@@ -2,7 +2,7 @@
 
 Reproduces: no table; shows that the pipeline trains on real photos.
 Command: python tools/make_proposals.py FOLDER/train2017 FOLDER/proposals/ss_train2017.npz
-    python tools/train.py configs/coco_mini/d3ssl_r18-128px_1xb32-400i_coco-mini.py
+    python tools/train.py configs/coco_mini/d3ssl_r18w32-128px_1xb32-400i_coco-mini.py
     --cfg-options data_root=FOLDER, a folder in COCO's layout (train2017/, val2017/,
     annotations/instances_train2017.json, annotations/instances_val2017.json)
 Costs: see README.md beside this file.
@@ -11,7 +11,7 @@ Measured: see README.md beside this file.
 """
 
 _base_ = [
-    '../_base_/models/d3ssl_resnet18-128px.py',
+    '../_base_/models/d3ssl_resnet18w32-128px.py',
     '../_base_/datasets/coco_d3ssl_128px.py',
     '../_base_/datasets/coco_object_knn.py',
     '../_base_/schedules/densecl_sgd_1xb32-250i.py',

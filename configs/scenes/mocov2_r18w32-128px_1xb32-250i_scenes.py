@@ -2,12 +2,12 @@
 
 Reproduces: no table; the small counterpart of the COCO baseline.
 Command: python tools/make_scenes.py data/scenes
-    python tools/train.py configs/scenes/mocov2_r18-128px_1xb32-250i_scenes.py
+    python tools/train.py configs/scenes/mocov2_r18w32-128px_1xb32-250i_scenes.py
 Costs: see README.md beside this file.
 Published: none.
 Measured: see README.md beside this file.
 """
 
-_base_ = './densecl_r18-128px_1xb32-250i_scenes.py'
+_base_ = './densecl_r18w32-128px_1xb32-250i_scenes.py'
 
 model = dict(loss_lambda=0)

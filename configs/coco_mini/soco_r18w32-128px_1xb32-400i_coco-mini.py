@@ -1,7 +1,7 @@
-"""SoCo on a few hundred COCO photos at 128 px: ResNet-18, a CPU, minutes.
+"""SoCo on a few hundred COCO photos at 128 px: half-width ResNet-18, a CPU, minutes.
 
 Reproduces: no table; the small counterpart of the COCO baseline.
-Command: python tools/train.py configs/coco_mini/soco_r18-128px_1xb32-400i_coco-mini.py
+Command: python tools/train.py configs/coco_mini/soco_r18w32-128px_1xb32-400i_coco-mini.py
     --cfg-options data_root=FOLDER, a folder in COCO's layout with proposals
 Costs: see README.md beside this file.
 Published: none.
@@ -9,7 +9,7 @@ Measured: not measured.
 """
 
 _base_ = [
-    '../_base_/models/soco_resnet18-c4-128px.py',
+    '../_base_/models/soco_resnet18w32-c4-128px.py',
     '../_base_/datasets/coco_soco_128px.py',
     '../_base_/datasets/coco_object_knn.py',
     '../_base_/schedules/soco_lars_1xb32-250i.py',

@@ -2,13 +2,13 @@
 
 Reproduces: no table; the small counterpart of DenseCL-D.
 Command: python tools/make_scenes.py data/scenes
-    python tools/train.py configs/scenes/densecl-d_r18-128px_1xb32-250i_scenes.py
+    python tools/train.py configs/scenes/densecl-d_r18w32-128px_1xb32-250i_scenes.py
 Costs: see README.md beside this file.
 Published: none.
 Measured: see README.md beside this file.
 """
 
-_base_ = './densecl_r18-128px_1xb32-250i_scenes.py'
+_base_ = './densecl_r18w32-128px_1xb32-250i_scenes.py'
 
 model = dict(decoupling=dict(type='DecouplingBranch', weight=0.3, sample_ratio=0.25))
 train_dataloader = dict(dataset=dict(pipeline=_base_.decoupled_pipeline))

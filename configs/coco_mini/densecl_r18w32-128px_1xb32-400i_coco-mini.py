@@ -1,7 +1,7 @@
 """DenseCL on a few hundred COCO photos at 128 px: a CPU, minutes.
 
 Reproduces: no table; shows that the pipeline trains on real photos.
-Command: python tools/train.py configs/coco_mini/densecl_r18-128px_1xb32-400i_coco-mini.py
+Command: python tools/train.py configs/coco_mini/densecl_r18w32-128px_1xb32-400i_coco-mini.py
     --cfg-options data_root=FOLDER, a folder in COCO's layout (train2017/, val2017/,
     annotations/instances_train2017.json, annotations/instances_val2017.json)
 Costs: see README.md beside this file.
@@ -10,7 +10,7 @@ Measured: see README.md beside this file.
 """
 
 _base_ = [
-    '../_base_/models/densecl_resnet18-128px.py',
+    '../_base_/models/densecl_resnet18w32-128px.py',
     '../_base_/datasets/coco_mocov2_128px.py',
     '../_base_/datasets/coco_object_knn.py',
     '../_base_/schedules/densecl_sgd_1xb32-250i.py',

@@ -1,16 +1,17 @@
-"""DenseCL on generated scenes: a CPU, minutes.
+"""D3SSL on generated scenes: a CPU, minutes.
 
-Reproduces: no table; the small counterpart of the COCO baseline.
+Reproduces: no table; the small counterpart of the COCO run.
 Command: python tools/make_scenes.py data/scenes
-    python tools/train.py configs/scenes/densecl_r18-128px_1xb32-250i_scenes.py
+    python tools/make_proposals.py data/scenes/train data/scenes/proposals/ss_train.npz
+    python tools/train.py configs/scenes/d3ssl_r18w32-128px_1xb32-250i_scenes.py
 Costs: see README.md beside this file.
 Published: none.
 Measured: see README.md beside this file.
 """
 
 _base_ = [
-    '../_base_/models/densecl_resnet18-128px.py',
-    '../_base_/datasets/scenes_mocov2.py',
+    '../_base_/models/d3ssl_resnet18w32-128px.py',
+    '../_base_/datasets/scenes_d3ssl.py',
     '../_base_/datasets/scenes_object_knn.py',
     '../_base_/schedules/densecl_sgd_1xb32-250i.py',
     '../default_runtime.py',
@@ -19,7 +20,7 @@ _base_ = [
 model = dict(data_preprocessor=_base_.data_preprocessor)
 custom_hooks = [
     *_base_.custom_hooks,
-    dict(type='ObjectKNNHook', interval=125, by_epoch=False, initial=True),
+    dict(type='ObjectKNNHook', interval=50, by_epoch=False, initial=True),
 ]
 default_hooks = dict(
     logger=dict(interval=10), checkpoint=dict(by_epoch=False, interval=50, max_keep_ckpts=1)

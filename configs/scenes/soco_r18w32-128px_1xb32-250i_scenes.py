@@ -1,16 +1,16 @@
-"""SoCo on generated scenes: ResNet-18, a CPU, minutes.
+"""SoCo on generated scenes: half-width ResNet-18, a CPU, minutes.
 
 Reproduces: no table; the small counterpart of the COCO baseline.
 Command: python tools/make_scenes.py data/scenes
     proposals of data/scenes/train, see configs/soco/README.md
-    python tools/train.py configs/scenes/soco_r18-128px_1xb32-250i_scenes.py
+    python tools/train.py configs/scenes/soco_r18w32-128px_1xb32-250i_scenes.py
 Costs: see README.md beside this file.
 Published: none.
 Measured: not measured.
 """
 
 _base_ = [
-    '../_base_/models/soco_resnet18-c4-128px.py',
+    '../_base_/models/soco_resnet18w32-c4-128px.py',
     '../_base_/datasets/scenes_soco.py',
     '../_base_/datasets/scenes_object_knn.py',
     '../_base_/schedules/soco_lars_1xb32-250i.py',

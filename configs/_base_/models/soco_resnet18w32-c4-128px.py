@@ -1,7 +1,8 @@
-# SoCo with ResNet-18 for 128 px views on a CPU: C4 is 8 x 8 there, a box takes 4 x 4 cells of it.
+# SoCo with a ResNet-18 of half width for 128 px views on a CPU: C4 is 8x8 there, a box takes 4x4
+# cells of it.
 mlp = dict(
     type='NonLinearNeck',
-    hid_channels=1024,
+    hid_channels=512,
     out_channels=128,
     with_bias=True,
     with_last_bias=True,
@@ -11,8 +12,10 @@ mlp = dict(
 )
 model = dict(
     type='SoCo',
-    backbone=dict(type='ResNet', depth=18, zero_init_residual=True),
-    neck=dict(in_channels=512, **mlp),
+    backbone=dict(
+        type='ResNet', depth=18, stem_channels=32, base_channels=32, zero_init_residual=True
+    ),
+    neck=dict(in_channels=256, **mlp),
     head=dict(in_channels=128, **mlp),
     roi_size=4,
     momentum=(0.99, 1.0),
