@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from mmdssl.datasets.proposals.binary_patterns import binary_patterns
+
 __all__ = ['Segments', 'describe_segments', 'felzenszwalb_segments']
 
 _COLOUR_BINS, _TEXTURE_BINS = 25, 10
@@ -92,10 +94,11 @@ def describe_segments(image: npt.NDArray[np.uint8], labels: npt.NDArray) -> Segm
         )
     index, count = _number_by_appearance(labels)
     size = np.bincount(index.ravel(), minlength=count)
-    value = _histograms(index, count, _COLOUR_BIN[image.max(axis=2)], _COLOUR_BINS)
+    brightest = np.maximum(np.maximum(image[..., 0], image[..., 1]), image[..., 2])
+    value = _histograms(index, count, _COLOUR_BIN[brightest], _COLOUR_BINS)
     textures = [
-        _histograms(index, count, _TEXTURE_BIN[codes], _TEXTURE_BINS)
-        for codes in _binary_patterns(image)
+        _histograms(index, count, _TEXTURE_BIN[binary_patterns(image[..., c])], _TEXTURE_BINS)
+        for c in range(3)
     ]
     return Segments(
         extent=_extents(index, count),
@@ -143,19 +146,9 @@ def _extents(index: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
     return result
 
 
-def _binary_patterns(image: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.uint8]]:
-    """Codes 0..255 of each channel's local binary patterns: 8 neighbours at distance 1."""
-    skimage = _skimage()
-    return [
-        skimage.feature.local_binary_pattern(image[..., c], 8, 1.0).astype(np.uint8)
-        for c in range(3)
-    ]
-
-
 def _skimage():
     """scikit-image's modules in use; imported late, since loading boxes needs none of them."""
     try:
-        import skimage.feature
         import skimage.segmentation
         import skimage.util
     except ModuleNotFoundError as error:
