@@ -26,9 +26,11 @@ import numpy as np
 from mmdssl.evaluation.probe_metric import ProbeMetric, cosines, statistics
 from mmdssl.registry import METRICS
 
-__all__ = ['InterObjectCoupling', 'coupling_ratio', 'full_angle_ratio']
+__all__ = ['InterObjectCoupling', 'coupling_ratio', 'full_angle']
 
 Form = Literal['angle', 'cosine']
+
+_FLOOR = 1e-2  # radians, of both sides of the full-angle ratio
 
 
 @METRICS.register_module()
@@ -36,9 +38,12 @@ class InterObjectCoupling(ProbeMetric):
     """Coupling ratios of :class:`ObjectPairs`, over its ratios of missing A.
 
     Reports, by layer over all ratios (``last/mean``) and for each (``last@0.5/mean``): ``mean``,
-    ``median`` and ``se`` (standard error over pairs) of CR, ``clamped``, the share of clamped
-    denominators, ``full_angle`` and ``full_angle_se``; and ``last/pairs``, their number. ``values``
-    are (pairs, ratios, 3): CR, full-angle ratio, whether the denominator was clamped.
+    ``median`` and ``se`` (standard error over pairs) of CR; ``clamped``, the share of clamped
+    denominators; ``full_angle`` and ``full_angle_se``, mean and standard error of the full-angle
+    ratio, and ``full_angle_pooled``, the ratio of the means of its two sides, which a few small
+    denominators do not lift; and ``last/pairs``, their number. ``values`` are (pairs, ratios, 5):
+    CR, full-angle ratio, whether the denominator of CR was clamped, and the full-angle ratio's
+    numerator and denominator in radians.
 
     Args:
         form: 'angle' or 'cosine', see the module.
@@ -106,8 +111,9 @@ class InterObjectCoupling(ProbeMetric):
         alone, beside, other = features['alone'], features['beside'], features['other']
         ratio, clamped = coupling_ratio(alone, beside, other, form=self.form, eps=self.eps)
         centre = features['clean'].mean(axis=(0, 1))
-        full = full_angle_ratio(alone - centre, beside - centre, other - centre)
-        values = np.stack([ratio, full, clamped], axis=-1)  # (pairs, ratios, 3)
+        above = full_angle(beside - centre, other - centre)
+        below = full_angle(alone - centre, other - centre)
+        values = np.stack([ratio, above / below, clamped, above, below], axis=-1)
         numbers = _summary(values, '')
         numbers['/pairs'] = len(values)
         for index, missing in enumerate(self.ratios if self.per_ratio else ()):
@@ -136,30 +142,27 @@ def coupling_ratio(
     return np.maximum(sides[0], eps) / np.maximum(sides[1], eps), sides[1] < eps
 
 
-def full_angle_ratio(
-    alone: np.ndarray, beside: np.ndarray, other: np.ndarray, *, eps: float = 1e-2
-) -> np.ndarray:
-    """``(pi - theta(beside, B)) / (pi - theta(alone, B))`` of centred vectors, our own form.
+def full_angle(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """``pi - theta`` of centred vectors along the last axis, one side of our own form.
 
     Args:
-        alone: (..., C) A from the image without B, centred like the others.
-        beside: (..., C) A from the image with B.
-        other: (..., C) B.
-        eps: Lower bound of both sides in radians; reached by opposite vectors only.
+        first: (..., C).
+        second: (..., C).
 
     Returns:
-        (...) ratios, 1 without leakage.
+        (...) radians: pi where both point the same way, pi / 2 at a right angle; at least 0.01,
+        which opposite vectors reach.
     """
-    above = np.maximum(np.pi - np.arccos(cosines(beside, other)), eps)
-    return above / np.maximum(np.pi - np.arccos(cosines(alone, other)), eps)
+    return np.maximum(np.pi - np.arccos(cosines(first, second)), _FLOOR)
 
 
 def _summary(values: np.ndarray, row: str) -> dict[str, float]:
-    """Statistics of values (pairs, ratios, 3)."""
+    """Statistics of values (pairs, ratios, 5)."""
     full = statistics(values[..., 1], 'full_angle')
     return {
         **{f'{row}/{name}': value for name, value in statistics(values[..., 0]).items()},
         f'{row}/clamped': float(values[..., 2].mean()),
         f'{row}/full_angle': full['full_angle'],
         f'{row}/full_angle_se': full['full_angle_se'],
+        f'{row}/full_angle_pooled': float(values[..., 3].mean() / values[..., 4].mean()),
     }

@@ -1,12 +1,13 @@
 """Measure any backbone on probes: the one way for hooks, commands and studies.
 
 A *probe* in a config is ``dict(dataloader=..., evaluator=[...], layers=(...))``: composed images,
-metrics that read their features, and the layers to look at (``('last',)`` where it names none).
+metrics that read their features, and the layers to look at (``('last',)`` where it names none). An
+:class:`ObjectPairs` with ``remove='auto'`` takes apart A as suits the backbone.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from mmengine.dist import is_main_process
@@ -40,11 +41,17 @@ class Probe:
     layers: tuple[str, ...] = ('last',)
 
 
-def build_probe(config: Mapping[str, Any], *, layers: Sequence[str] | None = None) -> Probe:
+def build_probe(
+    config: Mapping[str, Any],
+    *,
+    backbone: nn.Module | None = None,
+    layers: Sequence[str] | None = None,
+) -> Probe:
     """Build one probe of a config; the random state of the process stays as it was.
 
     Args:
         config: ``dataloader``, ``evaluator`` (a metric or a list of them) and ``layers``.
+        backbone: Resolves ``remove='auto'`` of the data set, see :func:`removal_for`.
         layers: In place of those of the config.
 
     Raises:
@@ -61,16 +68,35 @@ def build_probe(config: Mapping[str, Any], *, layers: Sequence[str] | None = Non
     with preserve_rng_state(), DefaultScope.overwrite_default_scope('mmdssl'):
         loader = config['dataloader']
         if isinstance(loader, Mapping):
-            loader = Runner.build_dataloader(dict(loader), seed=0)
+            loader = {**loader, 'dataset': _resolve(loader['dataset'], backbone)}
+            loader = Runner.build_dataloader(loader, seed=0)
         built = [METRICS.build(one) if isinstance(one, dict) else one for one in metrics]
     return Probe(loader, built, tuple(layers or config.get('layers') or ('last',)))
 
 
 def build_probes(
-    configs: Mapping[str, Mapping[str, Any]], *, layers: Sequence[str] | None = None
+    configs: Mapping[str, Mapping[str, Any]],
+    *,
+    backbone: nn.Module | None = None,
+    layers: Sequence[str] | None = None,
 ) -> dict[str, Probe]:
     """Build all probes of a config by name, see :func:`build_probe`."""
-    return {name: build_probe(config, layers=layers) for name, config in configs.items()}
+    return {
+        name: build_probe(config, backbone=backbone, layers=layers)
+        for name, config in configs.items()
+    }
+
+
+def _resolve(dataset: Any, backbone: nn.Module | None) -> Any:
+    """The config of a data set without ``remove='auto'``."""
+    if not isinstance(dataset, Mapping) or dataset.get('remove') != 'auto':
+        return dataset
+    if backbone is None:
+        raise ValueError(
+            "remove='auto' needs the backbone that is measured: give it to build_probe, or set "
+            "remove='patches' (vision transformer) or 'shrink' (CNN)"
+        )
+    return {**dataset, **removal_for(backbone)}
 
 
 def measure(
@@ -82,6 +108,7 @@ def measure(
     layers: Sequence[str] = ('last',),
     roi_size: int = 7,
     max_images: int = 32,
+    precision: Literal['float32', 'bfloat16'] = 'float32',
     description: str = 'probe',
     progress: bool = True,
 ) -> dict[str, float]:
@@ -100,6 +127,7 @@ def measure(
         layers: Names as in :mod:`mmdssl.evaluation.layers`.
         roi_size: Cells per side of RoIAlign.
         max_images: Views in one forward pass.
+        precision: Of the backbone; 'bfloat16' is nearly twice as fast where the processor has it.
         description: Of the progress bar.
         progress: Show one, where a terminal is there to see it.
 
@@ -114,6 +142,7 @@ def measure(
         layers=layers,
         roi_size=roi_size,
         max_images=max_images,
+        precision=precision,
     )
     device = next((p.device for p in backbone.parameters()), torch.device('cpu'))
     extractor.data_preprocessor.to(device)
@@ -132,6 +161,7 @@ def measure_probes(
     *,
     roi_size: int = 7,
     max_images: int = 32,
+    precision: Literal['float32', 'bfloat16'] = 'float32',
     progress: bool = True,
 ) -> dict[str, float]:
     """All probes' numbers in one dict, see :func:`measure`.
@@ -149,6 +179,7 @@ def measure_probes(
             layers=probe.layers,
             roi_size=roi_size,
             max_images=max_images,
+            precision=precision,
             description=name,
             progress=progress,
         )

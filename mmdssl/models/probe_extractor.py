@@ -7,7 +7,7 @@ way through the net for all of them: views in, one vector per layer, view and re
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -55,9 +55,11 @@ class ProbeExtractor(BaseModel):
         layers: Names as in :mod:`mmdssl.evaluation.layers`.
         roi_size: Cells per side of RoIAlign.
         max_images: Views in one forward pass, the bound of the memory.
+        precision: 'float32', or 'bfloat16' for a backbone under autocast: nearly twice as fast on
+            processors that have it; maps are pooled in float32 either way.
 
     Raises:
-        ValueError: If ``layers`` is empty or ``max_images`` below 1.
+        ValueError: If ``layers`` is empty, ``max_images`` below 1 or ``precision`` unknown.
     """
 
     def __init__(
@@ -68,16 +70,20 @@ class ProbeExtractor(BaseModel):
         layers: Sequence[str] = ('last',),
         roi_size: int = 7,
         max_images: int = 32,
+        precision: Literal['float32', 'bfloat16'] = 'float32',
     ) -> None:
         super().__init__(data_preprocessor=_build(data_preprocessor or _NORMALISE))
         if not layers or isinstance(layers, str):
             raise ValueError(f"layers={layers!r} must be a list of names such as ['last']")
         if max_images < 1:
             raise ValueError(f'max_images={max_images} must be at least 1')
+        if precision not in ('float32', 'bfloat16'):
+            raise ValueError(f"precision={precision!r} must be 'float32' or 'bfloat16'")
         self.backbone = _build(backbone)
         self.layers = tuple(layers)
         self.roi_size = roi_size
         self.max_images = max_images
+        self.precision = precision
 
     def test_step(self, data: dict[str, Any]) -> list[BaseDataElement]:
         """Features of a batch of ``default_collate``; normalisation happens within."""
@@ -127,7 +133,7 @@ class ProbeExtractor(BaseModel):
             for start in range(0, len(images), self.max_images):
                 part = slice(start, start + self.max_images)
                 batch = self.data_preprocessor({'inputs': images[part]}, False)['inputs']
-                with masked_tokens(self.backbone, masks[part]):
+                with masked_tokens(self.backbone, masks[part]), self._autocast(batch):
                     maps = layer_maps(self.backbone, batch, self.layers)
                 for name, features in maps.items():
                     pooled[name].append(self._pool(features, regions[part], batch, key).cpu())
@@ -140,6 +146,11 @@ class ProbeExtractor(BaseModel):
             own = {name: rows[name][n].clone().unflatten(0, shape) for name in self.layers}
             sample.set_field(own, 'probe_features', dtype=dict)
         return list(data_samples)
+
+    def _autocast(self, images: Tensor) -> torch.autocast:
+        # Not merely left out for float32: a caller's autocast would reach in.
+        lower = self.precision == 'bfloat16'
+        return torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=lower)
 
     def _pool(
         self, features: Tensor, regions: Sequence[Tensor], images: Tensor, key: str

@@ -65,7 +65,8 @@ def test_leakage_raises_every_form_the_more_the_stronger_the_mix(files):
     ]
     for name in ('cr_inter/last/mean', 'cr_inter/last/median', 'cr_inter_cosine/last/mean'):
         assert rises([one[name] for one in numbers]), name
-    assert rises([one['cr_inter/last/full_angle'] for one in numbers])
+    for name in ('full_angle', 'full_angle_pooled'):
+        assert rises([one[f'cr_inter/last/{name}'] for one in numbers]), name
 
 
 def test_leakage_rises_with_the_missing_share_of_a(files):
@@ -74,7 +75,7 @@ def test_leakage_rises_with_the_missing_share_of_a(files):
 
 
 def by_hand(net: nn.Module, data, form: str) -> np.ndarray:
-    """(pairs, ratios, 3): both sides of CR without eps, full-angle ratio; one region at a time."""
+    """(pairs, ratios, 4): sides of CR without eps and of the full-angle ratio, in a loop."""
     mean = torch.tensor([123.675, 116.28, 103.53]).view(3, 1, 1)
     std = torch.tensor([58.395, 57.12, 57.375]).view(3, 1, 1)
 
@@ -100,8 +101,8 @@ def by_hand(net: nn.Module, data, form: str) -> np.ndarray:
             else:
                 above, below = math.cos(theta(beside, other)), math.cos(theta(alone, other))
             full = [math.pi - theta(x - centre, other - centre) for x in (beside, alone)]
-            rows.append((above, below, full[0] / full[1]))
-    return np.array(rows).reshape(len(samples), len(RATIOS), 3)
+            rows.append((above, below, *full))
+    return np.array(rows).reshape(len(samples), len(RATIOS), 4)
 
 
 @pytest.mark.parametrize('form', ['angle', 'cosine'])
@@ -110,7 +111,10 @@ def test_all_numbers_equal_a_loop(files, form):
     sides = by_hand(net, DATASETS.build(dataset(files)), form)
     eps = float(np.quantile(sides[..., 1], 0.3))  # so that some denominators clamp
     above, below = np.maximum(sides[..., 0], eps), np.maximum(sides[..., 1], eps)
-    expected = np.stack([above / below, sides[..., 2], sides[..., 1] < eps], axis=-1)
+    full, clamped = sides[..., 2:], sides[..., 1] < eps
+    expected = np.stack(
+        [above / below, full[..., 0] / full[..., 1], clamped, full[..., 0], full[..., 1]], axis=-1
+    )
     found, (metric,) = run(net, files, metrics=[dict(form=form, eps=eps)])
     np.testing.assert_allclose(metric.values['last'], expected, rtol=1e-3, atol=1e-4)
     assert 0 < expected[..., 2].mean() < 1
@@ -121,6 +125,7 @@ def test_all_numbers_equal_a_loop(files, form):
         se=whole.std(ddof=1) / 10**0.5,
         clamped=expected[..., 2].mean(),
         full_angle=expected[..., 1].mean(),
+        full_angle_pooled=full[..., 0].mean() / full[..., 1].mean(),
     ).items():
         assert found[f'cr_inter/last/{name}'] == pytest.approx(value, rel=1e-3), name
     for index, ratio in enumerate(RATIOS):
@@ -156,7 +161,7 @@ def test_layers_are_reported_side_by_side_and_values_are_kept(files, tmp_path: P
     assert {name.split('/')[1] for name in found} == {'projection', 'last'}
     with np.load(tmp_path / 'cr.npz') as saved:
         np.testing.assert_array_equal(saved['last'], probe.metrics[0].values['last'])
-        assert saved['projection'].shape == (10, 4, 3)
+        assert saved['projection'].shape == (10, 4, 5)
 
 
 def samples(count: int) -> list[dict]:

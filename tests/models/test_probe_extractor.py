@@ -89,6 +89,24 @@ def test_masked_tokens_equal_the_mask_of_the_backbone(vit):
         )
 
 
+def test_lower_precision_stays_near_and_is_not_inherited_from_the_caller(vit):
+    inputs, samples = views(2, 2), box_samples(2, 2, 3)
+
+    def features(precision: str) -> torch.Tensor:
+        extractor = ProbeExtractor(backbone=vit, precision=precision)
+        return extractor(inputs, samples)[0].probe_features['last']
+
+    exact = features('float32')
+    with torch.autocast('cpu', torch.bfloat16):
+        torch.testing.assert_close(features('float32'), exact, rtol=0, atol=0)
+    low = features('bfloat16')
+    assert low.dtype == torch.float32
+    assert not torch.equal(low, exact)
+    assert torch.cosine_similarity(low, exact, dim=-1).min() > 0.999
+    with pytest.raises(ValueError, match="precision='half'"):
+        ProbeExtractor(backbone=vit, precision='half')
+
+
 def test_samples_may_differ_in_their_number_of_regions_and_carry_only_their_own():
     samples = [box_samples(1, 2, p)[0] for p in (3, 0, 1)]
     extractor = MODELS.build(dict(type='ProbeExtractor', backbone=PatchNet(patch_size=8)))

@@ -9,6 +9,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 from zlib import crc32
 
 import numpy as np
@@ -21,6 +22,8 @@ from mmdssl.datasets.transforms.loading import LoadImage
 from mmdssl.datasets.transforms.views import resize_image
 
 __all__ = ['CocoProbe', 'squash', 'squash_mask']
+
+_opened: WeakValueDictionary[str, CocoObjects] = WeakValueDictionary()
 
 
 class CocoProbe(Dataset):
@@ -58,11 +61,8 @@ class CocoProbe(Dataset):
         if min_side <= 0:
             raise ValueError(f'{type(self).__name__}: min_side={min_side} must be positive')
         # All boxes are read, small ones too: they decide whether an object is the only one.
-        self.objects = CocoObjects(
-            ann_file=ann_file,
-            data_root=data_root,
-            data_prefix=data_prefix,
-            with_masks=with_masks,
+        self.objects = _open(
+            dict(ann_file=ann_file, data_root=data_root, data_prefix=data_prefix), with_masks
         )
         self.num = num
         self.seed = seed
@@ -128,6 +128,19 @@ class CocoProbe(Dataset):
         # (V, H, W, 3) -> (V, 3, H, W)
         inputs = torch.from_numpy(np.ascontiguousarray(views.transpose(0, 3, 1, 2)))
         return dict(inputs=inputs, data_samples=sample)
+
+
+def _open(files: dict[str, Any], with_masks: bool) -> CocoObjects:
+    """The objects of a file, read once for all probes that look at it at the same time."""
+    stamp = Path(files['data_root'], files['ann_file'])
+    changed = stamp.stat().st_mtime_ns if stamp.exists() else 0
+    key = f'{files} {changed} '
+    # Outlines do no harm where they are not asked for.
+    found = _opened.get(f'{key}True') or _opened.get(f'{key}{with_masks}')
+    if found is None:
+        found = CocoObjects(**files, with_masks=with_masks)
+        _opened[f'{key}{with_masks}'] = found
+    return found
 
 
 def squash(image: np.ndarray, size: int) -> np.ndarray:
