@@ -2,6 +2,7 @@
 
 from mmdssl.engine.hooks.bad_images import BadImagesHook
 from mmdssl.engine.hooks.checkpoint import SafeCheckpointHook
+from mmdssl.engine.hooks.coupling_hook import CouplingHook
 from mmdssl.engine.hooks.health import RepresentationHealthHook
 from mmdssl.engine.hooks.object_knn_hook import ObjectKNNHook
 from mmdssl.engine.hooks.random_state import RandomStateHook
@@ -9,6 +10,7 @@ from mmdssl.engine.hooks.teacher_update import TeacherUpdateHook
 
 __all__ = [
     'BadImagesHook',
+    'CouplingHook',
     'ObjectKNNHook',
     'RandomStateHook',
     'RepresentationHealthHook',

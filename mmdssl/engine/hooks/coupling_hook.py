@@ -1,0 +1,105 @@
+"""Coupling as a curve beside the loss: few pairs, few ratios, one layer, during pre-training.
+
+"Mind Your Augmentation" (ICLR 2024) and D3SSL measure the coupling of finished networks. Here the
+same probes (:mod:`mmdssl.evaluation.measure`), cut down to a fixed small set, show when it comes.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mmengine.runner import Runner
+from torch import nn
+
+from mmdssl.engine.hooks.backbone_measure_hook import BackboneMeasureHook
+from mmdssl.evaluation.layers import resolve_layer
+from mmdssl.evaluation.measure import Probe, build_probes, measure_probes
+from mmdssl.registry import HOOKS
+
+__all__ = ['CouplingHook']
+
+#: Ends of the names that the log shows; the file has all.
+_HEADLINES = ('mean', 'median', 'clamped', 'full_angle', 'raw', 'centred')
+
+
+@HOOKS.register_module()
+class CouplingHook(BackboneMeasureHook):
+    """Measure coupling ratios of ``model.get_backbone(source)`` during training.
+
+    The samples are chosen once, before training, and stay the same. Where the numbers go, see
+    :class:`BackboneMeasureHook`.
+
+    Args:
+        probes: Configs of the probes by name, see :mod:`mmdssl.evaluation.measure`; ``None`` for
+            ``coupling_probes`` of the run's config.
+        num: Samples of each probe, in place of what the configs say; ``None``: as they say.
+        ratios: Shares of A that are missing, of the probes made by
+            :class:`ObjectPairs`; ``None``: as the configs say.
+        layers: Layers that are measured, see :mod:`mmdssl.evaluation.layers`; ``None``: as the
+            configs say.
+        interval: Epochs, or iterations, between measurements; the end of the run is measured too.
+        by_epoch: Count epochs (of an epoch-based loop) or iterations.
+        source: 'teacher' or 'student', as the host's ``get_backbone`` names them, or 'auto': the
+            one that the host says is kept.
+        initial: Measure the untrained backbone as well.
+        file: Name of the file of results in the working directory.
+
+    Raises:
+        ValueError: If the interval is not positive; at the start of the run, if the loop knows no
+            epochs, the model offers no backbone or lacks a layer, or the data of a probe cannot
+            be used.
+    """
+
+    title = 'Coupling'
+
+    def __init__(
+        self,
+        *,
+        probes: Mapping[str, Mapping[str, Any]] | None = None,
+        num: int | None = 32,
+        ratios: Sequence[float] | None = (0.0, 0.7),
+        layers: Sequence[str] | None = ('last',),
+        interval: int = 1,
+        by_epoch: bool = True,
+        source: str = 'auto',
+        initial: bool = False,
+        file: str = 'coupling.json',
+    ) -> None:
+        super().__init__(
+            interval=interval, by_epoch=by_epoch, source=source, initial=initial, file=file
+        )
+        self.configs = probes
+        self.num = num
+        self.ratios = ratios
+        self.layers = layers
+        self.probes: dict[str, Probe] = {}
+
+    def build(self, runner: Runner, backbone: nn.Module) -> None:
+        """Choose the samples and see whether the backbone has the layers."""
+        configs = self.from_config(self.configs, runner, 'coupling_probes', 'coco_coupling.py')
+        self.probes = build_probes(
+            {name: self._cheap(config) for name, config in configs.items()},
+            backbone=backbone,
+            layers=self.layers,
+        )
+        for probe in self.probes.values():
+            for layer in probe.layers:
+                resolve_layer(backbone, layer)
+
+    def measure(self, backbone: nn.Module, preprocessor: nn.Module) -> dict[str, float]:
+        """All probes' numbers."""
+        return measure_probes(backbone, preprocessor, self.probes)
+
+    def shown(self, name: str, value: float) -> str:
+        """Averages over all ratios; the rest stands in the file."""
+        path, _, statistic = name.rpartition('/')
+        return f'{name}: {value:.3f}' if statistic in _HEADLINES and '@' not in path else ''
+
+    def _cheap(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The probe with this hook's numbers of samples and ratios."""
+        loader = dict(config['dataloader'])
+        dataset = dict(loader['dataset'])
+        if self.num is not None:
+            dataset['num'] = self.num
+        if self.ratios is not None and dataset.get('type', '').endswith('ObjectPairs'):
+            dataset['ratios'] = tuple(self.ratios)
+        return {**config, 'dataloader': {**loader, 'dataset': dataset}}
