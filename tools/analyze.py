@@ -9,9 +9,15 @@ and returns what to run with the parsed ones. ``COMMANDS`` lists them.
 
 import argparse
 import csv
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+# Run as a script, only this folder is on the path.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from tools.analyses.report import report
 
 Run = Callable[[argparse.Namespace], None]
 
@@ -67,6 +73,7 @@ def cutout_ratio(parser: argparse.ArgumentParser) -> Run:
 
 COMMANDS: dict[str, Callable[[argparse.ArgumentParser], Run]] = {
     'cutout-ratio': cutout_ratio,
+    'report': report,
 }
 
 
@@ -95,7 +102,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
         command.set_defaults(run=define(command))
     args = parser.parse_args(argv)
-    args.out.mkdir(parents=True, exist_ok=True)
+    # A command that writes one page may be given its file.
+    folder = args.out.parent if args.out.suffix == '.html' else args.out
+    folder.mkdir(parents=True, exist_ok=True)
     args.run(args)
 
 

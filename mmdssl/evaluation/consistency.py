@@ -29,7 +29,7 @@ from mmdssl.evaluation.guards import evaluating
 from mmdssl.evaluation.layers import layer_maps
 from mmdssl.registry import METRICS
 
-__all__ = ['LocalSemanticConsistency', 'Pool', 'Region', 'local_consistency']
+__all__ = ['LocalSemanticConsistency', 'Pool', 'Region', 'local_consistency', 'step_of']
 
 Pool = Literal['patches', 'cls']
 Region = Literal['cells', 'roi_align']
@@ -39,7 +39,7 @@ def local_consistency(
     backbone: nn.Module,
     images: Tensor,
     *,
-    patch: int = 16,
+    patch: int | None = None,
     crop: int = 5,
     pool: Pool = 'patches',
     region: Region = 'cells',
@@ -56,8 +56,8 @@ def local_consistency(
     Args:
         backbone: mmpretrain, torchvision or any other module of images.
         images: (N, 3, H, W) float, normalised; H and W multiples of ``patch``.
-        patch: Step between crops in pixels: the patch of a transformer; also for CNNs, whatever
-            their stride.
+        patch: Step between crops in pixels; None: see :func:`step_of`. Any number will do for a
+            CNN, whatever its stride.
         crop: Side of a crop in steps.
         pool: Feature of a crop: mean of its map, or class token (transformers of mmpretrain).
         region: How the whole image's map is read, see the module.
@@ -73,6 +73,7 @@ def local_consistency(
             not fit the backbone's own patches, an argument is none of its choices, or there is
             no class token to read.
     """
+    patch = step_of(backbone) if patch is None else patch
     _check(backbone, images, patch=patch, crop=crop, pool=pool, region=region, layer=layer)
     if chunk < 1:
         raise ValueError(f'chunk={chunk} must be at least 1 crop')
@@ -92,6 +93,14 @@ def local_consistency(
                 local.append(_pooled(backbone, crops, layer, pool))
     cosines = F.cosine_similarity(torch.cat(local), context, dim=1)
     return cosines.reshape(grid)
+
+
+def step_of(backbone: nn.Module) -> int:
+    """Step between crops that suits a backbone: the patch of a plain vision transformer, or 16."""
+    projection = getattr(getattr(backbone, 'patch_embed', None), 'projection', None)
+    if isinstance(projection, nn.Conv2d) and hasattr(backbone, 'cls_token'):
+        return int(projection.stride[0])
+    return 16
 
 
 def _check(

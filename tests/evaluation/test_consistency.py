@@ -11,7 +11,7 @@ from mmengine.structures import BaseDataElement
 from mmpretrain.models.backbones import ResNet
 from torch import Tensor, nn
 
-from mmdssl.evaluation.consistency import local_consistency
+from mmdssl.evaluation.consistency import local_consistency, step_of
 from mmdssl.models.backbones.dense_vit import DenseViT
 from mmdssl.registry import METRICS, MODELS
 
@@ -157,6 +157,13 @@ def test_unusable_input_is_named(size, settings, message):
 def test_a_crop_must_hold_whole_patches_of_the_transformer(vit):
     with pytest.raises(ValueError, match=r'70 px holds no whole number .* set patch=16'):
         local_consistency(vit, torch.zeros(1, 3, 140, 140), patch=14)
+
+
+def test_the_step_is_the_transformers_own_patch():
+    arch = dict(embed_dims=24, num_layers=1, num_heads=3, feedforward_channels=48)
+    net = DenseViT(arch=arch, img_size=32, patch_size=8)
+    assert local_consistency(net, photo(64, 96)).shape == (1, 4, 8)
+    assert (step_of(net), step_of(ResNet(depth=18))) == (8, 16)
 
 
 def test_extractor_and_metric_report_the_mean_and_keep_the_maps(tmp_path):
