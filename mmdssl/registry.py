@@ -32,6 +32,7 @@ __all__ = [
     'TRANSFORMS',
     'VISBACKENDS',
     'VISUALIZERS',
+    'WEIGHT_INITIALIZERS',
 ]
 
 
@@ -74,3 +75,4 @@ MODEL_WRAPPERS = _child('model wrapper', parent.MODEL_WRAPPERS)
 RUNNERS = _child('runner', parent.RUNNERS)
 VISBACKENDS = _child('visualizer backend', parent.VISBACKENDS)
 VISUALIZERS = _child('visualizer', parent.VISUALIZERS)
+WEIGHT_INITIALIZERS = _child('weight initializer', parent.WEIGHT_INITIALIZERS)
