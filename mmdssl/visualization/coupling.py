@@ -164,7 +164,7 @@ def draw_coupling_histogram(
         place.stairs(share, edges, color=colour, lw=1.6, label=f'{network}: mean {one.mean():.3f}')
         place.axvline(one.mean(), color=colour, lw=1.4, ls=(0, (4, 2)))
     place.set(xlabel=label, ylabel='share of the parts')
-    place.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f'{value:.0%}'))
+    place.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f'{100 * value:.3g}%'))
     place.set_xlim(0, edges[-1])
     place.set_ylim(0)
     if title:

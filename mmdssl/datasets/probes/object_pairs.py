@@ -54,7 +54,8 @@ class ObjectPairs(CocoProbe):
         seed: Seed of the choice, of who is A and of the removed patches.
         source: 'single', the rule of "Mind Your Augmentation": objects of images with exactly one
             annotated object (crowds not counted); 'crop': any object of any image, for data
-            without such images. Either way the object's box is cut out of its image.
+            without such images, whose boxes may then hold parts of neighbours too. Either way
+            the object's box is cut out of its image.
         size: Side of a square in pixels.
         patch_size: Side of a patch in pixels; also the unit of the layout for CNNs.
         ratios: Shares of A that are missing in X^AB, in [0, 1), rising.
