@@ -20,7 +20,7 @@ _base_ = [
 model = dict(data_preprocessor=_base_.data_preprocessor)
 custom_hooks = [
     *_base_.custom_hooks,
-    dict(type='ObjectKNNHook', interval=50, by_epoch=False, initial=True),
+    dict(type='ObjectKNNHook', interval=125, by_epoch=False, initial=True),
 ]
 default_hooks = dict(
     logger=dict(interval=10), checkpoint=dict(by_epoch=False, interval=50, max_keep_ckpts=1)

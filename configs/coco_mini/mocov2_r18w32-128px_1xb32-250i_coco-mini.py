@@ -1,13 +1,13 @@
 """MoCo v2 on a few hundred COCO photos at 128 px: a CPU, minutes.
 
 Reproduces: no table; the partner of the DenseCL run beside it.
-Command: python tools/train.py configs/coco_mini/mocov2_r18w32-128px_1xb32-400i_coco-mini.py
-    --cfg-options data_root=FOLDER, see densecl_r18w32-128px_1xb32-400i_coco-mini.py
+Command: python tools/train.py configs/coco_mini/mocov2_r18w32-128px_1xb32-250i_coco-mini.py
+    --cfg-options data_root=FOLDER, see densecl_r18w32-128px_1xb32-250i_coco-mini.py
 Costs: see README.md beside this file.
 Published: none.
 Measured: see README.md beside this file.
 """
 
-_base_ = './densecl_r18w32-128px_1xb32-400i_coco-mini.py'
+_base_ = './densecl_r18w32-128px_1xb32-250i_coco-mini.py'
 
 model = dict(loss_lambda=0)

@@ -1,7 +1,7 @@
 """SoCo on a few hundred COCO photos at 128 px: half-width ResNet-18, a CPU, minutes.
 
 Reproduces: no table; the small counterpart of the COCO baseline.
-Command: python tools/train.py configs/coco_mini/soco_r18w32-128px_1xb32-400i_coco-mini.py
+Command: python tools/train.py configs/coco_mini/soco_r18w32-128px_1xb32-250i_coco-mini.py
     --cfg-options data_root=FOLDER, a folder in COCO's layout with proposals
 Costs: see README.md beside this file.
 Published: none.
@@ -17,7 +17,6 @@ _base_ = [
 ]
 
 model = dict(data_preprocessor=_base_.data_preprocessor)
-train_cfg = dict(max_iters=400)
 object_knn_dataloader = dict(
     num_workers=1,
     dataset=dict(
@@ -30,10 +29,10 @@ object_knn_dataloader = dict(
 )
 custom_hooks = [
     *_base_.custom_hooks,
-    dict(type='ObjectKNNHook', interval=100, by_epoch=False, initial=True),
+    dict(type='ObjectKNNHook', interval=125, by_epoch=False, initial=True),
 ]
 default_hooks = dict(
     logger=dict(interval=25),
-    checkpoint=dict(by_epoch=False, interval=100, max_keep_ckpts=1),
+    checkpoint=dict(by_epoch=False, interval=125, max_keep_ckpts=1),
 )
 log_processor = dict(by_epoch=False)
