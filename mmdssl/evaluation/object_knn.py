@@ -14,12 +14,14 @@ import torch
 from mmengine.evaluator import BaseMetric
 from torch import Tensor
 
+from mmdssl.evaluation.bootstrap import bootstrap_shares, percentile_interval
 from mmdssl.evaluation.knn import Vote, knn_search, rank_classes
 from mmdssl.registry import METRICS
 
 __all__ = ['ObjectKNN']
 
 _TOP = 5
+_SCORES = ('top1', 'top5')
 
 # One item per image: (whether it belongs to the bank, features (n, C), labels (n,)), or nothing.
 # Not None: mmengine drops Nones before it cuts the padding off.
@@ -35,7 +37,13 @@ class ObjectKNN(BaseMetric):
     and its ``prefix``, e.g. a clean bank with disturbed queries.
 
     Reports ``top1`` and ``top5`` in percent of the query objects and the numbers of objects,
-    ``num_bank`` and ``num_query``. A class without a single vote is never among the five.
+    ``num_bank`` and ``num_query``. A class without a single vote is never among the five. With
+    ``bootstrap`` also ``top1_low``, ``top1_high``, ``top5_low`` and ``top5_high``.
+
+    After an evaluation the main process holds ``confusion`` (C, C), the numbers of query objects
+    by class (row) and top-1 prediction (column), ``hits`` (n, 2) and ``counts`` (n,), the top-1
+    and top-5 hits and the objects of every query image with objects, in the order of the data,
+    and ``per_class()``.
 
     Args:
         bank: Tag of the images whose labels are known.
@@ -45,6 +53,9 @@ class ObjectKNN(BaseMetric):
         temperature: Of the weighted vote.
         tile: Queries x bank objects compared at once, the bound of the memory.
         device: Where to search, ``None`` for a GPU where there is one.
+        bootstrap: Sets of query images drawn for the intervals, 0 for none.
+        confidence: Of the intervals.
+        seed: Of these draws.
         prefix: Of the reported names.
         collect_device: How processes exchange features, 'cpu' or 'gpu'.
         collect_dir: Folder for the exchange through files, 'cpu' only.
@@ -66,6 +77,9 @@ class ObjectKNN(BaseMetric):
         temperature: float = 0.07,
         tile: tuple[int, int] = (1024, 8192),
         device: str | None = None,
+        bootstrap: int = 0,
+        confidence: float = 0.95,
+        seed: int = 0,
         prefix: str | None = None,
         collect_device: str = 'cpu',
         collect_dir: str | None = None,
@@ -76,11 +90,20 @@ class ObjectKNN(BaseMetric):
                 f'bank and query are both {bank!r}: every object would be its own nearest '
                 'neighbour; use two parts of the data'
             )
+        if bootstrap < 0 or not 0 < confidence < 1:
+            raise ValueError(
+                f'ObjectKNN: bootstrap={bootstrap} must not be negative and '
+                f'confidence={confidence} lie between 0 and 1'
+            )
         if vote not in ('weighted', 'majority'):
             raise ValueError(f"vote={vote!r} must be 'weighted' or 'majority'")
         self.bank, self.query = bank, query
         self.k, self.vote, self.temperature = k, vote, temperature
         self.tile, self.device = tile, device
+        self.bootstrap, self.confidence, self.seed = bootstrap, confidence, seed
+        self.confusion = np.zeros((0, 0), np.int64)
+        self.hits, self.counts = np.zeros((0, len(_SCORES)), np.int64), np.zeros(0, np.int64)
+        self._hits_by_class = np.zeros((0, len(_SCORES)), np.int64)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Keep features and labels: one item per image, in order.
@@ -114,13 +137,66 @@ class ObjectKNN(BaseMetric):
             temperature=self.temperature,
             top=_TOP,
         )
-        hits = predicted == truth[:, None]  # (Q, 5)
-        return dict(
-            top1=100 * hits[:, 0].double().mean().item(),
-            top5=100 * hits.any(dim=1).double().mean().item(),
-            num_bank=len(bank),
-            num_query=len(queries),
+        right = predicted == truth[:, None]  # (Q, 5)
+        hits = torch.stack([right[:, 0], right.any(dim=1)], dim=1).long()  # (Q, 2)
+        self._keep(results, truth, predicted[:, 0], hits, num_classes)
+        shares = 100 * hits.double().mean(dim=0)
+        scores = dict(zip(_SCORES, shares.tolist(), strict=True))
+        return scores | self._intervals() | dict(num_bank=len(bank), num_query=len(queries))
+
+    def per_class(self) -> list[dict[str, Any]]:
+        """A row for every class with query objects, by number of objects, of the last evaluation.
+
+        ``class``, ``objects``, ``top1`` and ``top5`` in percent of them, ``taken_for``: the wrong
+        class named most often ('' where there is none), ``share_taken``: how often, in percent.
+        """
+        classes = (self.dataset_meta or {}).get('classes', ())
+        objects = self.confusion.sum(axis=1)
+        wrong = self.confusion.copy()
+        np.fill_diagonal(wrong, 0)
+        rows = []
+        for label in np.argsort(-objects, kind='stable'):
+            count = int(objects[label])
+            if not count:
+                break
+            other = int(wrong[label].argmax())
+            top1, top5 = (100 * self._hits_by_class[label] / count).tolist()
+            rows.append(
+                {
+                    'class': classes[label],
+                    'objects': count,
+                    'top1': top1,
+                    'top5': top5,
+                    'taken_for': classes[other] if wrong[label, other] else '',
+                    'share_taken': 100 * float(wrong[label, other]) / count,
+                }
+            )
+        return rows
+
+    def _keep(
+        self, results: list[_Item], truth: Tensor, first: Tensor, hits: Tensor, num_classes: int
+    ) -> None:
+        """Confusion, and hits by image and by class; ``first`` (Q,) are the top-1 predictions."""
+        pairs = torch.bincount(truth * num_classes + first, minlength=num_classes**2)
+        self.confusion = pairs.view(num_classes, num_classes).numpy()
+        by_class = torch.zeros(num_classes, len(_SCORES), dtype=torch.long)
+        self._hits_by_class = by_class.index_add_(0, truth, hits).numpy()
+        counts = np.array([len(item[2]) for item in results if item and not item[0]])
+        self.counts = counts[counts > 0]
+        starts = np.concatenate([[0], self.counts.cumsum()[:-1]])
+        self.hits = np.add.reduceat(hits.numpy(), starts, axis=0)
+
+    def _intervals(self) -> dict[str, float]:
+        """Ends of the intervals in percent; none without bootstrap."""
+        if not self.bootstrap:
+            return {}
+        shares = 100 * bootstrap_shares(
+            self.hits, self.counts, samples=self.bootstrap, seed=self.seed
         )
+        ends = {}
+        for name, drawn in zip(_SCORES, shares.T, strict=True):
+            ends[f'{name}_low'], ends[f'{name}_high'] = percentile_interval(drawn, self.confidence)
+        return ends
 
     def _gather(self, results: list[_Item], *, bank: bool) -> tuple[Tensor, Tensor]:
         """Features (M, C) and labels (M,) of one side, in the order of the data set."""

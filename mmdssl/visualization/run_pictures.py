@@ -26,6 +26,7 @@ __all__ = [
     'draw_mask_kinds',
     'draw_progress',
     'pick_points',
+    'query_images',
 ]
 
 #: What the metrics of ``configs/_base_/datasets/coco_object_knn.py`` are called in print.
@@ -145,7 +146,7 @@ def draw_features(
         size: Side that images are resized to, pixels.
         images: Images to show, evenly spaced over those with at least two objects.
     """
-    shown, points = _query_images(config, images, size)
+    shown, points = query_images(config, images, size)
     inputs = data_preprocessor({'inputs': shown}, training=False)['inputs']
     maps = {name: affinity_of(network, inputs, points) for name, network in networks.items()}
     return draw_affinity(shown, points, maps, out / 'affinity.png')
@@ -191,8 +192,20 @@ def _mask_cells(inputs: dict) -> tuple[int, int]:
     return 14, 14
 
 
-def _query_images(config: Config, count: int, size: int) -> tuple[Tensor, Tensor]:
-    """(n, 3, size, size) uint8 RGB and (n, 2, 2) points."""
+def query_images(config: Config, count: int, size: int) -> tuple[Tensor, Tensor]:
+    """Query images of O-KNN with a point on an object and one on the background.
+
+    Args:
+        config: Its ``object_knn_dataloader`` names the images.
+        count: Images, evenly spaced over those with at least two objects.
+        size: Side that they are squashed to, pixels.
+
+    Returns:
+        (n, 3, size, size) uint8 RGB and (n, 2, 2) points x, y in [0, 1].
+
+    Raises:
+        ValueError: If no image has two objects.
+    """
     settings = config.object_knn_dataloader.dataset.to_dict()
     part = {'data_root': settings.get('data_root', ''), **settings['datasets']['query']}
     dataset = DATASETS.build({**part, 'pipeline': [dict(type='LoadImage')]})

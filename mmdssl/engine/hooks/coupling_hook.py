@@ -18,7 +18,7 @@ from mmdssl.registry import HOOKS
 __all__ = ['CouplingHook']
 
 #: Ends of the names that the log shows; the file has all.
-_HEADLINES = ('mean', 'median', 'clamped', 'full_angle', 'raw', 'centred')
+_HEADLINES = ('mean', 'median', 'clamped', 'full_angle', 'full_angle_pooled', 'raw', 'centred')
 
 
 @HOOKS.register_module()

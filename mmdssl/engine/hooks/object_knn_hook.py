@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mmengine.dist import is_main_process
 from mmengine.evaluator import Evaluator
 from mmengine.runner import Runner
-from rich.console import Console
-from rich.progress import track
 from torch import nn
 from torch.utils.data import DataLoader
 
 from mmdssl.engine.hooks.backbone_measure_hook import BackboneMeasureHook
+from mmdssl.evaluation.passes import evaluate_loader
 from mmdssl.models.feature_extractor import FeatureExtractor
 from mmdssl.registry import HOOKS
 
@@ -77,17 +75,10 @@ class ObjectKNNHook(BackboneMeasureHook):
         self.evaluator = runner.build_evaluator(
             self.from_config(self.evaluator, runner, 'object_knn_evaluator', _BASE)
         )
-        self.evaluator.dataset_meta = self.dataloader.dataset.metainfo
 
     def measure(self, backbone: nn.Module, preprocessor: nn.Module) -> dict[str, float]:
         """The evaluator's numbers of one pass over the data."""
         extractor = FeatureExtractor(
             backbone=backbone, data_preprocessor=preprocessor, **self.extractor_settings
         )
-        console = Console(stderr=True)
-        quiet = not (is_main_process() and console.is_terminal)
-        for batch in track(
-            self.dataloader, 'object features', console=console, disable=quiet, transient=True
-        ):
-            self.evaluator.process(extractor.test_step(batch), batch)
-        return self.evaluator.evaluate(len(self.dataloader.dataset))
+        return evaluate_loader(extractor, self.dataloader, self.evaluator, 'object features')
