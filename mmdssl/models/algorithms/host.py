@@ -1,0 +1,124 @@
+"""What all hosts share, whatever their teacher: student, de-coupling branch, training clock."""
+
+from abc import abstractmethod
+from typing import Any
+
+from mmpretrain.models.selfsup.base import BaseSelfSupervisor
+from torch import Tensor, nn
+
+from mmdssl.models.decoupling import DecouplingBranch
+from mmdssl.models.objectives import Objective
+from mmdssl.models.utils.clock import TrainingClock
+from mmdssl.registry import MODELS
+
+__all__ = ['SelfSupHost', 'build_part']
+
+
+def build_part(config: dict | nn.Module | None) -> nn.Module | None:
+    """Builds a config in our own registry, whatever the current default scope."""
+    return MODELS.build(config) if isinstance(config, dict) else config
+
+
+class SelfSupHost(BaseSelfSupervisor):
+    """A student that learns from a teacher.
+
+    A subclass sets ``teacher``, a module with an attribute ``backbone``: a moving average
+    of the student (:class:`TeacherStudent`) or a frozen network (:class:`MaskAlign`).
+
+    Args:
+        backbone: Student backbone.
+        head: Projection head or None.
+        neck: Neck or None.
+        decoupling: Config of a :class:`DecouplingBranch`, or None for the plain
+            method (nothing of the branch is built or run then).
+        data_preprocessor: Usually a :class:`MultiViewPreprocessor`.
+        init_cfg: mmengine initialisation.
+    """
+
+    #: Defaults of the branch for this host, where they differ from the branch's own.
+    decoupling_defaults: dict[str, Any] = {}
+    #: Whether :meth:`dense_features` can mix at patch embeddings.
+    supports_patch_mixing = False
+    #: What :meth:`dense_loss` can compare besides equal positions.
+    further_objectives: tuple[Objective, ...] = ()
+    #: The backbone that is kept for evaluation and export, ``'teacher'`` or ``'student'``.
+    evaluated_backbone = 'student'
+    #: Whether a batch smaller than the others, at the end of an epoch, cannot be used.
+    needs_whole_batches = False
+    #: Has an attribute ``backbone``.
+    teacher: Any
+
+    def __init__(
+        self,
+        *,
+        backbone: dict | nn.Module,
+        head: dict | nn.Module | None = None,
+        neck: dict | nn.Module | None = None,
+        decoupling: dict | None = None,
+        data_preprocessor: dict | nn.Module | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(
+            backbone=build_part(backbone),
+            head=build_part(head),
+            neck=build_part(neck),
+            data_preprocessor=build_part(data_preprocessor or dict(type='MultiViewPreprocessor')),
+            init_cfg=init_cfg,
+        )
+        self.clock = TrainingClock()
+        self.decoupling: DecouplingBranch | None = None
+        if decoupling is not None:
+            self.decoupling = MODELS.build({**self.decoupling_defaults, **decoupling})
+            self.decoupling.check_host(self)
+
+    def get_backbone(self, which: str = 'auto') -> nn.Module:
+        """The ``'teacher'`` or ``'student'`` backbone; ``'auto'``: the one to keep."""
+        if which == 'auto':
+            which = self.evaluated_backbone
+        if which == 'teacher':
+            return self.teacher.backbone
+        if which == 'student':
+            return self.backbone
+        raise ValueError(f"which is {which!r}, choose 'teacher', 'student' or 'auto'")
+
+    def check_batch_size(self, batch_size: int) -> None:
+        """Refuse a per-process batch size this model cannot train with."""
+        if self.decoupling is not None:
+            self.decoupling.check_batch_size(batch_size)
+
+    def check_data(self, *, batch_size: int, num_images: int) -> None:
+        """Refuse data this model cannot train with, or adapt to them; before training starts.
+
+        Args:
+            batch_size: Images per process and step.
+            num_images: Size of the data set.
+        """
+        self.check_batch_size(batch_size)
+
+    def forward(
+        self, inputs: dict | Tensor, data_samples: list | None = None, mode: str = 'tensor'
+    ) -> Any:
+        """``'loss'`` for training; ``'tensor'`` gives feature maps of the backbone to keep.
+
+        Args:
+            inputs: The batch of the preprocessor ('loss'), or images (N, 3, H, W).
+            data_samples: Passed on.
+            mode: ``'loss'`` or ``'tensor'``.
+        """
+        if mode == 'loss':
+            if not isinstance(inputs, dict):
+                raise TypeError(
+                    f'{type(self).__name__}: losses need the batch of a MultiViewPreprocessor, a '
+                    f"dict with 'views', not {type(inputs).__name__}"
+                )
+            return self.loss(inputs, data_samples)
+        if mode == 'tensor':
+            return self.get_backbone()(inputs)
+        raise ValueError(
+            f"{type(self).__name__}: mode is {mode!r}; a pre-training model knows 'loss' and "
+            "'tensor' (evaluation goes through FeatureExtractor)"
+        )
+
+    @abstractmethod
+    def loss(self, inputs: dict, data_samples: list | None = None) -> dict[str, Tensor]:
+        """Losses of one batch; entries whose name holds 'loss' are summed."""
