@@ -49,7 +49,7 @@ def write_affinity_page(
     title: str = 'Point affinity',
     size: int = 56,
     lsc_border: float = 2 / 32,
-    components: int = 128,
+    components: int = 256,
     max_bytes: int = 15_000_000,
 ) -> Path:
     """Write the page; a reader never meets half a file.

@@ -17,7 +17,7 @@ _MAP = 'cividis'  # even in lightness, the same to colour-blind readers
 
 
 def draw_consistency(
-    images: Tensor | Sequence[np.ndarray],
+    images: Tensor | Sequence[Tensor | np.ndarray],
     maps: Mapping[str, Sequence[Tensor | np.ndarray]],
     path: str | Path,
     *,

@@ -41,7 +41,7 @@ class PackedFeatures:
         return zlib.compress(self.lengths.astype('<f4').tobytes() + self.codes.tobytes(), 9)
 
 
-def pack_features(features: Tensor, *, components: int = 128) -> PackedFeatures:
+def pack_features(features: Tensor, *, components: int = 256) -> PackedFeatures:
     """Reduce and quantise a map.
 
     Args:

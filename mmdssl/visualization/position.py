@@ -56,6 +56,6 @@ def draw_position(
     place.set(xlabel='layer', ylabel='MCS: centre cell with the others')
     place.margins(x=0.06)
     if title:
-        place.set_title(title)
-    place.legend(loc='lower left', fontsize=8)
+        place.set_title(title, loc='left', fontsize=10, fontweight='bold')
+    place.legend(loc='lower left', fontsize=8, frameon=False)
     return save_figure(figure, path)

@@ -54,7 +54,14 @@ def test_several_networks_stand_on_one_page_with_tables(analyze, photos, checkpo
     table = tmp_path / 'coupling_of_objects.csv'
     table.write_text('network,cr,pairs\nmine,1.23456,200\n')
     out = tmp_path / 'new' / 'page.html'
-    command = ['report', str(CONFIG), f'mine={checkpoint}', '--random', '--images', str(photos)]
+    command = [
+        'report',
+        str(CONFIG),
+        'untrained=random',
+        f'mine={checkpoint}',
+        '--images',
+        str(photos),
+    ]
     analyze.main([*command, '--out', str(out), '--tables', str(table), *SMALL])
     data = content(out)
     assert data['networks'] == ['untrained', 'mine']
@@ -74,14 +81,14 @@ def test_a_folder_gets_a_page_of_the_untrained_net_without_lsc(analyze, photos, 
     command = ['report', str(CONFIG), '--images', str(photos), '--no-lsc']
     analyze.main([*command, '--out', str(tmp_path / 'folder'), *SMALL])
     data = content(tmp_path / 'folder' / 'report.html')
-    assert data['networks'] == ['untrained']
+    assert data['networks'] == ['random']
     assert data['images'][0]['lsc'] == []
 
 
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (['a=x.pth', 'a=y.pth'], "two networks are named 'a'"),
+        (['random', 'random'], "two networks are named 'random'"),
         (['nowhere.pth'], 'nowhere.pth'),
         (['--tables', 'nowhere.csv'], 'no table nowhere.csv'),
         (['--lsc-size', '64'], 'smaller than a crop'),
