@@ -3,6 +3,8 @@
 from mmdssl.models.algorithms.d3ssl import D3SSL
 from mmdssl.models.algorithms.densecl import DenseCL
 from mmdssl.models.algorithms.ibot import IBOT
+from mmdssl.models.algorithms.leopart import Leopart
+from mmdssl.models.algorithms.maskalign import MaskAlign
 from mmdssl.models.algorithms.soco import SoCo
 
-__all__ = ['D3SSL', 'IBOT', 'DenseCL', 'SoCo']
+__all__ = ['D3SSL', 'IBOT', 'DenseCL', 'Leopart', 'MaskAlign', 'SoCo']

@@ -1,4 +1,4 @@
-"""Resizing of a learned position table by the rule of the official DINO / iBOT code."""
+"""Position tables: the constant one of MAE; how the official DINO / iBOT code resizes theirs."""
 
 import torch
 import torch.nn.functional as F
@@ -52,3 +52,23 @@ def resize_position_embedding(
     # (1, C, H, W) -> (1, H*W, C)
     resized = resized.flatten(2).transpose(1, 2).to(table.dtype)
     return torch.cat((extra, resized), dim=1)
+
+
+def sincos_position_embedding(grid: tuple[int, int], dims: int) -> Tensor:
+    """The constant table of MAE (CVPR 2022): sines and cosines of column, then of row.
+
+    mmpretrain's function of the same purpose puts the row first, so that official weights
+    would see a transposed image.
+
+    Args:
+        grid: Patches (height, width).
+        dims: Width C, a multiple of 4.
+
+    Returns:
+        (1, 1 + height * width, C) float32, zeros for CLS, then row-major.
+    """
+    frequency = 10000.0 ** -(torch.arange(dims // 4, dtype=torch.float64) / (dims // 4))
+    rows, columns = torch.meshgrid(*(torch.arange(n).double() for n in grid), indexing='ij')
+    angles = [x.flatten()[:, None] * frequency for x in (columns, rows)]  # (L, C/4)
+    table = torch.cat([part for x in angles for part in (x.sin(), x.cos())], dim=1)
+    return torch.cat((table.new_zeros(1, dims), table))[None].float()

@@ -78,6 +78,8 @@ class MultiViewPreprocessor(BaseDataPreprocessor):
             (blur_radius(policy.sigma[1]) for policy in self.policies or () if policy.blur_prob),
             default=1,
         )
+        #: Mean and standard deviation of R, G, B, 0..255, that images are normalised by.
+        self.mean, self.std = tuple(mean), tuple(std)
         # In units of [0, 1]. Not buffers: `model.half()` would round them.
         self._mean = tuple(value / 255 for value in mean)
         self._std = tuple(value / 255 for value in std)
