@@ -66,7 +66,8 @@ def _paint_object(
     period = max(4.0, 0.05 * spec.size) * random.uniform(0.9, 1.2)
     pattern = TEXTURES[entry.texture](c * x + s * y, c * y - s * x, period)
 
-    hue = HUES[entry.hue] + random.uniform(-_HUE_SPREAD, _HUE_SPREAD)
+    name = entry.hue or spec.hues[int(random.integers(len(spec.hues)))]
+    hue = HUES[name] + random.uniform(-_HUE_SPREAD, _HUE_SPREAD)
     dark = _rgb(hue, random.uniform(0.75, 0.95), random.uniform(0.35, 0.5))
     bright = _rgb(hue, random.uniform(0.45, 0.7), random.uniform(0.88, 1.0))
     colour = dark + pattern[..., None] * (bright - dark)

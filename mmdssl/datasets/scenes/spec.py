@@ -40,14 +40,14 @@ class SceneClass:
         name: Such as ``'striped_star'`` or ``'red_striped'``.
         shape: Name of the shape; None where any shape may occur.
         texture: Name of the texture.
-        hue: Name of the colour.
+        hue: Name of the colour; None where each object has a colour of its own.
         group: Index of the kind of background the class is tied to.
     """
 
     name: str
     shape: str | None
     texture: str
-    hue: str
+    hue: str | None
     group: int
 
 
@@ -63,6 +63,8 @@ class SceneSpec:
         class_by: ``'shape'``: classes are shape x texture and each texture has its own colour, so
             that colour and texture tell half of the class and the shape the other half.
             ``'hue'``: classes are colour x texture, and shapes vary within a class.
+            ``'form'``: classes are shape x texture, and each object draws its colour from all
+            ``hues``, so that colour tells nothing of the class.
         shapes: Names of shapes.
         textures: Names of object textures.
         hues: Names of colours; with ``class_by='shape'`` the i-th texture has the i-th colour.
@@ -104,8 +106,8 @@ class SceneSpec:
             raise ValueError(f'scale must be (smallest, largest) in 0..1, got {self.scale}')
         if not 0 < self.min_visible <= 1:
             raise ValueError(f'min_visible must lie in 0..1, above 0, got {self.min_visible}')
-        if self.class_by not in ('shape', 'hue'):
-            raise ValueError(f"class_by must be 'shape' or 'hue', got {self.class_by!r}")
+        if self.class_by not in ('shape', 'hue', 'form'):
+            raise ValueError(f"class_by must be 'shape', 'hue' or 'form', got {self.class_by!r}")
         if self.class_by == 'shape' and len(self.hues) < len(self.textures):
             raise ValueError(
                 f'{len(self.textures)} textures need a colour each, got {len(self.hues)} hues'
@@ -119,16 +121,17 @@ class SceneSpec:
     @cached_property
     def classes(self) -> tuple[SceneClass, ...]:
         """All classes; label ``i`` of the written files is ``classes[i - 1]``."""
-        first = self.shapes if self.class_by == 'shape' else self.hues
+        first = self.hues if self.class_by == 'hue' else self.shapes
         classes: list[SceneClass] = []
         for (i, outer), (j, texture) in product(enumerate(first), enumerate(self.textures)):
             # A Latin square, where it reaches every kind: neither axis alone tells the group.
             latin = max(len(first), len(self.textures)) >= len(self.backgrounds)
             group = (i + j if latin else len(classes)) % len(self.backgrounds)
-            if self.class_by == 'shape':
-                entry = SceneClass(f'{texture}_{outer}', outer, texture, self.hues[j], group)
-            else:
+            if self.class_by == 'hue':
                 entry = SceneClass(f'{outer}_{texture}', None, texture, outer, group)
+            else:
+                hue = self.hues[j] if self.class_by == 'shape' else None
+                entry = SceneClass(f'{texture}_{outer}', outer, texture, hue, group)
             classes.append(entry)
         return tuple(classes)
 

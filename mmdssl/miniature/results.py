@@ -1,0 +1,218 @@
+"""What the finished runs of a study say: rows, paired differences, and the base at equal coupling.
+
+Seeds are paired, so a difference is taken within each seed before it is averaged; its standard
+error says more than the two spreads. Besides the arms there are rows without a run of their own:
+the random net (the base before its first step), the base stopped early (a point of its run), and
+the base where its coupling was that of the arm with the branch at its end.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from mmdssl.miniature.arms import ARMS, base_of
+from mmdssl.miniature.instruments import read_measurements
+from mmdssl.miniature.plan import Plan
+from mmdssl.miniature.regimes import EARLY
+from mmdssl.miniature.runs import is_done
+
+__all__ = [
+    'COUPLINGS',
+    'METRICS',
+    'Metric',
+    'Point',
+    'Summary',
+    'at_equal_coupling',
+    'comparisons',
+    'family_rows',
+    'mean_and_spread',
+    'paired_difference',
+    'read_points',
+]
+
+Values = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A column.
+
+    Attributes:
+        key: Name in the measurements.
+        label: What stands above the column.
+        digits: After the point.
+        better: +1 the more the better, -1 the less, 0 neither.
+    """
+
+    key: str
+    label: str
+    digits: int
+    better: int
+
+
+METRICS = (
+    Metric('oknn/top1', 'O-KNN', 1, 1),
+    Metric('oknn_d/top1', 'O-KNN-D', 1, 1),
+    Metric('oknn_clean_bank/top1', 'clean bank', 1, 1),
+    Metric('bg_self/last/centred', 'self-cosine', 3, 1),
+    Metric('cr_inter/last/mean', 'CR inter', 2, -1),
+    Metric('cr_inter/last/clamped', 'clamped', 2, 0),
+    Metric('cr_inter/last/full_angle', 'full angle', 3, -1),
+    Metric('cr_inter/last/full_angle_pooled', 'pooled', 3, -1),
+    Metric('cr_intra/last/mean', 'CR intra', 3, -1),
+    Metric('cr_intra_all/last/mean', 'intra, all', 3, -1),
+)
+#: Measures of coupling that the trade-off is drawn against, and whether more is more coupling.
+COUPLINGS: Mapping[str, int] = {
+    'cr_inter/last/full_angle_pooled': 1,
+    'bg_self/last/centred': -1,
+}
+
+
+class Point(NamedTuple):
+    """A measurement.
+
+    Attributes:
+        arm: Name.
+        seed: Of the run.
+        iteration: Iterations done.
+        share: Of the schedule.
+        values: Numbers by name.
+    """
+
+    arm: str
+    seed: int
+    iteration: int
+    share: float
+    values: Values
+
+
+class Summary(NamedTuple):
+    """Of a handful of seeds.
+
+    Attributes:
+        mean: Over the seeds.
+        spread: Standard deviation (rows) or standard error (differences); NaN for one seed.
+        count: Number of seeds.
+    """
+
+    mean: float
+    spread: float
+    count: int
+
+
+def read_points(plan: Plan) -> list[Point]:
+    """All measurements of the finished runs."""
+    return [
+        Point(run.name, run.seed, line['iter'], line['iter'] / run.iters, line)
+        for run in plan.runs()
+        if is_done(run)
+        for line in read_measurements(run.folder / 'measurements.jsonl')
+    ]
+
+
+def family_rows(points: Sequence[Point], family: str) -> dict[str, dict[int, Values]]:
+    """Rows of a family by name: numbers by seed. Only rows that have been measured.
+
+    ``'random'`` and ``'early'`` come from the base; without its runs, the random net from any
+    other arm, since all begin with the same weights.
+    """
+    rows: dict[str, dict[int, Values]] = {'random': {}}
+    arms = [name for name in ARMS if ARMS[name].family == family]
+    for point in points:
+        if point.arm in arms and point.iteration == 0:
+            rows['random'][point.seed] = point.values
+    for name in arms:
+        rows[name] = {p.seed: p.values for p in points if p.arm == name and p.share == 1}
+        if name == base_of(family):
+            on_the_way = [p for p in points if p.arm == name and 0 < p.share < 1]
+            rows['early'] = _nearest(on_the_way, EARLY)
+    return {name: found for name, found in rows.items() if found}
+
+
+def _nearest(points: Sequence[Point], share: float) -> dict[int, Values]:
+    """By seed, the numbers at the point nearest to a share of the run."""
+    best: dict[int, Point] = {}
+    for point in points:
+        known = best.get(point.seed)
+        if known is None or abs(point.share - share) < abs(known.share - share):
+            best[point.seed] = point
+    return {seed: point.values for seed, point in best.items()}
+
+
+def mean_and_spread(row: Mapping[int, Values], key: str) -> Summary:
+    """Mean and standard deviation over the seeds of a row."""
+    values = np.array([values[key] for values in row.values() if key in values])
+    return _summary(values, error=False)
+
+
+def paired_difference(
+    first: Mapping[int, Values], second: Mapping[int, Values], key: str
+) -> Summary:
+    """First minus second within each common seed: mean and its standard error."""
+    common = sorted(first.keys() & second.keys())
+    pairs = [(first[s], second[s]) for s in common]
+    values = np.array([one[key] - two[key] for one, two in pairs if key in one and key in two])
+    return _summary(values, error=True)
+
+
+def _summary(values: np.ndarray, *, error: bool) -> Summary:
+    count = len(values)
+    mean = float(values.mean()) if count else np.nan
+    spread = float(values.std(ddof=1)) if count > 1 else np.nan
+    return Summary(mean, spread / count**0.5 if error and count > 1 else spread, count)
+
+
+def comparisons(rows: Mapping[str, object], family: str) -> list[tuple[str, str]]:
+    """Pairs of rows whose difference is asked for, those that exist: (first, second)."""
+    base = base_of(family)
+    wanted = [(base, 'random')]
+    for name, arm in ARMS.items():
+        if arm.family == family and arm.role == 'variant':
+            wanted.append((name, base))
+    wanted += [
+        (f'{family}-d', other)
+        for other in (
+            base,
+            f'{family}-rcc',
+            'early',
+            f'{family}-low-lr',
+            f'{family}-equal-compute',
+            'random',
+        )
+    ]
+    return [(one, two) for one, two in wanted if one in rows and two in rows]
+
+
+def at_equal_coupling(
+    points: Sequence[Point], family: str, coupling: str, keys: Sequence[str]
+) -> dict[int, Values]:
+    """The base where its coupling was that of the branch's end: the first time, interpolated.
+
+    Args:
+        points: Measurements.
+        family: Which.
+        coupling: The measure of coupling.
+        keys: What to interpolate.
+
+    Returns:
+        Numbers by seed; a seed whose base never had that coupling is left out.
+    """
+    base, found = base_of(family), {}
+    for end in points:
+        if end.arm != f'{family}-d' or end.share != 1:
+            continue
+        curve = sorted(p for p in points if p.arm == base and p.seed == end.seed)
+        wanted = end.values[coupling]
+        for one, two in zip(curve, curve[1:], strict=False):
+            start, stop = one.values[coupling], two.values[coupling]
+            if min(start, stop) <= wanted <= max(start, stop) and start != stop:
+                part = (wanted - start) / (stop - start)
+                found[end.seed] = {
+                    key: one.values[key] + part * (two.values[key] - one.values[key])
+                    for key in keys
+                }
+                break
+    return found
