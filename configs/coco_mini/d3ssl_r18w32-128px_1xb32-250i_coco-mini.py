@@ -19,6 +19,8 @@ _base_ = [
 ]
 
 model = dict(data_preprocessor=_base_.data_preprocessor)
+# A quarter of DenseCL's rate: D3SSL adds up four InfoNCE terms, DenseCL averages two.
+optim_wrapper = dict(optimizer=dict(lr=0.015))
 object_knn_dataloader = dict(
     num_workers=1,
     dataset=dict(

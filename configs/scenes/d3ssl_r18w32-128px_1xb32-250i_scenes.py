@@ -18,6 +18,8 @@ _base_ = [
 ]
 
 model = dict(data_preprocessor=_base_.data_preprocessor)
+# A quarter of DenseCL's rate: D3SSL adds up four InfoNCE terms, DenseCL averages two.
+optim_wrapper = dict(optimizer=dict(lr=0.015))
 custom_hooks = [
     *_base_.custom_hooks,
     dict(type='ObjectKNNHook', interval=125, by_epoch=False, initial=True),
