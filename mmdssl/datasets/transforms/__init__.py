@@ -13,6 +13,7 @@ from mmdssl.datasets.transforms.masks import (
     RectangleForeground,
 )
 from mmdssl.datasets.transforms.multiview import MultiViewWithBoxes
+from mmdssl.datasets.transforms.overlapping_crops import OverlappingCrops
 from mmdssl.datasets.transforms.packing import PackViews
 from mmdssl.datasets.transforms.packing_objects import PackObjects
 from mmdssl.datasets.transforms.prc import ProposalRandomCutout
@@ -39,6 +40,7 @@ __all__ = [
     'LoadImage',
     'LoadProposals',
     'MultiViewWithBoxes',
+    'OverlappingCrops',
     'PackObjects',
     'PackViews',
     'ProposalCutout',
