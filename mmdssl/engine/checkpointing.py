@@ -102,7 +102,7 @@ def load_checkpoint_file(
     """Read a checkpoint without running code that may be hidden in it.
 
     Args:
-        path: Local file.
+        path: Local file of ``torch.save``; ``.safetensors`` come as ``dict(meta, state_dict)``.
         map_location: As in ``torch.load``.
         allow: Further classes the file may hold, e.g. ``argparse.Namespace`` in
             files of the official iBOT and DINO code.
@@ -117,6 +117,8 @@ def load_checkpoint_file(
     path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f'no checkpoint at {path}')
+    if path.suffix == '.safetensors':
+        return _load_safetensors(path, map_location)
     try:
         with torch.serialization.safe_globals([*_HARMLESS, *allow]):
             return torch.load(path, map_location=map_location, weights_only=True)
@@ -131,6 +133,24 @@ def load_checkpoint_file(
             f'{path} is not a readable checkpoint ({str(error).splitlines()[0]}); it may be cut '
             'off: copy it again or use an older one'
         ) from error
+
+
+def _load_safetensors(path: Path, map_location: Any) -> dict:
+    """Tensors and the texts beside them; the format cannot hold anything else."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework='pt') as file:
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            meta = dict(file.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        raise ValueError(
+            f'{path} is not a readable safetensors file ({str(error).splitlines()[0]}); it may be '
+            'cut off: copy it again'
+        ) from error
+    if map_location is not None and not callable(map_location):
+        state = {name: value.to(map_location) for name, value in state.items()}
+    return dict(meta=meta, state_dict=state)
 
 
 def _culprit(error: Exception) -> str:

@@ -2,11 +2,13 @@
 
 import argparse
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.conversion.nets import checkpoint, resnet
 from tests.models.tiny import tiny_batch, tiny_ibot
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'convert.py'
@@ -68,8 +70,8 @@ def official(tmp_path):
 def test_import_is_complete_and_gives_the_same_losses(convert, official, tmp_path, capsys):
     path, model = official
     out = tmp_path / 'ours.pth'
-    assert convert.main(['import', str(path), str(out), '--from', 'ibot']) == 0
-    assert 'teacher.backbone: ' in capsys.readouterr().out
+    assert convert.main(['import', str(path), '--out', str(out), '--from', 'ibot']) == 0
+    assert 'teacher.backbone' in capsys.readouterr().out
     state = torch.load(out, weights_only=True)['state_dict']
     fresh = tiny_ibot()
     with torch.no_grad():
@@ -85,9 +87,89 @@ def test_import_is_complete_and_gives_the_same_losses(convert, official, tmp_pat
         assert torch.equal(loss, expected[name]), name
 
 
-def test_other_files_are_refused_with_one_sentence(convert, tmp_path, capsys):
-    path = tmp_path / 'backbone.pth'
-    torch.save({'cls_token': torch.zeros(1)}, path)
-    assert convert.main(['import', str(path), str(tmp_path / 'x.pth'), '--from', 'ibot']) == 2
-    assert 'no student and no teacher' in capsys.readouterr().err
-    assert not (tmp_path / 'x.pth').exists()
+@pytest.fixture
+def run(tmp_path):
+    return checkpoint(tmp_path / 'epoch_3.pth', resnet(18), resnet(18))
+
+
+def test_export_reports_and_writes_beside_the_checkpoint(convert, run, capsys):
+    assert convert.main(['export', str(run), '--to', 'torchvision']) == 0
+    text = capsys.readouterr().out
+    assert 'ResNet of 2+2+2+2 basic blocks' in text
+    assert '100.0%' in text
+    file = run.with_name('epoch_3_auto-torchvision.pth')
+    assert 'layer4.1.conv2.weight' in torch.load(file, weights_only=True)['state_dict']
+
+
+def test_import_of_safetensors_and_publish(convert, run, capsys):
+    timm = run.with_name('timm.safetensors')
+    assert convert.main(['export', str(run), '--to', 'timm', '--out', str(timm)]) == 0
+    assert convert.main(['import', str(timm), '--from', 'timm']) == 0
+    assert run.with_name('timm_from-timm.pth').is_file()
+    assert convert.main(['publish', str(run), str(run.parent / 'public')]) == 0
+    assert len(list(run.parent.glob('public/epoch_3-????????.pth'))) == 1
+
+
+def test_short_coverage_writes_nothing_unless_allowed(convert, run, capsys):
+    content = torch.load(run, weights_only=True)
+    del content['state_dict']['backbone.layer4.1.conv2.weight']
+    torch.save(content, run)
+    out = run.with_name('x.pth')
+    command = ['export', str(run), '--to', 'mmdet', '--out', str(out)]
+    assert convert.main(command) == 1
+    error = capsys.readouterr().err
+    assert 'covers too little' in error
+    assert 'layer4.1.conv2.weight' in error
+    assert not out.exists()
+    assert convert.main([*command, '--min-coverage', '0.5']) == 0
+    assert out.exists()
+
+
+def bare_token(folder: Path) -> Path:
+    torch.save({'cls_token': torch.zeros(1)}, folder / 'x.pth')
+    return folder / 'x.pth'
+
+
+def text(folder: Path) -> Path:
+    (folder / 'x.pth').write_text('not a checkpoint')
+    return folder / 'x.pth'
+
+
+def untrusted(folder: Path) -> Path:
+    torch.save(dict(state_dict={}, hook=Path('x')), folder / 'x.pth')
+    return folder / 'x.pth'
+
+
+def no_file(folder: Path) -> Path:
+    return folder / 'absent.pth'
+
+
+@pytest.mark.parametrize(
+    ('make', 'words'),
+    [
+        (no_file, 'no checkpoint at'),
+        (text, 'not loaded|not a readable checkpoint'),
+        (untrusted, 'more than plain data'),
+        (bare_token, 'not a file of ibot'),
+    ],
+)
+def test_unusable_files_are_one_sentence(convert, tmp_path, capsys, make, words):
+    out = tmp_path / 'out.pth'
+    file = str(make(tmp_path))
+    assert convert.main(['import', file, '--from', 'ibot', '--out', str(out)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith('error: ')
+    assert error.count('\n') == 1
+    assert re.search(words, error)
+    assert not out.exists()
+
+
+def test_student_that_is_not_there_and_unknown_ending(convert, tmp_path, capsys):
+    torch.save(
+        dict(state_dict={'teacher.backbone.conv1.weight': torch.ones(1)}), tmp_path / 'x.pth'
+    )
+    command = ['export', str(tmp_path / 'x.pth'), '--to', 'timm']
+    assert convert.main([*command, '--what', 'student']) == 2
+    assert 'has no student backbone' in capsys.readouterr().err
+    assert convert.main([*command, '--out', str(tmp_path / 'x.onnx')]) == 2
+    assert 'cannot tell the format' in capsys.readouterr().err

@@ -3,22 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from mmdssl.engine.checkpointing import EVALUATED_KEY, load_checkpoint_file
+from mmdssl.conversion.locating import Source, find, tensors
+from mmdssl.engine.checkpointing import load_checkpoint_file
 
 __all__ = ['LoadReport', 'Source', 'load_backbone', 'read_state_dict']
-
-Source = Literal['auto', 'teacher', 'student']
-
-# Where the backbone of a checkpoint may stand, in order of preference.
-_PREFIXES: dict[str, tuple[str, ...]] = {
-    'auto': ('teacher.backbone.', 'backbone.', ''),  # where a checkpoint does not say itself
-    'teacher': ('teacher.backbone.',),
-    'student': ('backbone.',),
-}
 
 # What has no part in the features: many files leave out BatchNorm's counter, and a teacher has no
 # mask token.
@@ -60,28 +51,13 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     """Tensors of a checkpoint by name; nothing but plain data is ever unpickled.
 
     Args:
-        path: A file of ``torch.save``: a state dict, or a dict with one under ``state_dict``.
+        path: A state dict of ``torch.save``, a dict with one under ``state_dict``, or safetensors.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If the file holds more than plain data or no tensors.
     """
-    return _tensors(load_checkpoint_file(path), path)
-
-
-def _tensors(content: Any, path: str | Path) -> dict[str, Tensor]:
-    if isinstance(content, Mapping) and isinstance(content.get('state_dict'), Mapping):
-        content = content['state_dict']
-    if not isinstance(content, Mapping):
-        raise ValueError(f'{path} holds a {type(content).__name__}, not a state dict')
-    state = {
-        str(name).removeprefix('module.'): value
-        for name, value in content.items()
-        if isinstance(value, Tensor)
-    }
-    if not state:
-        raise ValueError(f'{path} holds no tensors under state_dict or at its top')
-    return state
+    return tensors(load_checkpoint_file(path), path)
 
 
 def load_backbone(
@@ -105,18 +81,7 @@ def load_backbone(
         FileNotFoundError: If there is no such file.
         ValueError: If the file cannot be used, shapes differ or coverage is short.
     """
-    content = load_checkpoint_file(path)
-    state = _tensors(content, path)
-    if source == 'auto':
-        source = _kept(content)
-    prefixes = _PREFIXES[source]
-    prefix = next((p for p in prefixes if any(name.startswith(p) for name in state)), None)
-    if prefix is None:
-        raise ValueError(
-            f'{path} has no {source} backbone: no name starts with {prefixes[0]!r}, they start '
-            f'with {sorted({name.split(".")[0] for name in state})[:8]}'
-        )
-    own = {n.removeprefix(prefix): v for n, v in state.items() if n.startswith(prefix)}
+    prefix, own = find(load_checkpoint_file(path), path, source)
     report = _compare(backbone, own, prefix)
     if report.coverage < min_coverage:
         raise ValueError(
@@ -132,13 +97,6 @@ def load_backbone(
             'such tensors): is it the checkpoint of another architecture or size?'
         ) from error
     return report
-
-
-def _kept(content: Any) -> Source:
-    """The backbone that a checkpoint of this package says is the one to keep."""
-    meta = content.get('meta') if isinstance(content, Mapping) else None
-    kept = meta.get(EVALUATED_KEY) if isinstance(meta, Mapping) else None
-    return kept if kept in ('teacher', 'student') else 'auto'
 
 
 def _compare(backbone: nn.Module, state: Mapping[str, Tensor], prefix: str) -> LoadReport:

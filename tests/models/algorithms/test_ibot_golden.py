@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mmdssl.models.algorithms.ibot import IBOT
-from mmdssl.models.utils.official_names import (
+from mmdssl.conversion.official_ibot import (
     backbone_from_official,
     head_from_official,
     ibot_from_official,
 )
+from mmdssl.models.algorithms.ibot import IBOT
 from mmdssl.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from tests.golden import Golden, assert_close
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from mmdssl.conversion.official_ibot import backbone_from_official
 from mmdssl.models.backbones.dense_vit import DenseViT
-from mmdssl.models.utils.official_names import backbone_from_official
 from tests.golden import Golden, assert_close
 
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from mmdssl.conversion.official_ibot import head_from_official
 from mmdssl.models.heads.ibot_head import IBOTHead
-from mmdssl.models.utils.official_names import head_from_official
 from tests.golden import Golden, assert_close
 
 

@@ -1,0 +1,149 @@
+"""What a complete backbone holds, read off the tensors that are there.
+
+A checkpoint is only known to be complete against a list of what should be in it. The
+list follows from a few numbers (width, depth, blocks per stage) that every file shows
+many times over, so neither a config, which would have to be executed, nor the target
+framework is needed.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+__all__ = ['Blueprint', 'blueprint']
+
+Shape = tuple[int, ...]
+
+_NORM = ('weight', 'bias', 'running_mean', 'running_var')
+
+
+@dataclass
+class Blueprint:
+    """The tensors of a complete backbone, under our names.
+
+    Attributes:
+        title: For people, e.g. ``'ViT 12 x 384, patch 16'``.
+        shapes: Name -> shape; -1 where any size will do.
+        optional: Names that a complete file may lack.
+    """
+
+    title: str
+    shapes: dict[str, Shape] = field(default_factory=dict)
+    optional: set[str] = field(default_factory=set)
+
+
+def blueprint(state: Mapping[str, Tensor], family: str) -> Blueprint:
+    """What ``state``, maybe incomplete, should hold.
+
+    Args:
+        state: Tensors of a backbone under our names.
+        family: 'vit' or 'resnet'.
+
+    Raises:
+        ValueError: If too little is there to tell the size of the network.
+    """
+    return _vit(state) if family == 'vit' else _resnet(state)
+
+
+def _size(state: Mapping[str, Tensor], pattern: str, dimension: int) -> int:
+    """The most frequent size of a dimension among the tensors with such names; -1 for none."""
+    sizes = Counter(
+        value.shape[dimension]
+        for name, value in state.items()
+        if re.fullmatch(pattern, name) and value.ndim > abs(dimension + (dimension < 0))
+    )
+    return sizes.most_common(1)[0][0] if sizes else -1
+
+
+def _count(names: Iterable[str], pattern: str) -> int:
+    """One more than the largest number at the group of ``pattern``."""
+    found = (re.match(pattern, name) for name in names)
+    return max((int(match[1]) for match in found if match), default=-1) + 1
+
+
+def _vit(state: Mapping[str, Tensor]) -> Blueprint:
+    width = _size(state, r'layers\.\d+\.ln[12]\.weight', 0)
+    depth = _count(state, r'layers\.(\d+)\.')
+    if width < 0 or not depth:
+        raise ValueError('no block of a vision transformer is complete enough to tell its width')
+    hidden = _size(state, r'layers\.\d+\.ffn\.layers\.0\.0\.weight', 0)
+    patch = _size(state, r'patch_embed\.projection\.weight', -1)
+    result = Blueprint(f'ViT {depth} x {width}, patch {patch if patch > 0 else "unknown"}')
+    shapes: dict[str, Shape] = {
+        'cls_token': (1, 1, width),
+        'pos_embed': (1, -1, width),
+        'patch_embed.projection.weight': (width, -1, -1, -1),
+        'patch_embed.projection.bias': (width,),
+    }
+    block: dict[str, Shape] = {
+        'ln1.weight': (width,),
+        'ln1.bias': (width,),
+        'attn.qkv.weight': (3 * width, width),
+        'attn.proj.weight': (width, width),
+        'attn.proj.bias': (width,),
+        'ln2.weight': (width,),
+        'ln2.bias': (width,),
+        'ffn.layers.0.0.weight': (hidden, width),
+        'ffn.layers.0.0.bias': (hidden,),
+        'ffn.layers.1.weight': (width, hidden),
+        'ffn.layers.1.bias': (width,),
+    }
+    if any(name.endswith('.attn.qkv.bias') for name in state):  # built without, or with all
+        block['attn.qkv.bias'] = (3 * width,)
+    for index in range(depth):
+        shapes |= {f'layers.{index}.{name}': shape for name, shape in block.items()}
+    shapes |= {'ln1.weight': (width,), 'ln1.bias': (width,), 'mask_token': (1, 1, width)}
+    result.shapes, result.optional = shapes, {'mask_token'}
+    return result
+
+
+def _resnet(state: Mapping[str, Tensor]) -> Blueprint:
+    stem = _size(state, r'conv1\.weight', 0)
+    bottleneck = any(re.fullmatch(r'layer\d+\.\d+\.conv3\.weight', name) for name in state)
+    blocks = [_count(state, rf'layer{stage}\.(\d+)\.') for stage in range(1, 5)]
+    if not any(blocks):
+        raise ValueError('no stage of a ResNet is there')
+    kind = 'bottleneck' if bottleneck else 'basic'
+    result = Blueprint(
+        f'ResNet of {"+".join(map(str, blocks))} {kind} blocks, width {stem if stem > 0 else "?"}'
+    )
+    shapes: dict[str, Shape] = {'conv1.weight': (stem, -1, -1, -1), **_norm('bn1', stem)}
+    before = stem
+    for stage, number in enumerate(blocks, 1):
+        prefix = rf'layer{stage}\.\d+\.'
+        middle = _size(state, prefix + r'conv1\.weight', 0)
+        after = _size(state, prefix + r'conv3\.weight', 0) if bottleneck else middle
+        for index in range(max(number, 1)):  # a lost stage is at least one block short
+            name = f'layer{stage}.{index}'
+            shapes |= _block(name, before, middle, after, bottleneck=bottleneck)
+            # As PyTorch builds them: where the size of the map or its channels change.
+            if index == 0 and (stage > 1 or before != after):
+                shapes[f'{name}.downsample.0.weight'] = (after, before, 1, 1)
+                shapes |= _norm(f'{name}.downsample.1', after)
+            before = after
+    result.shapes = shapes
+    result.optional = {name for name in shapes if name.endswith('num_batches_tracked')}
+    return result
+
+
+def _norm(name: str, channels: int) -> dict[str, Shape]:
+    shapes: dict[str, Shape] = {f'{name}.{part}': (channels,) for part in _NORM}
+    return {**shapes, f'{name}.num_batches_tracked': ()}
+
+
+def _block(
+    name: str, before: int, middle: int, after: int, *, bottleneck: bool
+) -> dict[str, Shape]:
+    # The input of the 3x3 convolution is a share of the channels where it is grouped (ResNeXt).
+    shapes: dict[str, Shape] = {**_norm(f'{name}.bn1', middle), **_norm(f'{name}.bn2', middle)}
+    if bottleneck:
+        shapes[f'{name}.conv1.weight'] = (middle, before, 1, 1)
+        shapes[f'{name}.conv2.weight'] = (middle, -1, 3, 3)
+        shapes[f'{name}.conv3.weight'] = (after, middle, 1, 1)
+        return {**shapes, **_norm(f'{name}.bn3', after)}
+    shapes[f'{name}.conv1.weight'] = (middle, before, 3, 3)
+    shapes[f'{name}.conv2.weight'] = (middle, middle, 3, 3)
+    return shapes

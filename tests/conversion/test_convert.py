@@ -1,0 +1,202 @@
+"""Exports and imports as a whole: which network, complete or refused, equal to the last bit."""
+
+import argparse
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from mmdssl.conversion.convert import export_backbone, import_weights
+from mmdssl.conversion.files import write_weights
+from mmdssl.conversion.locating import FORMATS
+from tests.conversion.nets import checkpoint, resnet, shaken, vit
+from tests.golden import Golden, assert_close
+
+NETS = {'vit': vit, 'resnet18': lambda: resnet(18), 'resnet50': lambda: resnet(50)}
+TARGETS = [name for name, form in FORMATS.items() if form.prefix is not None]
+
+
+@pytest.fixture(scope='module', params=list(NETS))
+def run(request, tmp_path_factory):
+    """A checkpoint of a run with different student and teacher; the method keeps the student."""
+    student, teacher = NETS[request.param](), shaken(NETS[request.param](), 1)
+    path = tmp_path_factory.mktemp('run') / 'iter_150.pth'
+    return checkpoint(path, student, teacher), student.state_dict(), teacher.state_dict()
+
+
+def equal(one: dict, two: dict) -> bool:
+    return {*one} == {*two} and all(torch.equal(value, two[name]) for name, value in one.items())
+
+
+def without_mask_token(state: dict) -> dict:
+    return {name: value for name, value in state.items() if name != 'mask_token'}
+
+
+@pytest.mark.parametrize('to', TARGETS)
+@pytest.mark.parametrize('ending', ['.pth', '.safetensors'])
+def test_exported_and_imported_again_is_bit_equal(run, to, ending, tmp_path):
+    path, student, _ = run
+    there = export_backbone(path, to=to)
+    assert there.coverage == 1
+    file = tmp_path / f'x{ending}'
+    write_weights(there.state, there.meta, file)
+    back = import_weights(file, source=to)
+    assert back.coverage == 1
+    assert equal(back.state, {f'backbone.{n}': v for n, v in without_mask_token(student).items()})
+    assert back.meta['method'] == 'DenseCL'
+    write_weights(back.state, back.meta, file)
+    assert equal(export_backbone(file, to=to).state, there.state)
+
+
+def test_what_chooses_the_network_and_auto_the_one_that_the_method_keeps(run):
+    path, student, teacher = run
+    for what, state in (('auto', student), ('student', student), ('teacher', teacher)):
+        result = export_backbone(path, to='mmpretrain', what=what)
+        names = {f'backbone.{n}': v for n, v in without_mask_token(state).items()}
+        assert equal(result.state, names)
+        assert result.meta['network'] == ('teacher' if what == 'teacher' else 'student')
+
+
+def test_meta_says_the_origin_and_holds_no_path(run):
+    path, *_ = run
+    meta = export_backbone(path, to='timm').meta
+    assert meta['method'] == 'DenseCL'
+    assert len(meta['config_sha256']) == 64
+    assert (meta['epoch'], meta['iter'], meta['mmdssl_version']) == (3, 150, '0.1.0')
+    assert 'torch' in meta['converted_with']
+    assert 'someone' not in str(meta)
+
+
+def test_c4_puts_layer4_into_the_shared_head(tmp_path):
+    net = resnet(50)
+    path = checkpoint(tmp_path / 'run.pth', net, net)
+    result = export_backbone(path, to='mmdet', c4=True)
+    assert result.coverage == 1
+    for name, value in net.state_dict().items():
+        place = 'roi_head.shared_head.' if name.startswith('layer4.') else 'backbone.'
+        assert torch.equal(result.state[place + name], value)
+    assert len(result.state) == len(net.state_dict())
+    write_weights(result.state, result.meta, tmp_path / 'c4.pth')
+    back = import_weights(tmp_path / 'c4.pth', source='mmdet')
+    assert equal(back.state, {f'backbone.{n}': v for n, v in net.state_dict().items()})
+
+
+def test_c4_is_refused_for_what_has_no_layer4_there(run):
+    path, *_ = run
+    with pytest.raises(ValueError, match='--c4 is for a ResNet in mmdet'):
+        export_backbone(path, to='mmseg', c4=True)
+
+
+def official(source: str, state: dict) -> dict:
+    """A ResNet as the code of ``source`` saves it, with all that stands beside it."""
+    other = {name: value + 1 for name, value in state.items()}
+    classifier = {'fc.weight': torch.ones(3, 4), 'fc.bias': torch.ones(3)}
+
+    def at(prefix: str, tensors: dict) -> dict:
+        return {prefix + name: value for name, value in tensors.items()}
+
+    if source == 'moco':
+        model = at('module.encoder_q.', {**state, 'fc.0.weight': torch.ones(2, 2)})
+        model |= at('module.encoder_k.', other) | {'module.queue': torch.ones(2, 8)}
+        return dict(epoch=200, arch='resnet50', state_dict=model, optimizer=dict(state={}))
+    if source == 'densecl':  # OpenSelfSup registers the encoder under a second name
+        model = at('encoder_q.0.', state) | at('backbone.', state) | at('encoder_k.0.', other)
+        return dict(
+            meta=dict(epoch=800), state_dict=model | {'encoder_q.1.mlp.0.bias': torch.ones(2)}
+        )
+    if source == 'soco':
+        model = at('module.encoder.', state) | at('module.encoder_k.', other)
+        model |= at('module.projector.', {'linear1.bias': torch.ones(2)})
+        return dict(opt=argparse.Namespace(lr=1.0), model=model, epoch=400)
+    if source == 'dino':
+        heads = {'head.mlp.0.weight': torch.ones(2, 2)}
+        networks = (('student', 'module.backbone.', state), ('teacher', 'backbone.', other))
+        return {n: at(p, s) | heads for n, p, s in networks} | dict(
+            epoch=100, args=argparse.Namespace(arch='resnet50')
+        )
+    return {**state, **classifier}
+
+
+@pytest.mark.parametrize('source', ['moco', 'densecl', 'soco', 'dino', 'timm', 'torchvision'])
+@pytest.mark.parametrize('depth', [18, 50])
+def test_files_of_other_code_give_the_trained_network(source, depth, tmp_path):
+    state = resnet(depth).state_dict()
+    path = tmp_path / 'official.pth'
+    torch.save(official(source, state), path)
+    result = import_weights(path, source=source)
+    assert result.coverage == 1
+    wanted = {f'backbone.{name}': value for name, value in state.items()}
+    if source == 'dino':
+        wanted |= {f'teacher.backbone.{name}': value + 1 for name, value in state.items()}
+        assert result.meta['evaluated_backbone'] == 'teacher'
+    assert equal(result.state, wanted)
+
+
+def test_files_without_batchnorm_counters_are_complete(tmp_path):
+    state = resnet(18).state_dict()
+    old = {n: v for n, v in state.items() if not n.endswith('num_batches_tracked')}
+    torch.save(old, tmp_path / 'old.pth')
+    assert import_weights(tmp_path / 'old.pth', source='torchvision').coverage == 1
+
+
+def test_wrong_from_names_the_right_one(tmp_path):
+    path = tmp_path / 'official.pth'
+    torch.save(official('moco', resnet(18).state_dict()), path)
+    with pytest.raises(ValueError, match=r'not a file of soco.*with --from moco'):
+        import_weights(path, source='soco')
+    torch.save({'transformer.h.0.weight': torch.ones(3)}, path)
+    with pytest.raises(ValueError, match='no other --from'):
+        import_weights(path, source='timm')
+
+
+def test_a_network_with_parts_that_no_rule_knows_is_short(tmp_path):
+    state = export_backbone(
+        checkpoint(tmp_path / 'run.pth', vit(), vit()), to='timm', what='student'
+    ).state
+    save_file({**state, 'blocks.0.ls1.gamma': torch.ones(24)}, tmp_path / 'x.safetensors')
+    result = import_weights(tmp_path / 'x.safetensors', source='timm')
+    assert result.reports[0].unexpected == ('blocks.0.ls1.gamma',)
+    assert result.coverage < 1
+
+
+def test_an_export_of_something_else_is_refused(tmp_path):
+    torch.save(dict(state_dict={'backbone.w': torch.ones(2)}), tmp_path / 'x.pth')
+    with pytest.raises(ValueError, match='no backbone of a known architecture'):
+        export_backbone(tmp_path / 'x.pth', to='timm')
+
+
+@pytest.mark.golden
+def test_official_ibot_names_import_whole_and_export_as_they_were(shared, tmp_path):
+    golden = Golden.load(shared('golden/ibot_vit.npz'))
+    official_state = dict(golden.sub('state/'))
+    torch.save(official_state, tmp_path / 'backbone.pth')
+    result = import_weights(tmp_path / 'backbone.pth', source='ibot')
+    assert result.coverage == 1
+    write_weights(result.state, result.meta, tmp_path / 'ours.pth')
+    again = export_backbone(tmp_path / 'ours.pth', to='timm')
+    official_state.pop('masked_embed')  # timm has no place for it
+    assert equal(again.state, official_state)
+
+
+@pytest.mark.golden
+def test_position_table_is_resampled_by_the_official_rule(shared, tmp_path):
+    golden = Golden.load(shared('golden/ibot_vit.npz'))
+    torch.save(dict(golden.sub('state/')), tmp_path / 'backbone.pth')
+    result = import_weights(tmp_path / 'backbone.pth', source='ibot')
+    write_weights(result.state, result.meta, tmp_path / 'ours.pth')
+    height, width = golden['other_images'].shape[-2:]
+    resized = export_backbone(tmp_path / 'ours.pth', to='mmseg', image_size=(height, width))
+    assert_close(resized.state['backbone.pos_embed'], golden['other_pos_embed'])
+    with pytest.raises(ValueError, match='no multiple of the patch size'):
+        export_backbone(tmp_path / 'ours.pth', to='mmseg', image_size=(height, width + 1))
+
+
+@pytest.mark.golden
+def test_official_soco_checkpoint_is_complete(shared, tmp_path):
+    golden = Golden.load(shared('golden/soco_loss.npz')).sub('full/state_before/')
+    model = {f'module.{name}': value for name, value in golden.items()}
+    torch.save(dict(model=model, opt=argparse.Namespace()), tmp_path / 'soco.pth')
+    result = import_weights(tmp_path / 'soco.pth', source='soco')
+    assert result.coverage == 1
+    encoder = {f'backbone.{n}': v for n, v in golden.sub('encoder.').items()}
+    assert equal(result.state, encoder)
