@@ -85,9 +85,7 @@ def make_probes(run: Run) -> dict[str, Any]:
             seed=run.seed,
         )
         if plan.on_photos:
-            dataset.update(
-                ann_file='annotations/instances_val2017.json', data_prefix='val2017/'
-            )
+            dataset.update(ann_file='annotations/instances_val2017.json', data_prefix='val2017/')
         if name == 'inter':
             # Few pictures of so small a set hold one object alone.
             dataset.update(source='crop', ratios=regime.ratios)
@@ -133,5 +131,3 @@ def _set_object_knn(config: Config, run: Run) -> None:
     for name, part in loader.dataset.datasets.items():
         if name.startswith('bank'):
             part.max_images = None if regime.bank_images < 0 else regime.bank_images
-
-

@@ -196,7 +196,11 @@ def _gpu(scale: tuple[float, float], iters: int) -> dict[str, Training]:
     cells = {'BlockwiseMask.mask_size': (14, 14), 'RegionCollaborativeCutout.mask_size': (14, 14)}
     return dict(
         ibot=Training(
-            iters=iters, warmup=iters // 10, seconds=iters / 4, options=_GPU_IBOT, steps=crop | cells
+            iters=iters,
+            warmup=iters // 10,
+            seconds=iters / 4,
+            options=_GPU_IBOT,
+            steps=crop | cells,
         ),
         densecl=Training(
             iters=iters,
@@ -210,7 +214,8 @@ def _gpu(scale: tuple[float, float], iters: int) -> dict[str, Training]:
             warmup=iters // 10,
             seconds=iters / 3,
             options={**_GPU_RESNET, 'model.roi_size': 14, 'optim_wrapper.optimizer.lr': 1.0},
-            steps=crop | {'ResizeWithBoxes.size': 224, 'RandomResizedCropWithBoxes.scale': (0.5, 1)},
+            steps=crop
+            | {'ResizeWithBoxes.size': 224, 'RandomResizedCropWithBoxes.scale': (0.5, 1)},
         ),
     )
 

@@ -8,6 +8,7 @@ the base where its coupling was that of the arm with the branch at its end.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -204,9 +205,10 @@ def at_equal_coupling(
     for end in points:
         if end.arm != f'{family}-d' or end.share != 1:
             continue
-        curve = sorted(p for p in points if p.arm == base and p.seed == end.seed)
+        own = [p for p in points if p.arm == base and p.seed == end.seed]
+        curve = sorted(own, key=lambda p: p.iteration)
         wanted = end.values[coupling]
-        for one, two in zip(curve, curve[1:], strict=False):
+        for one, two in pairwise(curve):
             start, stop = one.values[coupling], two.values[coupling]
             if min(start, stop) <= wanted <= max(start, stop) and start != stop:
                 part = (wanted - start) / (stop - start)

@@ -210,7 +210,7 @@ def _last_words(run: Run) -> str:
 
 @contextlib.contextmanager
 def _bar(plan: Plan, waiting: int, shown: bool) -> Iterator[Any]:
-    """A bar over all runs, advanced by their estimated seconds; gives the function that moves it."""
+    """A bar over all runs with the time left; gives the function that moves it."""
     runs = plan.runs()
     total = sum(run.seconds for run in runs)
     columns = (

@@ -95,9 +95,7 @@ def build_cells(points: Sequence[Point]) -> list[Cell]:
     for family in _families(points):
         rows = family_rows(points, family)
         for name, row in rows.items():
-            cells += [
-                Cell(family, 'row', name, key, mean_and_spread(row, key)) for key in metrics
-            ]
+            cells += [Cell(family, 'row', name, key, mean_and_spread(row, key)) for key in metrics]
         for one, two in comparisons(rows, family):
             cells += [
                 Cell(
