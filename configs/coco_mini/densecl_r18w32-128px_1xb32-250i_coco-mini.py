@@ -12,27 +12,9 @@ Measured: see README.md beside this file.
 _base_ = [
     '../_base_/models/densecl_resnet18w32-128px.py',
     '../_base_/datasets/coco_mocov2_128px.py',
-    '../_base_/datasets/coco_object_knn.py',
+    '../_base_/datasets/coco_object_knn_128px.py',
     '../_base_/schedules/densecl_sgd_1xb32-250i.py',
-    '../default_runtime.py',
+    '../_base_/cpu_runtime.py',
 ]
 
 model = dict(data_preprocessor=_base_.data_preprocessor)
-object_knn_dataloader = dict(
-    num_workers=1,
-    dataset=dict(
-        pipeline=[
-            dict(type='LoadImage'),
-            dict(type='SelectObjects', select='all'),
-            dict(type='ResizeWithBoxes', size=128),
-        ],
-    ),
-)
-custom_hooks = [
-    *_base_.custom_hooks,
-    dict(type='ObjectKNNHook', interval=125, by_epoch=False, initial=True),
-]
-default_hooks = dict(
-    logger=dict(interval=25), checkpoint=dict(by_epoch=False, interval=125, max_keep_ckpts=1)
-)
-log_processor = dict(by_epoch=False)

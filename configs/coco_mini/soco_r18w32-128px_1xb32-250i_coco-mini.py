@@ -11,28 +11,9 @@ Measured: not measured.
 _base_ = [
     '../_base_/models/soco_resnet18w32-c4-128px.py',
     '../_base_/datasets/coco_soco_128px.py',
-    '../_base_/datasets/coco_object_knn.py',
+    '../_base_/datasets/coco_object_knn_128px.py',
     '../_base_/schedules/soco_lars_1xb32-250i.py',
-    '../default_runtime.py',
+    '../_base_/cpu_runtime.py',
 ]
 
 model = dict(data_preprocessor=_base_.data_preprocessor)
-object_knn_dataloader = dict(
-    num_workers=1,
-    dataset=dict(
-        pipeline=[
-            dict(type='LoadImage'),
-            dict(type='SelectObjects', select='all'),
-            dict(type='ResizeWithBoxes', size=128),
-        ],
-    ),
-)
-custom_hooks = [
-    *_base_.custom_hooks,
-    dict(type='ObjectKNNHook', interval=125, by_epoch=False, initial=True),
-]
-default_hooks = dict(
-    logger=dict(interval=25),
-    checkpoint=dict(by_epoch=False, interval=125, max_keep_ckpts=1),
-)
-log_processor = dict(by_epoch=False)

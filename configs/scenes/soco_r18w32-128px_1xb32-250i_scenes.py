@@ -14,16 +14,7 @@ _base_ = [
     '../_base_/datasets/scenes_soco.py',
     '../_base_/datasets/scenes_object_knn.py',
     '../_base_/schedules/soco_lars_1xb32-250i.py',
-    '../default_runtime.py',
+    '../_base_/cpu_runtime.py',
 ]
 
 model = dict(data_preprocessor=_base_.data_preprocessor)
-custom_hooks = [
-    *_base_.custom_hooks,
-    dict(type='ObjectKNNHook', interval=125, by_epoch=False, initial=True),
-]
-default_hooks = dict(
-    logger=dict(interval=10),
-    checkpoint=dict(by_epoch=False, interval=50, max_keep_ckpts=1),
-)
-log_processor = dict(by_epoch=False)
