@@ -14,7 +14,7 @@ from mmdssl.registry import MODELS
 __all__ = ['SelfSupHost', 'build_part']
 
 
-def build_part(config: dict | nn.Module | None) -> nn.Module | None:
+def build_part(config: dict | nn.Module | None) -> Any:
     """Builds a config in our own registry, whatever the current default scope."""
     return MODELS.build(config) if isinstance(config, dict) else config
 

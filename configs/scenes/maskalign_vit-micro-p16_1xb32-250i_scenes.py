@@ -1,0 +1,32 @@
+"""MaskAlign on generated scenes: a CPU, minutes.
+
+Reproduces: no table; the small counterpart of MaskAlign.
+Command: python tools/make_scenes.py data/scenes
+    python tools/train.py configs/scenes/ibot_vit-micro-p16_1xb24-250i_scenes.py  # the teacher
+    python tools/train.py configs/scenes/maskalign_vit-micro-p16_1xb32-250i_scenes.py
+    Another teacher: --cfg-options model.teacher.checkpoint=FILE
+Costs: see README.md beside this file.
+Published: none.
+Measured: see README.md beside this file.
+"""
+
+_base_ = [
+    '../_base_/models/maskalign_vit-micro-p16.py',
+    '../_base_/datasets/scenes_maskalign.py',
+    '../_base_/datasets/scenes_object_knn.py',
+    '../_base_/schedules/maskalign_adamw_1xb32-250i.py',
+    '../default_runtime.py',
+]
+
+teacher_checkpoint = 'work_dirs/ibot_vit-micro-p16_1xb24-250i_scenes/iter_250.pth'
+model = dict(
+    data_preprocessor=_base_.data_preprocessor, teacher=dict(checkpoint=teacher_checkpoint)
+)
+custom_hooks = [
+    *_base_.custom_hooks,
+    dict(type='ObjectKNNHook', interval=50, by_epoch=False, initial=True),
+]
+default_hooks = dict(
+    logger=dict(interval=10), checkpoint=dict(by_epoch=False, interval=50, max_keep_ckpts=1)
+)
+log_processor = dict(by_epoch=False)
