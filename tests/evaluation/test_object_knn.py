@@ -136,6 +136,61 @@ def test_missing_classes_are_named():
         metric.evaluate(len(data))
 
 
+def test_confusion_classes_and_images_add_up_to_the_scores():
+    data = samples(150, ('bank', 'query', 'other'))
+    metric = ObjectKNN(k=9)
+    found = run(metric, data)
+    queries = [d for d in data if d['tag'] == 'query']
+    labels = np.concatenate([d['gt_instances']['labels'].numpy() for d in queries])
+    np.testing.assert_array_equal(
+        metric.confusion.sum(axis=1), np.bincount(labels, minlength=len(CLASSES))
+    )
+    assert 100 * np.trace(metric.confusion) / len(labels) == pytest.approx(found['oknn/top1'])
+    counts = [len(d['gt_instances']['labels']) for d in queries]
+    assert metric.counts.tolist() == [count for count in counts if count]
+    assert 100 * metric.hits.sum(axis=0) / len(labels) == pytest.approx(
+        [found['oknn/top1'], found['oknn/top5']]
+    )
+    rows = metric.per_class()
+    assert [row['objects'] for row in rows] == sorted(np.bincount(labels))[::-1]
+    mean = sum(row['objects'] * row['top1'] for row in rows) / len(labels)
+    assert mean == pytest.approx(found['oknn/top1'])
+    first = rows[0]
+    own = CLASSES.index(first['class'])
+    wrong = {CLASSES[c]: metric.confusion[own, c] for c in range(len(CLASSES)) if c != own}
+    assert wrong[first['taken_for']] == max(wrong.values())
+    assert first['share_taken'] == pytest.approx(100 * max(wrong.values()) / first['objects'])
+
+
+def test_hits_by_image_are_those_of_each_image_alone():
+    data = samples(90, ('bank', 'query'))
+    metric = ObjectKNN(k=9)
+    run(metric, data)
+    bank = [d for d in data if d['tag'] == 'bank']
+    queries = [d for d in data if d['tag'] == 'query' and len(d['gt_instances']['labels'])]
+    for index in (0, 5, len(queries) - 1):
+        top1, top5 = by_hand([*bank, queries[index]], 'bank', 'query', k=9)
+        count = metric.counts[index]
+        assert (100 * metric.hits[index] / count).tolist() == pytest.approx([top1, top5])
+
+
+def test_intervals_hold_the_scores_and_are_those_of_the_seed():
+    data = samples(150, ('bank', 'query'))
+    plain = run(ObjectKNN(k=9), data)
+    assert 'oknn/top1_low' not in plain
+    found = run(ObjectKNN(k=9, bootstrap=300), data)
+    for score in ('top1', 'top5'):
+        assert found[f'oknn/{score}'] == plain[f'oknn/{score}']
+        low, high = found[f'oknn/{score}_low'], found[f'oknn/{score}_high']
+        assert low < plain[f'oknn/{score}'] < high
+    assert found == run(ObjectKNN(k=9, bootstrap=300), data)
+    assert found != run(ObjectKNN(k=9, bootstrap=300, seed=1), data)
+    narrow = run(ObjectKNN(k=9, bootstrap=300, confidence=0.5), data)
+    assert narrow['oknn/top1_high'] < found['oknn/top1_high']
+    with pytest.raises(ValueError, match='bootstrap=-1'):
+        ObjectKNN(bootstrap=-1)
+
+
 def distributed(rank: int, port: int, folder: str) -> None:
     torch.distributed.init_process_group(
         'gloo', init_method=f'tcp://127.0.0.1:{port}', rank=rank, world_size=2

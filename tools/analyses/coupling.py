@@ -63,6 +63,9 @@ def _run(args: argparse.Namespace) -> None:
     config = read_config(args)
     configs = _probes(args, data_config(config, 'coupling_probes', 'coco_coupling.py'))
     networks = load_networks(args, config)
+    if args.against:
+        for network in networks:
+            _setting(args, network)  # an unusable name ends this now and not after the measures
     rows: list[dict[str, Any]] = []
     values: dict[str, dict[str, dict[str, np.ndarray]]] = {}  # measure -> network -> layer
     chosen: dict[str, Any] = {}
@@ -159,20 +162,26 @@ def _draw_against(
 
     series: dict[str, dict[float | str, tuple[float, float]]] = {}
     for network in networks:
-        method, at, text = network.name.rpartition('@')
-        if not at:
-            raise ValueError(
-                f'--against {args.against!r} reads settings from names: give '
-                f'METHOD@VALUE=CHECKPOINT in place of {network.name!r}'
-            )
+        method, value = _setting(args, network)
         own = [r for r in rows if r['network'] == network.name and r['measure'] == 'cr_inter']
         if own:
-            series.setdefault(method, {})[_setting(text)] = own[-1]['mean'], own[-1]['se']
+            series.setdefault(method, {})[value] = own[-1]['mean'], own[-1]['se']
     return draw_coupling_against(series, args.out / 'coupling_against.png', xlabel=args.against)
 
 
-def _setting(text: str) -> float | str:
+def _setting(args: argparse.Namespace, network: Network) -> tuple[str, float | str]:
+    """Method and value that a network is named by.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    method, at, text = network.name.rpartition('@')
+    if not at:
+        raise ValueError(
+            f'--against {args.against!r} reads settings from names: give METHOD@VALUE=CHECKPOINT '
+            f'in place of {network.name!r}'
+        )
     try:
-        return float(text)
+        return method, float(text)
     except ValueError:
-        return text
+        return method, text
