@@ -316,7 +316,7 @@ REGIMES: Mapping[tuple[str, str], Regime] = {
         val_images=-1,
         bank_images=-1,
         size=128,
-        probes=dict(inter=100, background=100, intra=80),
+        probes=dict(inter=80, background=70, intra=50),
         ratios=_RATIOS,
         min_side=32,
         proposals={},

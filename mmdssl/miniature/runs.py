@@ -140,7 +140,7 @@ def execute(run: Run, done: Any = None) -> None:
     """
     import torch
 
-    from mmdssl.engine.launch import build_runner, train
+    from mmdssl.engine.launch import build_runner, find_checkpoint, train
     from mmdssl.visualization.report import hardware, versions
 
     begin = time.perf_counter()
@@ -149,7 +149,8 @@ def execute(run: Run, done: Any = None) -> None:
     is_done(run)  # refuses other settings
     atomic_text(json.dumps(run.settings(), indent=1) + '\n', run.folder / 'settings.json')
     config = make_config(run)
-    config.resume = (run.folder / 'last_checkpoint').exists()
+    found = find_checkpoint(run.folder, 'auto')
+    config.resume, config.load_from = found is not None, found and str(found)
     runner = build_runner(config)
 
     def tell(iterations: int) -> None:
@@ -160,7 +161,7 @@ def execute(run: Run, done: Any = None) -> None:
     runner.register_hook(MeasureHook(run.points, measurements, tell))
     train(runner)
     lines = read_measurements(measurements)
-    earlier = json.loads((run.folder / 'time.json').read_text())['seconds'] if config.resume else 0
+    earlier = _time_before(run) if config.resume else 0
     record = dict(
         settings=run.settings(),
         seconds=round(earlier + time.perf_counter() - begin, 1),
@@ -197,9 +198,13 @@ def _work(run: Run, done: Any) -> None:
 
 def _add_time(run: Run, seconds: float) -> None:
     """Remember the time of an attempt, for the sum of an interrupted run."""
+    record = dict(seconds=round(_time_before(run) + seconds, 1))
+    atomic_text(json.dumps(record) + '\n', run.folder / 'time.json')
+
+
+def _time_before(run: Run) -> float:
     file = run.folder / 'time.json'
-    before = json.loads(file.read_text())['seconds'] if file.exists() else 0
-    atomic_text(json.dumps(dict(seconds=round(before + seconds, 1))) + '\n', file)
+    return json.loads(file.read_text())['seconds'] if file.exists() else 0.0
 
 
 def _last_words(run: Run) -> str:

@@ -84,3 +84,18 @@ def test_textures_alternate_between_both_tones(name):
     assert plane.min() < 0.05
     assert plane.max() > 0.95
     assert 0.2 < plane.mean() < 0.8
+
+
+def test_objects_of_classes_by_form_draw_any_of_the_colours():
+    spec = SceneSpec(class_by='form', hues=('green', 'red'))
+    near = {'green': 0, 'red': 0}
+    for index in range(10):
+        layout = draw_layout(spec, 'train', index)
+        image = render(spec, layout, 'train', index)
+        for number in range(len(layout.objects)):
+            hue = hue_of(image[layout.mask(number)])
+            distances = {n: abs((hue - HUES[n] + 180) % 360 - 180) for n in near}
+            name = min(distances, key=distances.get)
+            assert distances[name] < 16
+            near[name] += 1
+    assert min(near.values()) > 10

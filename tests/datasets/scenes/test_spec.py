@@ -68,3 +68,10 @@ def test_every_background_has_a_class_whatever_the_numbers(shapes, textures):
 def test_wrong_settings_are_named(settings, message):
     with pytest.raises(ValueError, match=message):
         SceneSpec(**settings)
+
+
+def test_classes_by_form_are_shape_by_texture_without_a_colour():
+    spec = SceneSpec(class_by='form', hues=('green', 'red'))
+    assert [entry.name for entry in spec.classes] == [e.name for e in SceneSpec().classes]
+    assert [entry.group for entry in spec.classes] == [e.group for e in SceneSpec().classes]
+    assert all(entry.hue is None for entry in spec.classes)

@@ -1,0 +1,111 @@
+"""Means, paired differences and the base at equal coupling, on numbers worked out by hand."""
+
+import numpy as np
+import pytest
+
+from mmdssl.miniature.results import (
+    Point,
+    at_equal_coupling,
+    comparisons,
+    family_rows,
+    mean_and_spread,
+    paired_difference,
+)
+from mmdssl.miniature.tables import build_cells, paper_tables, rich_tables
+
+COUPLING = 'cr_inter/last/full_angle_pooled'
+SHARES = (0.0, 0.2, 0.4, 0.7, 1.0)
+
+
+def curve(arm, seed, couplings, scores, iters=100):
+    return [
+        Point(arm, seed, round(s * iters), s, {COUPLING: c, 'oknn/top1': k, 'oknn/top5': k + 20})
+        for s, c, k in zip(SHARES, couplings, scores, strict=True)
+    ]
+
+
+@pytest.fixture
+def points():
+    found = []
+    for seed, shift in ((11, 0.0), (12, 2.0)):
+        found += curve(
+            'ibot', seed, (1.0, 1.1, 1.2, 1.3, 1.4), [50 + shift + n for n in (0, 2, 4, 6, 8)]
+        )
+        last = 55 + 2 * shift
+        found += curve('ibot-d', seed, (1.0, 1.05, 1.1, 1.12, 1.15), (50, 51, 52, 53, last))
+    found.append(Point('ibot-low-lr', 11, 100, 1.0, {COUPLING: 1.1, 'oknn/top1': 53.0}))
+    return found
+
+
+def test_rows_hold_the_ends_and_the_net_on_its_way(points):
+    rows = family_rows(points, 'ibot')
+    assert list(rows) == ['random', 'ibot', 'early', 'ibot-d', 'ibot-low-lr']
+    assert rows['ibot'][12]['oknn/top1'] == 60
+    assert rows['early'][11]['oknn/top1'] == 54
+    assert rows['random'][11]['oknn/top1'] == 50
+    assert mean_and_spread(rows['ibot'], 'oknn/top1') == (59, pytest.approx(2**0.5), 2)
+
+
+def test_differences_are_taken_within_seeds(points):
+    rows = family_rows(points, 'ibot')
+    # 55 - 58 and 59 - 60.
+    difference = paired_difference(rows['ibot-d'], rows['ibot'], 'oknn/top1')
+    assert difference == (-2, pytest.approx(1.0), 2)
+    alone = paired_difference(rows['ibot-d'], rows['ibot-low-lr'], 'oknn/top1')
+    assert alone.mean == 2
+    assert alone.count == 1
+    assert np.isnan(alone.spread)
+    names = comparisons(rows, 'ibot')
+    assert names == [
+        ('ibot', 'random'),
+        ('ibot-d', 'ibot'),
+        ('ibot-d', 'early'),
+        ('ibot-d', 'ibot-low-lr'),
+        ('ibot-d', 'random'),
+    ]
+
+
+def test_base_at_equal_coupling_is_interpolated_and_only_where_it_was(points):
+    # 1.15 lies half-way between the base's points 52 (1.1) and 54 (1.2).
+    found = at_equal_coupling(points, 'ibot', COUPLING, ['oknn/top1'])
+    assert found[11]['oknn/top1'] == pytest.approx(53)
+    assert found[12]['oknn/top1'] == pytest.approx(55)
+    never = [p for p in points if p.arm != 'ibot-d' or p.share < 1]
+    never.append(Point('ibot-d', 11, 100, 1.0, {COUPLING: 0.9, 'oknn/top1': 55.0}))
+    assert at_equal_coupling(never, 'ibot', COUPLING, ['oknn/top1']) == {}
+
+
+def test_tables_show_every_row_and_the_published_numbers(points):
+    from rich.console import Console
+
+    cells = build_cells(points)
+    console = Console(width=160, record=True, file=open('/dev/null', 'w'))  # noqa: SIM115
+    for table in [*rich_tables(cells), *paper_tables(cells)]:
+        console.print(table)
+    text = console.export_text()
+    assert '59.0 ±1.4' in text
+    assert '-2.0 ±1.0' in text
+    assert 'ibot-d - base at equal full_angle_pooled' in text
+
+
+def test_figure_is_written(points, tmp_path):
+    from mmdssl.visualization.tradeoff import Trajectory, draw_tradeoff
+
+    arms = [
+        Trajectory(
+            name,
+            np.array(
+                [
+                    [(p.values[COUPLING], p.values['oknn/top1']) for p in points]
+                    for seed in (11, 12)
+                    for points in [[p for p in points if p.arm == name and p.seed == seed]]
+                ]
+            ),
+            colour,
+        )
+        for name, colour in (('ibot', 'vermillion'), ('ibot-d', 'blue'))
+    ]
+    arms.append(Trajectory('low', np.array([[(1.1, 53.0)]]), 'purple', 'v'))
+    panel = {'ibot | CR inter': arms, 'soco | self-cosine': arms}
+    path = draw_tradeoff([panel, panel], tmp_path / 'x.png', title='title')
+    assert path.stat().st_size > 10_000
