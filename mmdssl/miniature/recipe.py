@@ -20,6 +20,7 @@ __all__ = ['make_config', 'make_probes', 'set_steps']
 
 _MASKS = ('BlockwiseMask', 'GridRegions', 'RegionCollaborativeCutout', 'SquareCutout')
 _STREAM = 'masks'
+_MEASURING = ('ObjectKNNHook', 'CouplingHook')
 
 
 def make_config(run: Run) -> Config:
@@ -55,7 +56,7 @@ def make_config(run: Run) -> Config:
     config.train_dataloader.persistent_workers = regime.workers > 0
     config.randomness = dict(seed=run.seed, diff_rank_seed=True)
     # Measured by a hook of ours, at the points of the plan.
-    config.custom_hooks = [h for h in config.custom_hooks if h.type != 'ObjectKNNHook']
+    config.custom_hooks = [h for h in config.custom_hooks if h.type not in _MEASURING]
     gap = max(1, run.iters // 4)
     config.default_hooks.checkpoint.update(by_epoch=False, interval=gap, max_keep_ckpts=1)
     config.default_hooks.logger.interval = max(1, min(10, run.iters))

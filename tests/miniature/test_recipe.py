@@ -167,3 +167,10 @@ def test_settings_survive_json(tmp_path):
     assert json.loads(json.dumps(settings)) == settings
     assert settings['scene_seed'] != settings['seed']
     assert np.isfinite(settings['iters'])
+
+
+def test_only_the_study_measures(tmp_path):
+    config = make_config(Run(plan=plan_of(tmp_path), name='ibot', seed=11))
+    kinds = {hook.type for hook in config.custom_hooks}
+    assert 'TeacherUpdateHook' in kinds
+    assert not {'ObjectKNNHook', 'CouplingHook'} & kinds
