@@ -73,6 +73,7 @@ class Leopart(TeacherStudent):
 
     decoupling_defaults = dict(views=(0, 1))
     supports_patch_mixing = True
+    evaluated_backbone = 'student'
     teacher_lag = 1
 
     def __init__(
