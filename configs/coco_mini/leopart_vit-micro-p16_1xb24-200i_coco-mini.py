@@ -1,0 +1,43 @@
+"""Leopart on a few hundred COCO photos at 128 px: a CPU, minutes.
+
+Reproduces: no table; shows that the pipeline trains on real photos.
+Command: the ViT to start from first: ibot_vit-micro-p16_1xb32-400i_coco-mini.py; then
+    python tools/train.py configs/coco_mini/leopart_vit-micro-p16_1xb24-200i_coco-mini.py
+    --cfg-options data_root=FOLDER, a folder in COCO's layout (train2017/, val2017/,
+    annotations/instances_train2017.json, annotations/instances_val2017.json)
+    Another start: --cfg-options model.init=FILE
+Costs: see README.md beside this file.
+Published: none.
+Measured: see README.md beside this file.
+"""
+
+_base_ = [
+    '../_base_/models/leopart_vit-micro-p16.py',
+    '../_base_/datasets/coco_leopart_128px.py',
+    '../_base_/datasets/coco_object_knn.py',
+    '../_base_/schedules/leopart_adamw_1xb24-200i.py',
+    '../default_runtime.py',
+]
+
+model = dict(
+    init='work_dirs/ibot_vit-micro-p16_1xb32-400i_coco-mini/iter_400.pth',
+    data_preprocessor=_base_.data_preprocessor,
+)
+object_knn_dataloader = dict(
+    num_workers=1,
+    dataset=dict(
+        pipeline=[
+            dict(type='LoadImage'),
+            dict(type='SelectObjects', select='all'),
+            dict(type='ResizeWithBoxes', size=128),
+        ],
+    ),
+)
+custom_hooks = [
+    *_base_.custom_hooks,
+    dict(type='ObjectKNNHook', interval=50, by_epoch=False, initial=True),
+]
+default_hooks = dict(
+    logger=dict(interval=10), checkpoint=dict(by_epoch=False, interval=50, max_keep_ckpts=1)
+)
+log_processor = dict(by_epoch=False)

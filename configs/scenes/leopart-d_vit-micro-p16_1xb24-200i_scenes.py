@@ -1,0 +1,15 @@
+"""Leopart-D on generated scenes: a CPU, minutes.
+
+Reproduces: no table; the partner of the Leopart run beside it.
+Command: python tools/make_scenes.py data/scenes
+    python tools/train.py configs/scenes/ibot_vit-micro-p16_1xb24-250i_scenes.py  # the start
+    python tools/train.py configs/scenes/leopart-d_vit-micro-p16_1xb24-200i_scenes.py
+Costs: see README.md beside this file.
+Published: none.
+Measured: see README.md beside this file.
+"""
+
+_base_ = './leopart_vit-micro-p16_1xb24-200i_scenes.py'
+
+model = dict(decoupling=dict(type='DecouplingBranch', weight=0.3, sample_ratio=0.25))
+train_dataloader = dict(dataset=dict(pipeline=_base_.leopart_d_pipeline))
