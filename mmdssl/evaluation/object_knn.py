@@ -101,9 +101,10 @@ class ObjectKNN(BaseMetric):
         self.k, self.vote, self.temperature = k, vote, temperature
         self.tile, self.device = tile, device
         self.bootstrap, self.confidence, self.seed = bootstrap, confidence, seed
-        self.confusion = np.zeros((0, 0), np.int64)
-        self.hits, self.counts = np.zeros((0, len(_SCORES)), np.int64), np.zeros(0, np.int64)
-        self._hits_by_class = np.zeros((0, len(_SCORES)), np.int64)
+        self.confusion: np.ndarray = np.zeros((0, 0), np.int64)
+        self.hits: np.ndarray = np.zeros((0, len(_SCORES)), np.int64)
+        self.counts: np.ndarray = np.zeros(0, np.int64)
+        self._hits_by_class: np.ndarray = np.zeros((0, len(_SCORES)), np.int64)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Keep features and labels: one item per image, in order.

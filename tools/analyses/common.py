@@ -41,6 +41,8 @@ __all__ = [
 
 Run = Callable[[argparse.Namespace], None]
 
+_COUNTS = ('num', 'objects', 'pairs', 'parts')  # mmengine's metrics are floats
+
 _BASES = Path(__file__).resolve().parents[2] / 'configs' / '_base_' / 'datasets'
 
 
@@ -232,7 +234,7 @@ def result_rows(network: str, numbers: Mapping[str, float]) -> list[dict[str, An
         measure, _, place = path.partition('/')
         layer, _, missing = place.partition('@')
         first = dict(network=network, measure=measure, layer=layer, missing=missing)
-        rows.setdefault(path, first)[statistic] = value
+        rows.setdefault(path, first)[statistic] = int(value) if statistic in _COUNTS else value
     return list(rows.values())
 
 
