@@ -45,6 +45,7 @@ def pack(checkpoint: dict) -> list[str]:
             numbers, strings and containers.
     """
     meta, hub = checkpoint['meta'], checkpoint['message_hub']
+    meta = checkpoint['meta'] = _without_folders(meta)  # the data set's meta has its data_root
     meta['cfg'] = without_paths(meta.get('cfg', ''))
     meta['mmdssl_version'], meta['torch_version'] = __version__, str(torch.__version__)
     hub['log_scalars'] = {
@@ -54,7 +55,7 @@ def pack(checkpoint: dict) -> list[str]:
     }
     # The hub has the whole config once more, as text.
     hub['runtime_info'] = {
-        name: PurePath(value).name if _is_path(value) else value
+        name: _without_folders(value)
         for name, value in hub['runtime_info'].items()
         if name != 'cfg'
     }
@@ -85,6 +86,15 @@ def unpack(checkpoint: dict) -> None:
             scalars[name] = HistoryBuffer(
                 entry['values'].tolist(), entry['counts'].tolist(), entry['max_length']
             )
+
+
+def _without_folders(value: Any) -> Any:
+    """Nested data in which texts that are absolute paths are cut down to their last part."""
+    if isinstance(value, dict):
+        return {key: _without_folders(entry) for key, entry in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_without_folders(entry) for entry in value)
+    return PurePath(value).name if _is_path(value) else value
 
 
 def _is_path(value: Any) -> bool:
