@@ -25,8 +25,8 @@ def merge_rare(
         limit: Classes to keep apart.
 
     Returns:
-        Matrices (c, c) that hold the same objects, and c names, the last 'other (n)' where n
-        classes were merged. Classes that no object has and nobody was taken for are left out.
+        Matrices (c, c) that hold the same objects, and c names, the last 'n other classes' where
+        so many were merged. Classes that no object has and nobody was taken for are left out.
 
     Raises:
         ValueError: If there is no matrix, or one is not (C, C).
@@ -44,7 +44,7 @@ def merge_rare(
     group[kept, np.arange(len(kept))] = 1
     if rest:
         group[rest, -1] = 1
-    names = [classes[i] for i in kept] + ([f'other ({len(rest)})'] if rest else [])
+    names = [classes[i] for i in kept] + ([f'{len(rest)} other classes'] if rest else [])
     return {name: group.T @ matrix @ group for name, matrix in confusions.items()}, names
 
 
@@ -73,14 +73,15 @@ def draw_confusion(
     merged, names = merge_rare(confusions, classes, limit)
     count = len(names)
     side = 1.6 + 0.19 * count
-    figure, axes = sheet(1, len(merged), width=1.6 + side * len(merged), height=0.9 + side)
+    figure, axes = sheet(1, len(merged), width=1.6 + side * len(merged), height=1.6 + side)
     norm = Normalize(0, 100)
     for number, (place, (network, matrix)) in enumerate(zip(axes[0], merged.items(), strict=True)):
         objects = matrix.sum(axis=1)
         share = 100 * matrix / np.maximum(objects, 1)[:, None]
         picture_axes(place).imshow(share, cmap=_MAP, norm=norm, interpolation='nearest')
         right = 100 * np.trace(confusions[network]) / max(confusions[network].sum(), 1)
-        place.set_title(f'{network}: {right:.1f} % right')
+        title = f'{network}: {right:.1f} % right'
+        place.set_title(title, loc='left', fontsize=10, fontweight='bold')
         place.set_xticks(range(count), names, rotation=90, fontsize=6.5)
         if number == 0:
             labels = [f'{name} ({n})' for name, n in zip(names, objects, strict=True)]

@@ -1,6 +1,6 @@
 """Scores of several networks side by side, each with the interval it may lie in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -61,18 +61,24 @@ def draw_scores(
                 label=network,
             )
         place.set_ylim(len(rows) - 0.5, -0.5)
-        place.set_yticks(range(len(rows)), rows if place is axes[0, 0] else [])
+        place.set_yticks(range(len(rows)), rows)
+        place.tick_params(axis='y', length=0, labelleft=place is axes[0, 0])
         place.grid(visible=False, axis='y')
-        place.set(title=title, xlabel=label)
+        place.set_title(title, loc='left', fontsize=10, fontweight='bold')
+        place.set_xlabel(label)
         place.margins(x=0.08)
-    figure.legend(*_entries(axes[0]), loc='outside lower center', ncols=4, title=intervals)
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(),
+        loc='outside lower center',
+        ncols=4,
+        title=intervals,
+        title_fontsize=8,
+        fontsize=8,
+        frameon=False,
+    )
     return save_figure(figure, path)
 
 
 def _offset(number: int, networks: int) -> float:
     """Place of a network within a row of height 1."""
     return 0.7 * ((number + 0.5) / networks - 0.5)
-
-
-def _entries(axes: Sequence) -> tuple[list, list[str]]:
-    return axes[0].get_legend_handles_labels()

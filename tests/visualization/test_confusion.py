@@ -12,7 +12,7 @@ MATRIX = np.array([[3, 1, 0, 0, 0], [0, 9, 1, 0, 0], [2, 0, 4, 0, 0], [0, 0, 1, 
 
 def test_rare_classes_become_one_and_no_object_is_lost():
     merged, names = merge_rare({'a': MATRIX, 'b': 2 * MATRIX}, CLASSES, 2)
-    assert names == ['bee', 'cat', 'other (2)']  # nobody is or was taken for an eel
+    assert names == ['bee', 'cat', '2 other classes']  # nobody is or was taken for an eel
     assert merged['a'].tolist() == [[9, 1, 0], [0, 4, 2], [1, 1, 3]]
     assert merged['b'].sum() == 2 * MATRIX.sum()
 
