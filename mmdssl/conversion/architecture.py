@@ -78,6 +78,9 @@ def _vit(state: Mapping[str, Tensor]) -> Blueprint:
         'patch_embed.projection.weight': (width, -1, -1, -1),
         'patch_embed.projection.bias': (width,),
     }
+    if any(name.startswith('pre_norm.') for name in state):  # CLIP: a norm for that bias
+        del shapes['patch_embed.projection.bias']
+        shapes |= {f'pre_norm.{leaf}': (width,) for leaf in ('weight', 'bias')}
     block: dict[str, Shape] = {
         'ln1.weight': (width,),
         'ln1.bias': (width,),

@@ -27,6 +27,7 @@ cls_token                 =          cls_token            cls_token            c
 pos_embed                 =          pos_embed            pos_embed            encoder.pos_embedding
 mask_token                -          masked_embed         -                    -
 patch_embed.projection.*  =          patch_embed.proj.*   patch_embed.proj.*   conv_proj.*
+pre_norm.*                =          -                    norm_pre.*           -
 layers.#.ln1.*            =          blocks.#.norm1.*     blocks.#.norm1.*     {_BLOCK}.ln_1.*
 layers.#.attn.qkv.*       =          blocks.#.attn.qkv.*  blocks.#.attn.qkv.*  {_BLOCK}.self_attention.in_proj_*
 layers.#.attn.proj.*      =          blocks.#.attn.proj.* blocks.#.attn.proj.* {_BLOCK}.self_attention.out_proj.*

@@ -10,7 +10,6 @@ model = dict(
         backbone=dict(
             type='DenseViT', arch=arch, img_size=128, patch_size=16, with_mask_token=False
         ),
-        source='teacher',
     ),
     mask_ratio=0.7,
     layers='top2',

@@ -57,6 +57,7 @@ class MaskAlign(SelfSupHost):
         ValueError: If student and teacher differ in depth or patch grid, or a setting is off.
     """
 
+    decoupling_defaults = dict(combine='convex', weight=0.3, views=(0,), mix_level='pixel')
     supports_patch_mixing = True
     teacher: FrozenTeacher
 
