@@ -155,6 +155,8 @@ def study(plan: 'Plan', jobs: int, arguments: list[str] | None) -> int:
     from mmdssl.visualization.report import hardware, versions, without_paths
 
     console = Console(highlight=False)
+    if not console.is_terminal:  # into a file: as wide as the tables need
+        console = Console(highlight=False, width=190)
     make_data(plan, workers=os.cpu_count() or 1)
     failures = run_all(plan, jobs=jobs)
     points = read_points(plan)

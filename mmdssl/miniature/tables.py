@@ -193,8 +193,7 @@ def paper_tables(cells: Sequence[Cell]) -> list[Table]:
         table = Table(title=f'small version of {title}', title_justify='left')
         table.add_column('')
         for key in keys:
-            metric = known.get(key) or Metric(key, key.replace('oknn', 'O-KNN'), 1, 1)
-            table.add_column(metric.label, justify='right')
+            table.add_column(known[key].label if key in known else 'top-5', justify='right')
         table.add_column('published', justify='right', style='dim')
         for arm in rows:
             texts = [

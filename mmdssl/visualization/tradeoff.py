@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from mmdssl.visualization.figure import COLOURS, INK, MUTED, save_figure, sheet
 
@@ -63,6 +64,7 @@ def draw_tradeoff(
             family, _, x_label = name.partition(' | ')
             one.set_title(family)
             one.set(xlabel=x_label, ylabel=y_label)
+            one.xaxis.set_major_locator(MaxNLocator(nbins=5))
             for arm in arms:
                 _draw(one, arm)
     seen = {
