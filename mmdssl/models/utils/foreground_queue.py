@@ -64,7 +64,6 @@ class ForegroundQueue(nn.Module):
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: object) -> None:
         stored = state_dict.get(f'{prefix}vectors')
-        alike = stored is not None and stored.ndim == 3 and len(stored) == len(self.vectors)
-        if alike and stored.shape[1] != self.length:
-            self.vectors.data = self.vectors.new_zeros(stored.shape)
+        if stored is not None and stored.ndim == 3 and len(stored) == len(self.vectors):
+            self.vectors.data = self.vectors.new_zeros(stored.shape)  # in place of what is there
         super()._load_from_state_dict(state_dict, prefix, *args)

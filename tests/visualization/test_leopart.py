@@ -1,0 +1,27 @@
+"""The pictures show what the model computes."""
+
+import numpy as np
+import torch
+from PIL import Image
+
+from mmdssl.visualization.leopart import draw_leopart, leopart_maps
+from tests.models.tiny_leopart import leopart_batch, tiny_leopart
+
+
+def test_maps_are_those_of_the_loss():
+    model, batch = tiny_leopart(), leopart_batch(4)
+    maps = leopart_maps(model, batch['views'][0])
+    shares, foreground = model._teach(batch['views'][:1])
+    assert torch.equal(maps.foreground, foreground[0])
+    assert maps.clusters.shape == shares[0].argmax(dim=1).shape
+    assert maps.clusters.max() < 12
+
+
+def test_picture_is_written_and_random_states_stay(tmp_path):
+    model, batch = tiny_leopart(), leopart_batch(4)
+    batch['views'] = [(view.clamp(-2, 2) + 2).mul(60).to(torch.uint8) for view in batch['views']]
+    states = torch.get_rng_state(), np.random.get_state()[1].copy()
+    path = draw_leopart(dict(inputs=batch), model, tmp_path / 'leopart.png', max_images=3)
+    assert Image.open(path).size[0] > 400
+    assert torch.equal(states[0], torch.get_rng_state())
+    assert np.array_equal(states[1], np.random.get_state()[1])
