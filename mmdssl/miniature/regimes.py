@@ -239,14 +239,14 @@ REGIMES: Mapping[tuple[str, str], Regime] = {
             ibot=Training(
                 iters=250,
                 warmup=60,
-                seconds=170,
+                seconds=130,
                 **_ibot(side=64, patch=8, scale=(0.3, 1.0), batch=24, lr=1.5e-3),
             ),
             densecl=Training(
-                iters=250, warmup=20, seconds=170, **_densecl(side=64, scale=(0.3, 1.0), lr=0.06)
+                iters=250, warmup=20, seconds=130, **_densecl(side=64, scale=(0.3, 1.0), lr=0.06)
             ),
             soco=Training(
-                iters=250, warmup=25, seconds=200, **_soco(side=64, scale=(0.5, 1.0), lr=1.0)
+                iters=250, warmup=25, seconds=280, **_soco(side=64, scale=(0.5, 1.0), lr=1.0)
             ),
         ),
     ),
@@ -267,14 +267,14 @@ REGIMES: Mapping[tuple[str, str], Regime] = {
             ibot=Training(
                 iters=1000,
                 warmup=100,
-                seconds=700,
+                seconds=640,
                 **_ibot(side=64, patch=8, scale=(0.2, 0.7), batch=32, lr=1e-3),
             ),
             densecl=Training(
-                iters=1000, warmup=50, seconds=700, **_densecl(side=64, scale=(0.2, 0.7), lr=0.06)
+                iters=1000, warmup=50, seconds=530, **_densecl(side=64, scale=(0.2, 0.7), lr=0.06)
             ),
             soco=Training(
-                iters=1000, warmup=100, seconds=1200, **_soco(side=96, scale=(0.4, 1.0), lr=1.0)
+                iters=1000, warmup=100, seconds=2100, **_soco(side=96, scale=(0.4, 1.0), lr=1.0)
             ),
         ),
     ),

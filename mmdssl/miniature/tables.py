@@ -186,8 +186,10 @@ def paper_tables(cells: Sequence[Cell]) -> list[Table]:
     found = {(c.name, c.metric): c.value for c in cells if c.kind == 'row'}
     known = {m.key: m for m in METRICS}
     tables = []
-    for title, arms, keys, published in _PAPER:
-        rows = [arm for arm in arms if (arm, keys[0]) in found]
+    measured = {key for _, key in found}
+    for title, arms, wanted, published in _PAPER:
+        keys = [key for key in wanted if key in measured]
+        rows = [arm for arm in arms if keys and (arm, keys[0]) in found]
         if not rows:
             continue
         table = Table(title=f'small version of {title}', title_justify='left')

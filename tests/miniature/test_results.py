@@ -91,19 +91,13 @@ def test_tables_show_every_row_and_the_published_numbers(points):
 def test_figure_is_written(points, tmp_path):
     from mmdssl.visualization.tradeoff import Trajectory, draw_tradeoff
 
+    def ends(name):
+        runs = [[p for p in points if p.arm == name and p.seed == seed] for seed in (11, 12)]
+        return np.array([[(p.values[COUPLING], p.values['oknn/top1']) for p in r] for r in runs])
+
     arms = [
-        Trajectory(
-            name,
-            np.array(
-                [
-                    [(p.values[COUPLING], p.values['oknn/top1']) for p in points]
-                    for seed in (11, 12)
-                    for points in [[p for p in points if p.arm == name and p.seed == seed]]
-                ]
-            ),
-            colour,
-        )
-        for name, colour in (('ibot', 'vermillion'), ('ibot-d', 'blue'))
+        Trajectory('base', ends('ibot'), 'vermillion'),
+        Trajectory('branch', ends('ibot-d'), 'blue'),
     ]
     arms.append(Trajectory('low', np.array([[(1.1, 53.0)]]), 'purple', 'v'))
     panel = {'ibot | CR inter': arms, 'soco | self-cosine': arms}
