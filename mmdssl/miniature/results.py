@@ -96,12 +96,12 @@ class Summary(NamedTuple):
     Attributes:
         mean: Over the seeds.
         spread: Standard deviation (rows) or standard error (differences); NaN for one seed.
-        count: Number of seeds.
+        seeds: Number of seeds.
     """
 
     mean: float
     spread: float
-    count: int
+    seeds: int
 
 
 def read_points(plan: Plan) -> list[Point]:
@@ -201,7 +201,8 @@ def at_equal_coupling(
     Returns:
         Numbers by seed; a seed whose base never had that coupling is left out.
     """
-    base, found = base_of(family), {}
+    base = base_of(family)
+    found: dict[int, Values] = {}
     for end in points:
         if end.arm != f'{family}-d' or end.share != 1:
             continue

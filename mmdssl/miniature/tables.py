@@ -168,17 +168,17 @@ def _table(title: str, cells: Sequence[Cell], kinds: Sequence[str], *, signed: b
         values = [found[name, metric.key] for metric in columns]
         table.add_row(
             name,
-            str(max(value.count for value in values)),
+            str(max(value.seeds for value in values)),
             *(_text(v, m, signed) for v, m in zip(values, columns, strict=True)),
         )
     return table
 
 
 def _text(value: Summary, metric: Metric, signed: bool) -> str:
-    if not value.count:
+    if not value.seeds:
         return '-'
     mean = f'{value.mean:{"+" if signed else ""}.{metric.digits}f}'
-    return mean if value.count < 2 else f'{mean} ±{value.spread:.{metric.digits}f}'
+    return mean if value.seeds < 2 else f'{mean} ±{value.spread:.{metric.digits}f}'
 
 
 def paper_tables(cells: Sequence[Cell]) -> list[Table]:
@@ -235,7 +235,7 @@ def write_tables(
             metric=c.metric,
             mean=c.value.mean,
             spread=c.value.spread,
-            seeds=c.value.count,
+            seeds=c.value.seeds,
         )
         for c in cells
     ]

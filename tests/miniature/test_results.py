@@ -53,7 +53,7 @@ def test_differences_are_taken_within_seeds(points):
     assert difference == (-2, pytest.approx(1.0), 2)
     alone = paired_difference(rows['ibot-d'], rows['ibot-low-lr'], 'oknn/top1')
     assert alone.mean == 2
-    assert alone.count == 1
+    assert alone.seeds == 1
     assert np.isnan(alone.spread)
     names = comparisons(rows, 'ibot')
     assert names == [
