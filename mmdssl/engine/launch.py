@@ -1,5 +1,6 @@
 """From a config file and a command line to a runner that is ready to train."""
 
+import gc
 import importlib.util
 import os
 import sys
@@ -193,19 +194,26 @@ def train(runner: Runner) -> None:
         try:
             train_and_keep(runner)
         except SystemExit:  # stopped by a signal, as all processes agreed
-            leave_process_group()
+            leave_process_group(runner)
             raise
-        leave_process_group()
+        leave_process_group(runner)
 
 
-def leave_process_group() -> None:
+def leave_process_group(runner: Runner | None = None) -> None:
     """End communication in order; every process calls it.
 
-    A process that exits with its group open may be aborted on the way out by
-    gloo's threads, and the launcher then reports a finished run as failed.
+    A process that exits while its group, or something that holds it, is alive may be aborted on
+    the way out: gloo's threads release the last tensors when Python is already shutting down. The
+    launcher then reports a finished run as failed.
+
+    Args:
+        runner: Its data-parallel wrapper holds the group, and is taken off the model.
     """
     if is_distributed():
         barrier()
+        if runner is not None:
+            runner.model = unwrap_model(runner.model)
+        gc.collect()  # a wrapper is part of a reference cycle
         torch.distributed.destroy_process_group()
 
 

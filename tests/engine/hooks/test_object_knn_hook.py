@@ -219,8 +219,10 @@ def distributed(rank: int, port: int, data: str) -> None:
     evaluator = [dict(e, collect_dir=f'{data}/exchange') for e in EVALUATOR]
     hook = dict(interval=10, initial=True, evaluator=evaluator)
     wrapper = dict(type='MMDistributedDataParallel', device_ids=None)  # no GPU is meant
-    train(Path(data), 'two', epochs=1, hook=hook, launcher='pytorch', model_wrapper_cfg=wrapper)
-    leave_process_group()
+    runner = train(
+        Path(data), 'two', epochs=1, hook=hook, launcher='pytorch', model_wrapper_cfg=wrapper
+    )
+    leave_process_group(runner)
 
 
 def test_two_processes_measure_what_one_does(data: Path):
