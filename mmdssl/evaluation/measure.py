@@ -10,16 +10,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from mmengine.dist import is_main_process
 from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
-from rich.console import Console
-from rich.progress import track
 from torch import nn
 from torch.utils.data import DataLoader
 
 from mmdssl.evaluation.guards import preserve_rng_state
+from mmdssl.evaluation.passes import evaluate_loader
 from mmdssl.models.probe_extractor import ProbeExtractor
 from mmdssl.registry import METRICS
 
@@ -135,7 +133,6 @@ def measure(
         Numbers by name, e.g. ``'cr_inter/last/mean'``.
     """
     evaluator = metrics if isinstance(metrics, Evaluator) else Evaluator(list(metrics))
-    evaluator.dataset_meta = getattr(loader.dataset, 'metainfo', None)
     extractor = ProbeExtractor(
         backbone=backbone,
         data_preprocessor=preprocessor,
@@ -146,12 +143,7 @@ def measure(
     )
     device = next((p.device for p in backbone.parameters()), torch.device('cpu'))
     extractor.data_preprocessor.to(device)
-    console = Console(stderr=True)
-    quiet = not (progress and is_main_process() and console.is_terminal)
-    with preserve_rng_state():
-        for batch in track(loader, description, console=console, disable=quiet, transient=True):
-            evaluator.process(extractor.test_step(batch), batch)
-        return evaluator.evaluate(len(loader.dataset))  # type: ignore[arg-type]
+    return evaluate_loader(extractor, loader, evaluator, description, progress=progress)
 
 
 def measure_probes(

@@ -13,7 +13,12 @@ __all__ = ['evaluate_loader']
 
 
 def evaluate_loader(
-    extractor: BaseModel, loader: DataLoader, evaluator: Evaluator, description: str
+    extractor: BaseModel,
+    loader: DataLoader,
+    evaluator: Evaluator,
+    description: str,
+    *,
+    progress: bool = True,
 ) -> dict[str, float]:
     """Run ``extractor.test_step`` over a loader and evaluate; random states are given back.
 
@@ -23,14 +28,15 @@ def evaluate_loader(
         extractor: E.g. :class:`FeatureExtractor`.
         loader: Unshuffled; its data set tells the evaluator its ``metainfo``.
         evaluator: Of metrics that read what the extractor adds to the samples.
-        description: Of the progress bar, shown where a terminal is there to see it.
+        description: Of the progress bar.
+        progress: Show one, where a terminal is there to see it.
 
     Returns:
         Numbers by name.
     """
     evaluator.dataset_meta = getattr(loader.dataset, 'metainfo', None)
     console = Console(stderr=True)
-    quiet = not (is_main_process() and console.is_terminal)
+    quiet = not (progress and is_main_process() and console.is_terminal)
     with preserve_rng_state():
         for batch in track(loader, description, console=console, disable=quiet, transient=True):
             evaluator.process(extractor.test_step(batch), batch)

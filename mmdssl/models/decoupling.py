@@ -27,6 +27,7 @@ from torch.utils._pytree import tree_map
 from mmdssl.models.dense_host import DenseHost
 from mmdssl.models.foreground import Foreground
 from mmdssl.models.objectives import OBJECTIVES, Objective
+from mmdssl.models.utils.step_generator import BRANCH, step_generator
 from mmdssl.models.view_selection import Selection, select_key_views
 from mmdssl.registry import MODELS
 
@@ -135,8 +136,6 @@ class DecouplingBranch(BaseModule):
         self.detach = mix_level == 'patch_embed' if detach is None else detach
         self.fg_thr = fg_thr
         self.reaugment = 'both' if reaugment is True else reaugment
-        # Own generator: turning the branch on leaves every other draw of a run unchanged.
-        self._generator = torch.Generator()
 
     def check_host(self, host: DenseHost) -> None:
         """Refuse a host that cannot do what this configuration asks (at build time)."""
@@ -198,7 +197,6 @@ class DecouplingBranch(BaseModule):
         images: list[Tensor] = inputs['views']
         size = len(images[self.views[0]])
         self.check_batch_size(size)
-        self._generator.manual_seed((torch.initial_seed() + 0x9E3779B9 * (step + 1)) % 2**63)
         selections = select_key_views(
             self._masks(inputs),
             views=self.views,
@@ -207,7 +205,7 @@ class DecouplingBranch(BaseModule):
             background=self.background,
             mask_source=self.mask_source,
             complement_share=self.complement_prob,
-            generator=self._generator,
+            generator=step_generator(step, BRANCH),
         )
         rows = self._key_views(inputs, selections)
         other = torch.cat([images[s.background_view][s.background_index] for s in selections])

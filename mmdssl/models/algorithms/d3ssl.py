@@ -45,6 +45,7 @@ from mmdssl.models.losses.info_nce import info_nce
 from mmdssl.models.utils.composition import other_images, paste_shifted
 from mmdssl.models.utils.queue import KeyQueue
 from mmdssl.models.utils.region_features import c4_map, region_vectors
+from mmdssl.models.utils.step_generator import BRANCH, step_generator
 from mmdssl.registry import MODELS
 
 _HOW = dict.fromkeys(('paste', 'shift'), 'add ShiftedForeground to view 2 and pack its keys')
@@ -163,8 +164,6 @@ class D3SSL(TeacherStudent):
         self.small_roi_size = small_roi_size
         self.background = background
         self.queue = KeyQueue(dim=self.neck.mlp[-1].out_features, length=queue_length)
-        # Own generator: the choice of backgrounds leaves every other draw unchanged.
-        self._generator = torch.Generator()
 
     def check_batch_size(self, batch_size: int) -> None:
         """Refuse a batch without another image for the background of x3."""
@@ -225,9 +224,8 @@ class D3SSL(TeacherStudent):
         if self.with_deposition_loss:
             (paste,), (shift,) = self._of(inputs, 'paste', 1), self._of(inputs, 'shift', 1)
             self.check_batch_size(len(second))
-            self._generator.manual_seed((torch.initial_seed() + 0x9E37_79B9 * (step + 1)) % 2**63)
             partner = other_images(
-                len(second), background=self.background, generator=self._generator
+                len(second), background=self.background, generator=step_generator(step, BRANCH)
             ).to(second.device)
             composed = paste_shifted(second, second[partner], mask=paste, shift=shift)
             boxes['composed'] = boxes_second + shift.repeat(1, 2)[:, None].to(boxes_second.dtype)

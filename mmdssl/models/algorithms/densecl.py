@@ -39,6 +39,7 @@ from mmdssl.models.losses.info_nce import info_nce
 from mmdssl.models.objectives import Objective, unit_mean_of_samples
 from mmdssl.models.utils.batch_statistics import frozen_running_stats
 from mmdssl.models.utils.queue import KeyQueue
+from mmdssl.models.utils.step_generator import CORRESPONDENCE, step_generator
 from mmdssl.registry import MODELS
 
 
@@ -132,8 +133,6 @@ class DenseCL(TeacherStudent):
         self.queue = KeyQueue(dim=dim, length=queue_length, name='queue')
         if loss_lambda:
             self.dense_queue = KeyQueue(dim=dim, length=queue_length, name='dense_queue')
-        # Own generator: a random correspondence leaves every other draw unchanged.
-        self._generator = torch.Generator()
 
     def check_data(self, *, batch_size: int, num_images: int) -> None:
         """Fit the queues to the data, see :meth:`KeyQueue.fit`."""
@@ -218,10 +217,9 @@ class DenseCL(TeacherStudent):
 
     def _positives(self, query: Encoded, key: Encoded) -> Tensor:
         """The teacher's vectors (N*S, D) that the query cells are matched with."""
-        seed = torch.initial_seed() + 0x51_7CC1_B727 * (self.clock.iteration + 1)
-        self._generator.manual_seed(seed % 2**63)
+        generator = step_generator(self.clock.iteration, CORRESPONDENCE)
         index = match_cells(
-            query.cells, key.cells, rule=self.correspondence, generator=self._generator
+            query.cells, key.cells, rule=self.correspondence, generator=generator
         )  # (N, S)
         matched = key.grid.gather(2, index[:, None].expand(-1, key.grid.shape[1], -1))
         return _rows(matched)

@@ -28,6 +28,7 @@ from mmdssl.models.decoupling import Decoupled
 from mmdssl.models.foreground import Foreground
 from mmdssl.models.losses.ibot_loss import per_sample_weights
 from mmdssl.models.objectives import Objective, mean_of_samples, unit_mean_of_samples
+from mmdssl.models.utils.step_generator import CORRESPONDENCE, step_generator
 from mmdssl.registry import MODELS
 
 
@@ -199,8 +200,7 @@ class IBOT(TeacherStudent):
         """Teacher vectors (B, L, d) in the order in which the student's patches learn them."""
         if self.correspondence == 1:  # nothing is nearer to a patch than itself
             return projected
-        seed = torch.initial_seed() + 0x51_7CC1_B727 * (self.clock.iteration + 1)
-        generator = torch.Generator().manual_seed(seed % 2**63)
+        generator = step_generator(self.clock.iteration, CORRESPONDENCE)
         cells = projected.transpose(1, 2)  # (B, d, L)
         index = match_cells(cells, cells, rule=self.correspondence, generator=generator)
         return projected.gather(1, index[..., None].expand_as(projected))
