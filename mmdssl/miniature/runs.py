@@ -232,6 +232,7 @@ def _bar(plan: Plan, waiting: int, shown: bool) -> Iterator[Any]:
         at_start: list[float] = []
 
         def show(waiting: list[Run], active: list[_Active]) -> None:
+            """Bring the bar up to date."""
             left = sum(r.seconds for r in waiting)
             left += sum(a.run.seconds * (1 - a.share) for a in active)
             if not at_start:
