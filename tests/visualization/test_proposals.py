@@ -7,7 +7,7 @@ from mmdssl.datasets.proposals.producers import ProposalSettings
 from mmdssl.visualization.proposals import draw_proposals, search_image
 from tests.datasets.proposals.photos import photo
 
-pytest.importorskip('skimage')
+pytest.importorskip('numba')
 
 
 def test_sheet_shows_found_and_filtered_boxes(tmp_path):

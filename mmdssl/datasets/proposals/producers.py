@@ -1,8 +1,9 @@
 """Who finds the boxes: settings with a name, a picture in, proposals out.
 
-``skimage`` is the search SoCo used (`selective_search`) and needs scikit-image. ``opencv`` is the
-search of OpenCV's contrib modules, many times faster, with somewhat different boxes: one
-segmentation, all four similarities, in OpenCV's own form ("switchToSingleStrategy").
+``skimage`` is the search SoCo used (`selective_search`), with scikit-image's segments; it needs
+Numba. ``opencv`` is the search of OpenCV's contrib modules, many times faster, with somewhat
+different boxes: one segmentation, all four similarities, in OpenCV's own form
+("switchToSingleStrategy").
 """
 
 from dataclasses import asdict, dataclass, field
@@ -71,7 +72,7 @@ class ProposalSettings:
         """Versions of what the boxes depend on."""
         if self.producer == 'opencv':
             return {'opencv': cv2.__version__}
-        return {name: metadata.version(name) for name in ('scikit-image', 'numpy')}
+        return {name: metadata.version(name) for name in ('numba', 'numpy', 'scipy')}
 
     def search(self, image: npt.NDArray[np.uint8]) -> npt.NDArray:
         """All boxes of a picture, before the filter.

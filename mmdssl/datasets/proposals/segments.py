@@ -54,7 +54,7 @@ class Segments:
 def felzenszwalb_segments(
     image: npt.NDArray[np.uint8], *, scale: float, sigma: float, min_size: int
 ) -> npt.NDArray[np.int64]:
-    """Over-segmentation of Felzenszwalb and Huttenlocher (2004), as scikit-image has it.
+    """Over-segmentation of Felzenszwalb and Huttenlocher (2004), label for label scikit-image's.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -66,11 +66,15 @@ def felzenszwalb_segments(
         (H, W) int64, labels 0..N-1.
 
     Raises:
-        ModuleNotFoundError: scikit-image is not installed.
+        ModuleNotFoundError: Numba is not installed.
     """
-    skimage = _skimage()
-    pixels = skimage.util.img_as_float(image)
-    return skimage.segmentation.felzenszwalb(pixels, scale=scale, sigma=sigma, min_size=min_size)
+    try:  # imported late: loading boxes needs none of it
+        from mmdssl.datasets.proposals.graph_segmentation import graph_segments
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f'selective search needs {error.name}: pip install {error.name}'
+        ) from error
+    return graph_segments(image, scale=scale, sigma=sigma, min_size=min_size)
 
 
 def describe_segments(image: npt.NDArray[np.uint8], labels: npt.NDArray) -> Segments:
@@ -144,15 +148,3 @@ def _extents(index: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
         result[:, column] = present.argmax(axis=1)
         result[:, column + 2] = length - 1 - present[:, ::-1].argmax(axis=1)
     return result
-
-
-def _skimage():
-    """scikit-image's modules in use; imported late, since loading boxes needs none of them."""
-    try:
-        import skimage.segmentation
-        import skimage.util
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            'selective search needs scikit-image: pip install scikit-image'
-        ) from error
-    return skimage

@@ -77,7 +77,7 @@ def selective_search(
 
     Raises:
         ValueError: The image is no (H, W, 3) uint8 array, or the labels do not fit it.
-        ModuleNotFoundError: scikit-image is not installed.
+        ModuleNotFoundError: Numba is not installed.
     """
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
         raise ValueError(

@@ -16,7 +16,7 @@ from mmdssl.datasets.proposals.validation import validate_proposals
 from tests.datasets.image_files import save, turned_exif
 from tests.datasets.proposals.photos import folder_of_photos, photo
 
-pytest.importorskip('skimage')
+pytest.importorskip('numba')
 SETTINGS = ProposalSettings()
 
 
@@ -69,7 +69,7 @@ def test_file_holds_what_search_and_filter_give(images, tmp_path):
     boxes = SETTINGS.filter.apply(SETTINGS.search(image), *image.shape[:2])[0]
     np.testing.assert_array_equal(store.entry(store.find('sub/3.png')).boxes, boxes)
     assert report.boxes == store.num_boxes
-    assert 'scikit-image' in store.facts['versions']
+    assert 'numba' in store.facts['versions']
     assert not parts_folder(tmp_path / 'out.npz').exists()
 
 

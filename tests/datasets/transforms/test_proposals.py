@@ -98,7 +98,7 @@ def test_option_data_root_moves_the_file(tmp_path):
 
 
 def test_search_on_the_spot_and_from_the_file_agree(tmp_path):
-    pytest.importorskip('skimage')
+    pytest.importorskip('numba')
     images = folder_of_photos(tmp_path / 'images', 3)
     make_proposals(images, tmp_path / 'p.npz', ProposalSettings(), progress=False)
     steps = [dict(type='LoadImage'), dict(type='LoadProposals', file=tmp_path / 'p.npz')]
@@ -112,7 +112,7 @@ def test_search_on_the_spot_and_from_the_file_agree(tmp_path):
 
 
 def test_search_without_a_find_gives_the_picture():
-    pytest.importorskip('skimage')
+    pytest.importorskip('numba')
     got = SelectiveSearch(min_side=96)(dict(img=photo(1)))
     assert got['proposals'].tolist() == [[0, 0, 127, 95]]
     small = SelectiveSearch()(dict(img=cv2.resize(photo(1), (8, 6))))
