@@ -4,7 +4,7 @@ Reproduces: no table; the small counterpart of iBOT-MC.
 Command: python tools/train.py configs/scenes/ibot-mc_vit-micro-p16_1xb24-250i_scenes.py
 Costs: see README.md beside this file.
 Published: none.
-Measured: see README.md beside this file.
+Measured: not measured.
 """
 
 _base_ = './ibot_vit-micro-p16_1xb24-250i_scenes.py'

@@ -7,7 +7,7 @@ Command: python tools/make_scenes.py data/scenes
     Another teacher: --cfg-options model.teacher.checkpoint=FILE
 Costs: see README.md beside this file.
 Published: none.
-Measured: see README.md beside this file.
+Measured: not measured.
 """
 
 _base_ = [

@@ -6,7 +6,7 @@ Command: python tools/make_scenes.py data/scenes
     python tools/train.py configs/scenes/soco-rcc_r18w32-128px_1xb32-250i_scenes.py
 Costs: see README.md beside this file.
 Published: none.
-Measured: not measured.
+Measured: see README.md beside this file.
 """
 
 _base_ = './soco_r18w32-128px_1xb32-250i_scenes.py'
