@@ -2,5 +2,6 @@
 
 from mmdssl.models.backbones.dense_vit import DenseViT
 from mmdssl.models.backbones.sincos_vit import SinCosViT
+from mmdssl.models.backbones.tap_vit import TapViT
 
-__all__ = ['DenseViT', 'SinCosViT']
+__all__ = ['DenseViT', 'SinCosViT', 'TapViT']

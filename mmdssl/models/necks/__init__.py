@@ -1,0 +1,5 @@
+"""Necks of detectors and segmentors."""
+
+from mmdssl.models.necks.deconv_pyramid import DeconvPyramid
+
+__all__ = ['DeconvPyramid']

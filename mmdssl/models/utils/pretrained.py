@@ -1,0 +1,134 @@
+"""Start a part of a detector or segmentor from a pre-trained backbone: completely, or not at all.
+
+mmengine's ``Pretrained`` loads what fits and goes on, so that a network of another width or
+depth starts from chance under the name of a pre-trained one. This initializer compares both
+directions first, says what it read, and refuses what does not fit.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.logging import print_log
+from torch import Tensor, nn
+
+from mmdssl.conversion.locating import SHARED_HEAD, Source, find, named, tensors
+from mmdssl.engine.checkpointing import load_checkpoint_file
+from mmdssl.models.utils.backbone_weights import LoadReport
+from mmdssl.registry import WEIGHT_INITIALIZERS
+
+__all__ = ['PretrainedBackbone', 'as_strict', 'load_part']
+
+# What has no part in the features: many files leave out BatchNorm's counter.
+_WITHOUT_PART = ('num_batches_tracked', 'mask_token')
+
+
+@WEIGHT_INITIALIZERS.register_module()
+class PretrainedBackbone:
+    """``init_cfg=dict(type='mmdssl.PretrainedBackbone', checkpoint=FILE)`` of a backbone or head.
+
+    The same file serves every part of a detector: the trunk of a C4 detector takes stem to
+    ``layer3``, its shared head takes ``layer4``. A child of the module must be in the file
+    whole; what the file has for children that the module lacks is left out and named in the
+    log.
+
+    Args:
+        checkpoint: A file of ``tools/convert.py export --to mmdet`` (or mmseg; with or
+            without ``--c4``), or a checkpoint of a run of this package.
+        source: Which backbone of a run's checkpoint: 'teacher', 'student', or 'auto', the one
+            that the method keeps.
+        fresh: Children of the module that no file holds and that keep their initial values.
+    """
+
+    def __init__(
+        self, *, checkpoint: str | Path, source: Source = 'auto', fresh: Sequence[str] = ()
+    ) -> None:
+        self.checkpoint = checkpoint
+        self.source: Source = source
+        self.fresh = tuple(fresh)
+
+    def __call__(self, module: nn.Module) -> None:
+        """Load ``module``.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If it does not hold all of the module; see :func:`load_part`.
+        """
+        report = load_part(module, self.checkpoint, source=self.source, fresh=self.fresh)
+        print_log(f'{type(module).__name__} from {self.checkpoint}: {report}', logger='current')
+
+
+def as_strict(init_cfg: Any) -> dict[str, Any]:
+    """mmengine's ``dict(type='Pretrained', ...)`` as a :class:`PretrainedBackbone`; else as it is.
+
+    ``prefix`` and ``map_location`` are dropped: the place is found, and it is always the CPU.
+    """
+    settings = dict(init_cfg)
+    if settings.get('type') != 'Pretrained':
+        return settings
+    kept = {k: v for k, v in settings.items() if k not in ('type', 'prefix', 'map_location')}
+    return dict(type=PretrainedBackbone, **kept)
+
+
+def load_part(
+    module: nn.Module,
+    path: str | Path,
+    *,
+    source: Source = 'auto',
+    fresh: Sequence[str] = (),
+) -> LoadReport:
+    """Load a module that is a backbone, or a part of one under the same names.
+
+    Args:
+        module: Takes the weights; a vision transformer resizes the position table itself.
+        path: See :class:`PretrainedBackbone`.
+        source: See :class:`PretrainedBackbone`.
+        fresh: See :class:`PretrainedBackbone`.
+
+    Returns:
+        What was loaded; ``unexpected`` names what was left out.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file cannot be read, lacks a tensor of the module, has more for one
+            of its children (like further blocks), or one of another shape.
+    """
+    prefix, stored = _stored(path, source)
+    wanted = {
+        name: tensor
+        for name, tensor in module.state_dict().items()
+        if not name.endswith(_WITHOUT_PART) and name.split('.')[0] not in fresh
+    }
+    children = {name.split('.')[0] for name in wanted}
+    ours = {name: v for name, v in stored.items() if name.split('.')[0] in children}
+    extra = [n for n in ours if n not in wanted and not n.endswith(_WITHOUT_PART)]
+    matched = tuple(name for name in wanted if name in ours)
+    missing = tuple(name for name in wanted if name not in ours)
+    values = sum(wanted[name].numel() for name in matched)
+    share = min(
+        len(matched) / max(len(wanted), 1), values / max(sum(v.numel() for v in wanted.values()), 1)
+    )
+    title = type(module).__name__
+    if missing or extra:
+        report = LoadReport(prefix, matched, missing, tuple(extra), share)
+        raise ValueError(
+            f'{path} does not fit {title}: {report}; it must hold the whole of it, so it seems to '
+            'be the checkpoint of another architecture: compare the arch or depth in the config'
+        )
+    try:
+        module.load_state_dict(ours, strict=False)
+    except (RuntimeError, ValueError) as error:
+        first = next((line for line in str(error).splitlines() if 'size mismatch' in line), error)
+        raise ValueError(
+            f'{path} does not fit {title}: {str(first).strip()}; it seems to be the checkpoint of '
+            'another architecture or size: compare the arch or depth in the config'
+        ) from error
+    left_out = sorted({name.split('.')[0] for name in stored} - children)
+    return LoadReport(prefix, matched, (), tuple(left_out), share)
+
+
+def _stored(path: str | Path, source: Source) -> tuple[str, Mapping[str, Tensor]]:
+    """Where the backbone stands and its tensors; ``layer4`` is brought back from a C4 file."""
+    content = load_checkpoint_file(path)
+    prefix, own = find(content, path, source)
+    return prefix, {**own, **named(tensors(content, path), SHARED_HEAD)}
