@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor
 
 from mmdssl.visualization.figure import MUTED, as_image, picture_axes, save_figure, sheet
@@ -55,6 +56,9 @@ def draw_consistency(
     figure, axes = sheet(
         1 + len(rows), number, width=2.0 + 1.35 * number, height=0.2 + 1.4 * (1 + len(rows))
     )
+    engine = figure.get_layout_engine()
+    if isinstance(engine, ConstrainedLayoutEngine):
+        engine.set(w_pad=0.12)  # the names of the rows stand left of the axes
     for column, image in enumerate(images):
         picture_axes(axes[0, column]).imshow(as_image(image), extent=(0, 1, 1, 0))
         for row, own in enumerate(rows.values(), start=1):

@@ -68,7 +68,7 @@ def draw_coupling_curves(
         place.set_title('Full angle, centred (ours)' if column else f'CR, {name}')
         place.set(xlabel=missing, ylabel='CR: mean, median dashed' if not column else '')
         place.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f'{value:.0%}'))
-        place.legend(loc='upper left', fontsize=8)
+        place.legend(loc='upper left', fontsize=8, frameon=False)
     if title:
         figure.suptitle(title, fontsize=10, color=INK)
     return save_figure(figure, path)
@@ -125,7 +125,7 @@ def draw_coupling_by_layer(
     place.set(xlabel='layer', ylabel=label)
     if title:
         place.set_title(title)
-    place.legend(loc='best', fontsize=8)
+    place.legend(loc='best', fontsize=8, frameon=False)
     return save_figure(figure, path)
 
 
@@ -169,7 +169,7 @@ def draw_coupling_histogram(
     place.set_ylim(0)
     if title:
         place.set_title(title)
-    place.legend(loc='upper right', fontsize=8)
+    place.legend(loc='upper right', fontsize=8, frameon=False)
     return save_figure(figure, path)
 
 
@@ -224,7 +224,7 @@ def draw_coupling_against(
     place.margins(x=0.06)
     if title:
         place.set_title(title)
-    place.legend(loc='best', fontsize=8)
+    place.legend(loc='best', fontsize=8, frameon=False)
     return save_figure(figure, path)
 
 
