@@ -1,5 +1,7 @@
 """Reading of configs with options, in which ``data_root`` moves every path below it."""
 
+import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,9 @@ def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> C
     that an option ``data_root=...`` alone would change nothing. Here it moves
     every path that begins with the old root, in loaders and metrics alike.
 
+    Modules that the config names in ``custom_imports`` are looked for in the current
+    folder as well, after all other places, as Python does for its own commands.
+
     Args:
         path: Config file.
         options: Options as ``mmengine.DictAction`` gives them.
@@ -25,6 +30,8 @@ def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> C
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'no config file {path}')
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
     config = Config.fromfile(path)
     options = dict(options or {})
     root = options.pop('data_root', None)

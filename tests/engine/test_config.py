@@ -1,5 +1,7 @@
 """`data_root` as an option moves every path below it, and nothing else."""
 
+import sys
+
 import pytest
 
 from mmdssl.engine.config import load_config
@@ -38,3 +40,18 @@ def test_missing_file_and_missing_root_are_named(tmp_path):
     path.write_text('x = 1\n')
     with pytest.raises(ValueError, match='no data_root'):
         load_config(path, {'data_root': 'x'})
+
+
+def test_modules_of_the_current_folder_are_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, 'path', list(sys.path))
+    folder = tmp_path / 'own_methods_of_a_user'
+    folder.mkdir()
+    (folder / 'method.py').write_text('value = 3\n')
+    path = tmp_path / 'config.py'
+    path.write_text("custom_imports = dict(imports=['own_methods_of_a_user.method'])\n")
+    with pytest.raises(ImportError):
+        load_config(path)
+    monkeypatch.chdir(tmp_path)
+    load_config(path)
+    assert sys.modules['own_methods_of_a_user.method'].value == 3
+    assert sys.path[-1] == str(tmp_path)
