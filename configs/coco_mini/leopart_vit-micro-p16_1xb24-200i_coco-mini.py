@@ -15,6 +15,7 @@ _base_ = [
     '../_base_/models/leopart_vit-micro-p16.py',
     '../_base_/datasets/coco_leopart_128px.py',
     '../_base_/datasets/coco_object_knn.py',
+    '../_base_/datasets/coco_overclustering_128px.py',
     '../_base_/schedules/leopart_adamw_1xb24-200i.py',
     '../default_runtime.py',
 ]
@@ -36,6 +37,7 @@ object_knn_dataloader = dict(
 custom_hooks = [
     *_base_.custom_hooks,
     dict(type='ObjectKNNHook', interval=50, by_epoch=False, initial=True),
+    dict(type='OverClusteringHook', interval=100, by_epoch=False, initial=True),
 ]
 default_hooks = dict(
     logger=dict(interval=10), checkpoint=dict(by_epoch=False, interval=50, max_keep_ckpts=1)

@@ -13,6 +13,7 @@ _base_ = [
     '../_base_/models/leopart_vit-small-p16.py',
     '../_base_/datasets/coco_leopart.py',
     '../_base_/datasets/coco_object_knn.py',
+    '../_base_/datasets/coco_overclustering.py',
     '../_base_/schedules/leopart_adamw_2xb32-coslr-50e.py',
     '../default_runtime.py',
 ]
@@ -20,4 +21,8 @@ _base_ = [
 model = dict(
     init='data/teachers/dino_vit-small-p16.pth', data_preprocessor=_base_.data_preprocessor
 )
-custom_hooks = [*_base_.custom_hooks, dict(type='ObjectKNNHook', interval=5)]
+custom_hooks = [
+    *_base_.custom_hooks,
+    dict(type='ObjectKNNHook', interval=5),
+    dict(type='OverClusteringHook', interval=5),
+]

@@ -14,6 +14,7 @@ _base_ = [
     '../_base_/models/leopart_vit-micro-p16.py',
     '../_base_/datasets/scenes_leopart.py',
     '../_base_/datasets/scenes_object_knn.py',
+    '../_base_/datasets/scenes_overclustering.py',
     '../_base_/schedules/leopart_adamw_1xb24-200i.py',
     '../default_runtime.py',
 ]
@@ -25,6 +26,7 @@ model = dict(
 custom_hooks = [
     *_base_.custom_hooks,
     dict(type='ObjectKNNHook', interval=50, by_epoch=False, initial=True),
+    dict(type='OverClusteringHook', interval=100, by_epoch=False, initial=True),
 ]
 default_hooks = dict(
     logger=dict(interval=10), checkpoint=dict(by_epoch=False, interval=50, max_keep_ckpts=1)

@@ -2,8 +2,19 @@
 
 from mmdssl.datasets import probes, transforms
 from mmdssl.datasets.coco_objects import CocoObjects
+from mmdssl.datasets.coco_semantic import CocoSemantic
 from mmdssl.datasets.image_folder import ImageFolder
+from mmdssl.datasets.semantic_folder import SemanticFolder
 from mmdssl.datasets.tagged_concat import TaggedConcat
 from mmdssl.datasets.workers import seed_worker
 
-__all__ = ['CocoObjects', 'ImageFolder', 'TaggedConcat', 'probes', 'seed_worker', 'transforms']
+__all__ = [
+    'CocoObjects',
+    'CocoSemantic',
+    'ImageFolder',
+    'SemanticFolder',
+    'TaggedConcat',
+    'probes',
+    'seed_worker',
+    'transforms',
+]

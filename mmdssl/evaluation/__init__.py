@@ -5,6 +5,7 @@ from mmdssl.evaluation.consistency import LocalSemanticConsistency
 from mmdssl.evaluation.coupling import InterObjectCoupling
 from mmdssl.evaluation.intra_coupling import IntraObjectCoupling
 from mmdssl.evaluation.object_knn import ObjectKNN
+from mmdssl.evaluation.over_clustering import OverClustering
 from mmdssl.evaluation.position import PositionalSimilarity
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     'IntraObjectCoupling',
     'LocalSemanticConsistency',
     'ObjectKNN',
+    'OverClustering',
     'PositionalSimilarity',
 ]

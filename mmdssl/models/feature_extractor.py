@@ -1,4 +1,4 @@
-"""A frozen backbone as a model of its own: images and boxes in, one vector per object out."""
+"""A frozen backbone as a model of its own: images in, a vector per object or patch out."""
 
 import torch
 from mmengine.model import BaseModel
@@ -6,6 +6,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 from mmdssl.evaluation.features import dense_map, object_features
+from mmdssl.evaluation.guards import evaluating
 from mmdssl.registry import MODELS
 
 __all__ = ['FeatureExtractor']
@@ -54,8 +55,10 @@ class FeatureExtractor(BaseModel):
 
         Args:
             inputs: (N, 3, H, W) float, normalised.
-            data_samples: N samples with ``gt_instances.bboxes`` (n_i, 4) in pixels of the inputs.
+            data_samples: N samples with ``gt_instances.bboxes`` (n_i, 4) in pixels of the inputs,
+                or with a label map ``gt_seg_map``.
             mode: 'predict' adds ``object_features`` (n_i, C), float32 of unit length on the CPU,
+                or, to samples with a label map, ``patch_features`` (C, h, w), float32 on the CPU,
                 to the samples and returns them; 'tensor' returns the dense map (N, C, h, w).
 
         Raises:
@@ -68,6 +71,12 @@ class FeatureExtractor(BaseModel):
                 f"FeatureExtractor does not train: mode={mode!r} must be 'tensor', or 'predict' "
                 'with data_samples'
             )
+        if all('gt_seg_map' in sample for sample in data_samples):
+            with evaluating(self.backbone):
+                maps = dense_map(self.backbone, inputs, upsample_c4=self.upsample_c4).cpu()
+            for sample, own in zip(data_samples, maps, strict=True):
+                sample.set_field(own.clone(), 'patch_features', dtype=torch.Tensor)
+            return data_samples
         boxes = [sample.gt_instances.bboxes for sample in data_samples]
         features = object_features(
             self.backbone,

@@ -23,6 +23,13 @@ from mmdssl.datasets.transforms.rbj import RestrictedBoxJitter
 from mmdssl.datasets.transforms.rcc import RegionCollaborativeCutout
 from mmdssl.datasets.transforms.regions import GridRegions
 from mmdssl.datasets.transforms.select_objects import SelectObjects
+from mmdssl.datasets.transforms.semantic_maps import (
+    LoadSemanticMap,
+    MapFromObjects,
+    PackSemantic,
+    ResizeMap,
+    ResizeWithMap,
+)
 from mmdssl.datasets.transforms.shifted_foreground import ShiftedForeground
 from mmdssl.datasets.transforms.views import (
     RandomFlipWithBoxes,
@@ -39,9 +46,12 @@ __all__ = [
     'GridRegions',
     'LoadImage',
     'LoadProposals',
+    'LoadSemanticMap',
+    'MapFromObjects',
     'MultiViewWithBoxes',
     'OverlappingCrops',
     'PackObjects',
+    'PackSemantic',
     'PackViews',
     'ProposalCutout',
     'ProposalRandomCutout',
@@ -51,7 +61,9 @@ __all__ = [
     'RandomResizedCropWithBoxes',
     'RectangleForeground',
     'RegionCollaborativeCutout',
+    'ResizeMap',
     'ResizeWithBoxes',
+    'ResizeWithMap',
     'RestrictedBoxJitter',
     'SelectObjects',
     'SelectiveSearch',

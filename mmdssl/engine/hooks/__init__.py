@@ -5,6 +5,7 @@ from mmdssl.engine.hooks.checkpoint import SafeCheckpointHook
 from mmdssl.engine.hooks.coupling_hook import CouplingHook
 from mmdssl.engine.hooks.health import RepresentationHealthHook
 from mmdssl.engine.hooks.object_knn_hook import ObjectKNNHook
+from mmdssl.engine.hooks.over_clustering_hook import OverClusteringHook
 from mmdssl.engine.hooks.random_state import RandomStateHook
 from mmdssl.engine.hooks.teacher_update import TeacherUpdateHook
 
@@ -12,6 +13,7 @@ __all__ = [
     'BadImagesHook',
     'CouplingHook',
     'ObjectKNNHook',
+    'OverClusteringHook',
     'RandomStateHook',
     'RepresentationHealthHook',
     'SafeCheckpointHook',

@@ -1,0 +1,156 @@
+"""Label maps: read or drawn, resized beside their image, packed.
+
+The map is ``results['gt_seg_map']``, (H, W) uint8, 255 being ignored, and its name stands in
+``results['seg_fields']``: what mmseg's transforms read and move. Those and these mix in one
+pipeline.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+from mmpretrain.structures import DataSample
+from PIL import Image, UnidentifiedImageError
+
+from mmdssl.datasets.decode import ImageDecodeError
+from mmdssl.datasets.transforms.mask_transform import parse_size
+from mmdssl.datasets.transforms.views import resize_image
+from mmdssl.registry import TRANSFORMS
+
+__all__ = ['LoadSemanticMap', 'MapFromObjects', 'PackSemantic', 'ResizeMap', 'ResizeWithMap']
+
+_IGNORED = 255
+
+
+@TRANSFORMS.register_module()
+class LoadSemanticMap(BaseTransform):
+    """Read ``seg_map_path`` (:class:`SemanticFolder`): grey values or palette indices.
+
+    Raises:
+        ImageDecodeError: The file cannot be read.
+        ValueError: It holds colours, or the map has another size than the image.
+    """
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Add the map."""
+        path = results['seg_map_path']
+        try:
+            with Image.open(path) as file:
+                labels = np.array(file)
+        except (OSError, UnidentifiedImageError) as error:
+            raise ImageDecodeError(path, str(error)) from error
+        if labels.ndim != 2:
+            raise ValueError(
+                f'{path} holds colours {labels.shape}, not labels: convert it to one channel of '
+                'class numbers'
+            )
+        if labels.shape != results['img'].shape[:2]:
+            raise ValueError(
+                f'{path} has height x width {labels.shape}, its image {results["img"].shape[:2]}: '
+                'it is the label map of another image'
+            )
+        labels = labels.astype(np.uint8)
+        if results.get('reduce_zero_label'):
+            # 0 -> 255 by wrapping round; 255 was ignored before and stays so.
+            labels = np.where(labels == _IGNORED, _IGNORED, labels - 1).astype(np.uint8)
+        if results.get('label_map') is not None:
+            table = np.arange(256, dtype=np.uint8)
+            for value, label in results['label_map'].items():
+                table[value] = label
+            labels = table[labels]
+        return _with_map(results, labels)
+
+
+@TRANSFORMS.register_module()
+class MapFromObjects(BaseTransform):
+    """Draw ``gt_masks`` of :class:`CocoSemantic`: label + 1 inside, 0 elsewhere.
+
+    Where objects overlap the smaller one is on top.
+    """
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Add the map; before the image changes its geometry."""
+        masks = results['gt_masks'].decode()  # (N, H, W)
+        labels = np.zeros(results['img'].shape[:2], np.uint8)
+        for index in np.argsort(-masks.sum(axis=(1, 2)), kind='stable'):
+            labels[masks[index]] = results['gt_labels'][index] + 1
+        return _with_map(results, labels)
+
+
+@TRANSFORMS.register_module()
+class ResizeMap(BaseTransform):
+    """Resize the map alone, nearest pixel: probes are scored on maps coarser than the image.
+
+    Args:
+        size: Side of the square, or (height, width).
+        as_original: State this size as ``ori_shape``, to which mmseg brings its predictions.
+    """
+
+    def __init__(self, *, size: int | Sequence[int], as_original: bool = True) -> None:
+        self.size = parse_size(size, 'size')
+        self.as_original = as_original
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Resize."""
+        labels = results['gt_seg_map'][..., None]  # (H, W) -> (H, W, 1)
+        results['gt_seg_map'] = resize_image(labels, self.size, 'nearest')[..., 0]
+        if self.as_original:
+            results['ori_shape'] = self.size
+        return results
+
+
+@TRANSFORMS.register_module()
+class ResizeWithMap(BaseTransform):
+    """Squash the image to one size, and the map to its own.
+
+    Args:
+        size: Side of the square, or (height, width), of the image; bilinear with antialias.
+        map_size: The same of the map, nearest pixel; None: ``size``.
+    """
+
+    def __init__(
+        self, *, size: int | Sequence[int], map_size: int | Sequence[int] | None = None
+    ) -> None:
+        self.size = parse_size(size, 'size')
+        self.map = ResizeMap(size=self.size if map_size is None else map_size)
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Resize both."""
+        results['img'] = resize_image(results['img'], self.size, 'bilinear')
+        results['img_shape'] = self.size
+        return self.map.transform(results)
+
+
+@TRANSFORMS.register_module()
+class PackSemantic(BaseTransform):
+    """Pack an image with its map for :class:`FeatureExtractor` and :class:`OverClustering`.
+
+    Gives ``inputs``, a (3, H, W) uint8 RGB tensor, and ``data_samples``, a ``DataSample`` with
+    ``gt_seg_map`` (h, w) uint8.
+
+    Args:
+        meta_keys: Entries of the results that go along where present.
+    """
+
+    def __init__(
+        self, *, meta_keys: Sequence[str] = ('sample_idx', 'img_id', 'img_path', 'img_shape')
+    ) -> None:
+        self.meta_keys = tuple(meta_keys)
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Pack."""
+        image = np.ascontiguousarray(results['img'].transpose(2, 0, 1))  # (H, W, 3) -> (3, H, W)
+        sample = DataSample(
+            metainfo={key: results[key] for key in self.meta_keys if key in results}
+        )
+        labels = torch.from_numpy(np.ascontiguousarray(results['gt_seg_map']))
+        sample.set_field(labels, 'gt_seg_map', dtype=torch.Tensor)
+        return dict(inputs=torch.from_numpy(image), data_samples=sample)
+
+
+def _with_map(results: dict[str, Any], labels: np.ndarray) -> dict[str, Any]:
+    results['gt_seg_map'] = labels
+    results.setdefault('seg_fields', []).append('gt_seg_map')
+    return results

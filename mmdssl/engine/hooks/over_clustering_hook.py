@@ -1,0 +1,83 @@
+"""Over-clustering as a curve beside the loss: do patches come to name classes in pre-training?
+
+Leopart (CVPR 2022) is judged by it, K=500 on whole validation sets; here a few images and a small
+K, enough to see the direction.
+"""
+
+from typing import Any
+
+from mmengine.evaluator import Evaluator
+from mmengine.runner import Runner
+from torch import nn
+from torch.utils.data import DataLoader
+
+from mmdssl.engine.hooks.backbone_measure_hook import BackboneMeasureHook
+from mmdssl.evaluation.passes import evaluate_loader
+from mmdssl.models.feature_extractor import FeatureExtractor
+from mmdssl.registry import HOOKS
+
+__all__ = ['OverClusteringHook']
+
+_BASE = 'coco_overclustering.py'
+
+
+@HOOKS.register_module()
+class OverClusteringHook(BackboneMeasureHook):
+    """Over-cluster ``model.get_backbone(source)`` every ``interval`` epochs or iterations.
+
+    Where the numbers go, see :class:`BackboneMeasureHook`.
+
+    Args:
+        dataloader: Config of the loader of images with label maps, unshuffled; ``None`` for
+            ``overclustering_dataloader`` of the run's config.
+        evaluator: Config of :class:`OverClustering`; ``None`` for ``overclustering_evaluator`` of
+            the run's config.
+        interval: Epochs, or iterations, between measurements; the end of the run is measured too.
+        by_epoch: Count epochs (of an epoch-based loop) or iterations.
+        source: 'teacher' or 'student', as the host's ``get_backbone`` names them, or 'auto': the
+            one that the host says is kept.
+        initial: Measure the untrained backbone as well.
+        file: Name of the file of results in the working directory.
+
+    Raises:
+        ValueError: If the interval is not positive; at the start of the run, if the loop knows no
+            epochs, the model offers no backbone or there is no loader or evaluator.
+    """
+
+    title = 'Over-clustering'
+
+    def __init__(
+        self,
+        *,
+        dataloader: dict | DataLoader | None = None,
+        evaluator: dict | Evaluator | None = None,
+        interval: int = 1,
+        by_epoch: bool = True,
+        source: str = 'auto',
+        initial: bool = False,
+        file: str = 'overclustering.json',
+    ) -> None:
+        super().__init__(
+            interval=interval, by_epoch=by_epoch, source=source, initial=initial, file=file
+        )
+        self.dataloader: Any = dataloader  # a config until the run starts, like the evaluator
+        self.evaluator: Any = evaluator
+
+    def build(self, runner: Runner, backbone: nn.Module) -> None:
+        """Loader and evaluator."""
+        self.dataloader = runner.build_dataloader(
+            self.from_config(self.dataloader, runner, 'overclustering_dataloader', _BASE),
+            seed=runner.seed,
+        )
+        self.evaluator = runner.build_evaluator(
+            self.from_config(self.evaluator, runner, 'overclustering_evaluator', _BASE)
+        )
+
+    def measure(self, backbone: nn.Module, preprocessor: nn.Module) -> dict[str, float]:
+        """The evaluator's numbers of one pass over the data."""
+        extractor = FeatureExtractor(backbone=backbone, data_preprocessor=preprocessor)
+        return evaluate_loader(extractor, self.dataloader, self.evaluator, 'patch features')
+
+    def shown(self, name: str, value: float) -> str:
+        """The scores; deviations stand in the file."""
+        return '' if name.endswith(('_std', 'num_classes')) else super().shown(name, value)

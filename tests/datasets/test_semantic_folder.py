@@ -1,0 +1,116 @@
+"""Folders of label maps: what is paired, which values become which labels, what is refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmdssl.datasets.semantic_folder import supercategories
+from mmdssl.registry import DATASETS
+from tests.datasets.semantic_files import folder, write_semantic
+
+LOAD = [dict(type='LoadImage'), dict(type='LoadSemanticMap')]
+
+
+def test_images_and_maps_of_one_name_are_paired(tmp_path: Path):
+    write_semantic(tmp_path, 3)
+    dataset = DATASETS.build(folder(tmp_path, pipeline=LOAD))
+    assert len(dataset) == 3
+    for index in range(3):
+        results = dataset[index]
+        assert Path(results['img_path']).stem == Path(results['seg_map_path']).stem
+        truth = np.array(Image.open(tmp_path / 'ann' / f'{index:03d}.png'))
+        np.testing.assert_array_equal(results['gt_seg_map'], truth)
+    assert results['seg_fields'] == ['gt_seg_map']
+
+
+def test_a_list_chooses_and_orders(tmp_path: Path):
+    write_semantic(tmp_path, 4)
+    (tmp_path / 'val.txt').write_text('003\n001\n\n')
+    dataset = DATASETS.build(folder(tmp_path, ann_file='val.txt'))
+    assert [Path(dataset[i]['img_path']).stem for i in range(len(dataset))] == ['003', '001']
+
+
+def test_a_share_is_the_same_images_every_time(tmp_path: Path):
+    write_semantic(tmp_path, 20)
+    chosen = [
+        [dataset[i]['img_path'] for i in range(len(dataset))]
+        for dataset in (
+            DATASETS.build(folder(tmp_path, share=0.25, seed=seed)) for seed in (0, 0, 1)
+        )
+    ]
+    assert len(chosen[0]) == 5
+    assert chosen[0] == chosen[1] != chosen[2]
+
+
+def test_zero_becomes_ignored_and_the_rest_one_less(tmp_path: Path):
+    write_semantic(tmp_path, 1)
+    Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16).repeat(4, 0).repeat(4, 1)).save(
+        tmp_path / 'ann' / '000.png'
+    )
+    dataset = DATASETS.build(folder(tmp_path, reduce_zero_label=True, pipeline=LOAD))
+    got = dataset[0]['gt_seg_map'][::4, ::4].ravel()
+    np.testing.assert_array_equal(got, [255, *range(254), 255])
+
+
+def test_super_categories_are_labels_and_things_and_other_are_ignored(tmp_path: Path):
+    names = {92: 'textile', 95: 'building', 97: 'plant', 94: 'plant', 183: 'other'}
+    content = dict(categories=[dict(id=i, supercategory=n) for i, n in names.items()])
+    (tmp_path / 'stuff.json').write_text(json.dumps(content))
+    classes, table = supercategories(tmp_path / 'stuff.json')
+    assert classes == ('building', 'plant', 'textile')
+    assert {value: label for value, label in table.items() if label != 255} == {
+        92: 2,
+        94: 1,
+        95: 0,
+        97: 1,
+    }
+    write_semantic(tmp_path, 1)
+    labels = np.array([[0, 92], [94, 183]], np.uint8).repeat(32, 0).repeat(32, 1)
+    Image.fromarray(labels).save(tmp_path / 'ann' / '000.png')
+    config = folder(tmp_path, classes=classes, category_file='stuff.json', pipeline=LOAD)
+    got = DATASETS.build(config)[0]['gt_seg_map']
+    np.testing.assert_array_equal(got[::32, ::32], [[255, 2], [1, 255]])
+    with pytest.raises(ValueError, match='names the classes background, red'):
+        DATASETS.build(folder(tmp_path, category_file='stuff.json'))
+
+
+def test_missing_maps_are_counted_and_named_before_the_run(tmp_path: Path):
+    write_semantic(tmp_path, 4)
+    for name in ('001', '002'):
+        (tmp_path / 'ann' / f'{name}.png').unlink()
+    with pytest.raises(FileNotFoundError, match=r'2 of 4 images have no label map in .*001\.png'):
+        DATASETS.build(folder(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ('changes', 'error', 'message'),
+    [
+        (
+            dict(data_prefix=dict(img_path='img', seg_map_path='labels')),
+            FileNotFoundError,
+            'no folder .*labels of label maps',
+        ),
+        (dict(ann_file='no.txt'), FileNotFoundError, 'no list of images'),
+        (dict(img_suffix='.bmp'), FileNotFoundError, r'no image named \*.bmp'),
+        (dict(share=0), ValueError, 'share=0 must be above 0'),
+        (dict(category_file='no.json'), FileNotFoundError, 'stuff_annotations_trainval2017'),
+    ],
+)
+def test_unusable_folders_are_named(tmp_path: Path, changes, error, message):
+    write_semantic(tmp_path, 1)
+    with pytest.raises(error, match=message):
+        DATASETS.build(folder(tmp_path, **changes))
+
+
+def test_colours_and_foreign_maps_are_refused(tmp_path: Path):
+    write_semantic(tmp_path, 1)
+    dataset = DATASETS.build(folder(tmp_path, pipeline=LOAD))
+    Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / 'ann' / '000.png')
+    with pytest.raises(ValueError, match='holds colours'):
+        dataset[0]
+    Image.fromarray(np.zeros((32, 64), np.uint8)).save(tmp_path / 'ann' / '000.png')
+    with pytest.raises(ValueError, match='label map of another image'):
+        dataset[0]

@@ -1,0 +1,73 @@
+"""Over-clustering as a metric: official numbers come through, unusable data are named."""
+
+import numpy as np
+import pytest
+import torch
+
+from mmdssl.registry import METRICS
+from tests.golden import Golden
+
+
+def evaluate(features, labels, classes, **settings) -> dict[str, float]:
+    """Features (N, C, h, w) and maps (N, H, W) through the registered metric."""
+    metric = METRICS.build(dict(type='OverClustering', **settings))
+    metric.dataset_meta = dict(classes=classes)
+    samples = [
+        dict(patch_features=one, gt_seg_map=two) for one, two in zip(features, labels, strict=True)
+    ]
+    metric.process(None, samples)
+    return metric.evaluate(len(samples))
+
+
+@pytest.mark.golden
+def test_the_official_scores_come_through_the_metric(shared):
+    """Patches that are their cluster's unit vector are clustered as the golden ones are."""
+    golden = Golden.load(shared('golden/leopart.npz')).sub('oc_')
+    num_clusters, num_classes = golden.number('n_pred'), golden.number('n_gt')
+    clusters, labels = golden['pred'].flatten().long(), golden['gt'].flatten()
+    half = len(clusters) // 2
+    units = torch.eye(num_clusters)[clusters].T  # (C, P)
+    features = units[:, : 2 * half].reshape(num_clusters, 2, half).transpose(0, 1)[:, :, None]
+    assert len(clusters) == 2 * half
+    scores = evaluate(
+        features,  # two images of half x 1 patches
+        labels.reshape(2, 1, half),
+        [str(i) for i in range(num_classes)],
+        num_clusters=num_clusters,
+        match=('precision', 'iou', 'hungarian'),
+        seeds=(0, 1),
+    )
+    for rule in ('precision', 'iou', 'hungarian'):
+        want = 100 * golden.sub(f'{rule}_').number('miou')
+        assert scores[f'overclustering/miou_{rule}'] == pytest.approx(want, abs=1e-4)
+        assert scores[f'overclustering/miou_{rule}_std'] == pytest.approx(0, abs=1e-4)
+
+
+def test_ignored_pixels_count_nowhere():
+    features = torch.eye(2)[torch.tensor([[0, 1], [0, 1]])].permute(2, 0, 1)[None]  # (1, 2, 2, 2)
+    labels = torch.tensor([[[0, 1], [255, 1]]], dtype=torch.uint8)
+    scores = evaluate(features, labels, ['a', 'b'], num_clusters=2, seeds=(0,))
+    assert scores['overclustering/miou_precision'] == pytest.approx(100)
+    assert scores['overclustering/num_classes'] == 2
+
+
+def test_unusable_samples_are_named():
+    metric = METRICS.build(dict(type='OverClustering'))
+    with pytest.raises(ValueError, match="this sample has no 'patch_features'"):
+        metric.process(None, [dict(gt_seg_map=torch.zeros(2, 2))])
+    features = [torch.zeros(3, 2, 2), torch.zeros(3, 2, 2)]
+    with pytest.raises(ValueError, match='label maps differ in size'):
+        evaluate(features, [torch.zeros(4, 4), torch.zeros(5, 4)], ['a'])
+    with pytest.raises(ValueError, match='needs the classes'):
+        evaluate(features, [torch.zeros(4, 4)] * 2, ())
+    with pytest.raises(ValueError, match='500 clusters of 8 patches'):
+        evaluate(features, torch.zeros(2, 4, 4), ['a', 'b'])
+
+
+def test_features_and_maps_need_not_share_a_grid():
+    rng = np.random.default_rng(0)
+    kinds = torch.from_numpy(rng.integers(0, 3, (4, 5, 6)))
+    features = torch.eye(3)[kinds].permute(0, 3, 1, 2)  # (4, 3, 5, 6)
+    labels = kinds.repeat_interleave(7, 1).repeat_interleave(3, 2)
+    scores = evaluate(features, labels, ['a', 'b', 'c'], num_clusters=3, seeds=(0,))
+    assert scores['overclustering/miou_precision'] == pytest.approx(100)
