@@ -39,6 +39,7 @@ from mmdssl.models.utils.attention_foreground import attention_foreground, token
 from mmdssl.models.utils.backbone_weights import load_backbone
 from mmdssl.models.utils.foreground_queue import ForegroundQueue
 from mmdssl.models.utils.sinkhorn import sinkhorn
+from mmdssl.models.utils.step_generator import QUEUE, step_generator
 from mmdssl.registry import MODELS
 
 
@@ -253,12 +254,12 @@ class Leopart(TeacherStudent):
         """Store a random choice of vectors (M, d); of fewer than wanted, all."""
         if self.queue is not None:
             count = min(self.queue_per_image * images, self.queue.length)
-            self.queue.push(view, vectors[self._choose(len(vectors), count).to(vectors.device)])
+            self.queue.push(view, vectors[self._choose(view, len(vectors), count)])
 
-    @staticmethod
-    def _choose(available: int, count: int) -> Tensor:
-        """Rows to store, at random, without repetition: (at most count,) int64."""
-        return torch.randperm(available)[:count]
+    def _choose(self, view: int, available: int, count: int) -> Tensor:
+        """Random rows to store, (at most count,); own draws, as their number hangs on the weights."""
+        generator = step_generator(self.clock.iteration, QUEUE + view)
+        return torch.randperm(available, generator=generator)[:count]
 
     def _student(self, views: list[Tensor]) -> list[Tensor]:
         """Student scores of every view, (N, K, h, w) each; one pass per view size."""

@@ -2,11 +2,12 @@
 
 import torch
 
-__all__ = ['BRANCH', 'CORRESPONDENCE', 'step_generator']
+__all__ = ['BRANCH', 'CORRESPONDENCE', 'QUEUE', 'step_generator']
 
 #: Strides between the seeds of two steps, one a purpose, so that purposes do not share draws.
 BRANCH = 0x9E3779B9
 CORRESPONDENCE = 0x517CC1B727
+QUEUE = 0xD6E8FEB866
 
 
 def step_generator(step: int, purpose: int) -> torch.Generator:
@@ -14,7 +15,7 @@ def step_generator(step: int, purpose: int) -> torch.Generator:
 
     Args:
         step: Iteration, from 0.
-        purpose: :data:`BRANCH` or :data:`CORRESPONDENCE`.
+        purpose: :data:`BRANCH`, :data:`CORRESPONDENCE`, :data:`QUEUE`, or a number of one's own.
     """
     seed = (torch.initial_seed() + purpose * (step + 1)) % 2**63
     return torch.Generator().manual_seed(seed)

@@ -91,6 +91,16 @@ def test_branch_leaves_the_main_loss_bit_equal(reaugment):
         assert two['loss_decoupling'] > 0
 
 
+def test_what_is_queued_leaves_the_draws_of_the_next_batch_alone():
+    model = tiny_leopart(queue_length=64, decoupling=BRANCH)
+    for mass in (0.3, 0.9):  # much and little foreground
+        model.attention_mass = mass
+        before = torch.get_rng_state()
+        model.loss(leopart_batch())
+        assert torch.equal(torch.get_rng_state(), before)
+    assert model.queue.filled.min() > 0
+
+
 def dense_case(keep: torch.Tensor, attended: torch.Tensor):
     """A host, its features of two images, targets, and what dense_loss makes of them."""
     model = tiny_leopart()

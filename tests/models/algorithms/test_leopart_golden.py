@@ -41,8 +41,7 @@ def maps(rows: Tensor, views: int, images: int) -> Tensor:
 class Recorded(Leopart):
     """Chooses the first rows to store, as the golden run did."""
 
-    @staticmethod
-    def _choose(available: int, count: int) -> Tensor:
+    def _choose(self, view: int, available: int, count: int) -> Tensor:
         return torch.arange(min(available, count))
 
 
