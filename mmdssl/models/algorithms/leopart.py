@@ -257,7 +257,7 @@ class Leopart(TeacherStudent):
             self.queue.push(view, vectors[self._choose(view, len(vectors), count)])
 
     def _choose(self, view: int, available: int, count: int) -> Tensor:
-        """Random rows to store, (at most count,); own draws, as their number hangs on the weights."""
+        """Random rows to store, (at most count,); draws of its own, as their number varies."""
         generator = step_generator(self.clock.iteration, QUEUE + view)
         return torch.randperm(available, generator=generator)[:count]
 
