@@ -31,7 +31,8 @@ class SemanticFolder(ImageDataset):
     ``label_map`` (from a value in the file to a label, 255 being ignored; None: as they are).
 
     Args:
-        classes: Names of the classes in the order of labels, or their number.
+        classes: Names of the classes in the order of labels, or their number, or a data set of
+            mmseg that has them (``'ADE20KDataset'``).
         data_root: Folder that the other paths are relative to.
         data_prefix: ``img_path`` and ``seg_map_path``, the two folders.
         ann_file: File of names without ending, one a line (VOC's ``ImageSets``); '': all images
@@ -56,7 +57,7 @@ class SemanticFolder(ImageDataset):
     def __init__(
         self,
         *,
-        classes: Sequence[str] | int,
+        classes: Sequence[str] | int | str,
         data_root: str | Path = '',
         data_prefix: Mapping[str, str],
         ann_file: str = '',
@@ -74,9 +75,7 @@ class SemanticFolder(ImageDataset):
     ) -> None:
         if not 0 < share <= 1:
             raise ValueError(f'SemanticFolder: share={share} must be above 0 and at most 1')
-        if isinstance(classes, int):
-            classes = [str(label) for label in range(classes)]
-        self.classes = tuple(classes)
+        self.classes = _names_of(classes)
         self.reduce_zero_label = reduce_zero_label
         self.label_map: dict[int, int] | None = None
         if category_file is not None:
@@ -176,6 +175,22 @@ class SemanticFolder(ImageDataset):
                     f'(the first: {", ".join(name + ending for name in lost[:_SHOWN])}): download '
                     'the annotations of this split completely, or take the images out of the list'
                 )
+
+
+def _names_of(classes: Sequence[str] | int | str) -> tuple[str, ...]:
+    if isinstance(classes, int):
+        return tuple(str(label) for label in range(classes))
+    if not isinstance(classes, str):
+        return tuple(classes)
+    from mmseg import datasets  # heavy, and optional for whoever names the classes
+
+    known = getattr(datasets, classes, None)
+    if known is None:
+        raise ValueError(
+            f'SemanticFolder: mmseg has no data set {classes!r} to take the classes from; name '
+            'the classes in a list'
+        )
+    return tuple(known.METAINFO['classes'])
 
 
 def supercategories(path: str | Path) -> tuple[tuple[str, ...], dict[int, int]]:

@@ -2,8 +2,9 @@
 
 Reproduces: "Mind Your Augmentation" (ICLR 2024), Table 7, column COCO-Stuff K=500.
 Command: python tools/test.py
-    configs/transfer/overclustering/overclustering-k500_vit-small-p16_coco-stuff.py CHECKPOINT; below data/coco/ also annotations/stuff_val2017_pixelmaps/ and
-    annotations/stuff_val2017.json (stuff_annotations_trainval2017.zip)
+    configs/transfer/overclustering/overclustering-k500_vit-small-p16_coco-stuff.py CHECKPOINT
+    Below data/coco/ also annotations/stuff_val2017_pixelmaps/ and annotations/stuff_val2017.json
+    (stuff_annotations_trainval2017.zip).
 Costs: 5000 images and 6 GB of features, then five k-means. Not measured.
 Published: Leopart 44.4, Leopart-D 45.3 mIoU (rule 'precision', as the official code has it).
 Measured: not measured.

@@ -27,6 +27,7 @@ from mmdssl.datasets.transforms.semantic_maps import (
     LoadSemanticMap,
     MapFromObjects,
     PackSemantic,
+    RandomResizedCropWithMap,
     ResizeMap,
     ResizeWithMap,
 )
@@ -59,6 +60,7 @@ __all__ = [
     'RandomFlipWithBoxes',
     'RandomPatchMask',
     'RandomResizedCropWithBoxes',
+    'RandomResizedCropWithMap',
     'RectangleForeground',
     'RegionCollaborativeCutout',
     'ResizeMap',

@@ -16,10 +16,17 @@ from PIL import Image, UnidentifiedImageError
 
 from mmdssl.datasets.decode import ImageDecodeError
 from mmdssl.datasets.transforms.mask_transform import parse_size
-from mmdssl.datasets.transforms.views import resize_image
+from mmdssl.datasets.transforms.views import RandomResizedCropWithBoxes, resize_image
 from mmdssl.registry import TRANSFORMS
 
-__all__ = ['LoadSemanticMap', 'MapFromObjects', 'PackSemantic', 'ResizeMap', 'ResizeWithMap']
+__all__ = [
+    'LoadSemanticMap',
+    'MapFromObjects',
+    'PackSemantic',
+    'RandomResizedCropWithMap',
+    'ResizeMap',
+    'ResizeWithMap',
+]
 
 _IGNORED = 255
 
@@ -120,6 +127,38 @@ class ResizeWithMap(BaseTransform):
         """Resize both."""
         results['img'] = resize_image(results['img'], self.size, 'bilinear')
         results['img_shape'] = self.size
+        return self.map.transform(results)
+
+
+@TRANSFORMS.register_module()
+class RandomResizedCropWithMap(RandomResizedCropWithBoxes):
+    """A random crop of image and map, each resized to its own size.
+
+    Args:
+        size: Side of the square, or (height, width), of the image; bilinear with antialias.
+        map_size: The same of the map, nearest pixel; None: ``size``.
+        scale: Range of the crop's area as a share of the image; Leopart's probes: (0.8, 1).
+        **settings: Of :class:`RandomResizedCropWithBoxes`.
+    """
+
+    def __init__(
+        self,
+        *,
+        size: int | tuple[int, int],
+        map_size: int | Sequence[int] | None = None,
+        scale: tuple[float, float] = (0.8, 1.0),
+        interpolation: str = 'bilinear',
+        **settings: Any,
+    ) -> None:
+        super().__init__(size=size, scale=scale, interpolation=interpolation, **settings)
+        self.map = ResizeMap(size=self.size if map_size is None else map_size, as_original=False)
+
+    def crop(self, results: dict[str, Any], window: tuple[int, int, int, int]) -> dict[str, Any]:
+        """The same for a given crop (left, top, width, height)."""
+        left, top, width, height = window
+        labels = results['gt_seg_map'][top : top + height, left : left + width]
+        results = super().crop(results, window)
+        results['gt_seg_map'] = labels
         return self.map.transform(results)
 
 
