@@ -1,9 +1,17 @@
 """mmdssl: dense self-supervised pre-training for OpenMMLab.
 
 Importing this package is cheap; the registered components live in the
-sub-packages and are imported by the registries on first use.
+sub-packages and are imported by the registries on first use. Where mmengine is
+already loaded, as when a config of mmdet or mmseg says
+``custom_imports=dict(imports=['mmdssl'])``, the registries are made known to it,
+and ``type='mmdssl.TapViT'`` resolves there.
 """
 
+import sys
+
 from mmdssl.version import __version__
+
+if 'mmengine.registry' in sys.modules:
+    import mmdssl.registry  # noqa: F401
 
 __all__ = ['__version__']

@@ -24,6 +24,7 @@ __all__ = [
     'check_stack',
     'diagnose',
     'inspect_stack',
+    'require_stack',
 ]
 
 _PRETRAIN = (
@@ -297,3 +298,21 @@ def check_stack(purpose: str = 'pretrain') -> None:
     for problem in diagnose(inspect_stack()):
         if purpose in problem.blocks or not problem.blocks:
             warnings.warn(f'{problem.message} Remedy: {problem.remedy}', stacklevel=2)
+
+
+def require_stack(purpose: str) -> None:
+    """Refuses to go on where a purpose cannot work, before a long traceback says so.
+
+    Args:
+        purpose: 'pretrain', 'det' or 'seg'.
+
+    Raises:
+        ImportError: With the first problem that blocks the purpose, and its remedy.
+        ValueError: If ``purpose`` is none of these.
+    """
+    if purpose not in PURPOSES:
+        raise ValueError(f"purpose '{purpose}' is unknown: use one of {', '.join(PURPOSES)}")
+    blocking = [problem for problem in diagnose(inspect_stack()) if purpose in problem.blocks]
+    if blocking:
+        first = blocking[0]
+        raise ImportError(f'{first.message} Remedy: {first.remedy}')

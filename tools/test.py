@@ -1,4 +1,4 @@
-"""Evaluate a frozen backbone on objects: O-KNN, disturbed O-KNN.
+"""Evaluate a frozen backbone on objects (O-KNN, disturbed O-KNN), or a fine-tuned model.
 
     python tools/test.py CONFIG [CHECKPOINT] [--source teacher] [--out metrics.json]
 
@@ -6,6 +6,9 @@ CONFIG is that of a pre-training run, whose backbone is taken, or one whose mode
 FeatureExtractor. Data and metrics are its ``test_dataloader`` and ``test_evaluator`` or, where it
 has none, ``object_knn_dataloader`` and ``object_knn_evaluator``. Without CHECKPOINT the untrained
 backbone is evaluated, the floor that features have to beat.
+
+A CONFIG of mmdet or mmseg (``default_scope``) is that of a fine-tuning run instead: the detector
+or segmentor of CHECKPOINT is tested on the config's test data.
 """
 
 import argparse
@@ -24,6 +27,7 @@ from rich.table import Table
 
 from mmdssl.engine.checkpointing import atomic_text
 from mmdssl.engine.config import load_config
+from mmdssl.engine.frameworks import build_test_runner, framework_of
 from mmdssl.models.feature_extractor import FeatureExtractor
 from mmdssl.models.utils.backbone_weights import Source, load_backbone
 
@@ -46,7 +50,7 @@ TRAINING = (
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
-        description='Evaluate a frozen backbone on objects (O-KNN, disturbed O-KNN).'
+        description='Evaluate a frozen backbone on objects, or a fine-tuned detector or segmentor.'
     )
     parser.add_argument('config', type=Path)
     parser.add_argument('checkpoint', type=Path, nargs='?', help='none: the untrained backbone')
@@ -110,32 +114,50 @@ def build_extractor(
     return extractor
 
 
-def as_table(metrics: dict[str, Any], title: str) -> Table:
-    """One row per metric, one column per number: 'oknn/top1' goes to row 'oknn'."""
+def as_table(metrics: dict[str, Any], title: str, digits: int = 2) -> Table:
+    """One row per metric, one column per number: 'oknn/top1' goes to row 'oknn'.
+
+    Where that makes too many columns to read, every number has a row of its own.
+    """
     rows: dict[str, dict[str, Any]] = {}
     for name, value in metrics.items():
         row, _, column = name.rpartition('/')
         rows.setdefault(row, {})[column] = value
     columns = list(dict.fromkeys(column for row in rows.values() for column in row))
+    if len(columns) > 8:
+        columns, rows = ['value'], {name: {'value': value} for name, value in metrics.items()}
     table = Table('metric', title=title)
     for column in columns:
         table.add_column(column, justify='right')
     for name, numbers in rows.items():
         cells = (numbers.get(column, '') for column in columns)
-        table.add_row(name, *(f'{c:.2f}' if isinstance(c, float) else str(c) for c in cells))
+        table.add_row(
+            name,
+            *(
+                f'{c:.{2 if abs(c) >= 1 else 3}f}' if isinstance(c, float) else str(c)
+                for c in cells
+            ),
+        )
     return table
 
 
 def build_runner(options: argparse.Namespace) -> Runner:
     """Everything the options name, ready to run."""
-    config = evaluation_config(load_config(options.config, options.cfg_options))
+    config = load_config(options.config, options.cfg_options)
+    work_dir = options.work_dir or f'work_dirs/{options.config.stem}/test'
+    if framework_of(config) is not None:
+        config.launcher = options.launcher
+        if options.amp:
+            config.test_cfg = {**(config.get('test_cfg') or {}), 'fp16': True}
+        return build_test_runner(config, options.checkpoint, work_dir)
+    config = evaluation_config(config)
     if options.amp:
         config.test_cfg['fp16'] = True
     randomness = config.get('randomness') or dict(seed=0)
     set_random_seed(randomness.get('seed'))  # the untrained backbone is one of this seed
     return Runner(
         model=build_extractor(config, options.checkpoint, options.source),
-        work_dir=options.work_dir or f'work_dirs/{options.config.stem}/test',
+        work_dir=work_dir,
         launcher=options.launcher,
         test_dataloader=config.test_dataloader,
         test_evaluator=config.test_evaluator,
@@ -154,13 +176,14 @@ def main(argv: list[str] | None = None) -> int:
     os.environ.setdefault('LOCAL_RANK', str(options.local_rank))
     try:
         runner = build_runner(options)
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, FileNotFoundError, ImportError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
     metrics = runner.test()
     if is_main_process():
         title = f'{options.config.stem}, {options.checkpoint or "untrained"}'
-        Console().print(as_table(metrics, title))
+        percent = runner.default_scope.scope_name != 'mmdet'  # whose scores go from 0 to 1
+        Console().print(as_table(metrics, title, digits=2 if percent else 4))
         if options.out:
             atomic_text(json.dumps(metrics, indent=2) + '\n', options.out)
     return 0

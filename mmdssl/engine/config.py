@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.utils import import_modules_from_strings
+
+from mmdssl.engine.frameworks import check_framework
 
 __all__ = ['load_config', 'move_data_root']
 
@@ -27,12 +30,16 @@ def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> C
 
     Raises:
         FileNotFoundError: If there is no such file.
+        ImportError: If the config is one of mmdet or mmseg and these do not work here.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'no config file {path}')
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
-    config = Config.fromfile(path)
+    config = Config.fromfile(path, import_custom_modules=False)
+    check_framework(config)  # before a module of the config fails for want of it
+    if config.get('custom_imports'):
+        import_modules_from_strings(**config.custom_imports)
     options = dict(options or {})
     root = options.pop('data_root', None)
     if root is not None:

@@ -13,8 +13,10 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import InfiniteSampler
 from mmengine.dist import barrier, is_distributed
+from mmengine.model import revert_sync_batchnorm
 from mmengine.runner import Runner
 
+from mmdssl.engine.frameworks import framework_of
 from mmdssl.engine.hooks.checkpoint import SafeCheckpointHook, train_and_keep
 from mmdssl.engine.unwrap import unwrap_model
 
@@ -108,6 +110,7 @@ def set_precision(config: Config, amp: str) -> None:
     """Choose the optimizer wrapper and its dtype."""
     wrapper = config.optim_wrapper
     kind = wrapper.get('type', 'OptimWrapper')
+    own = framework_of(config) is None  # mmdet and mmseg know mmengine's wrappers only
     if kind not in _PLAIN + _AMP:
         raise ValueError(
             f'--amp: the optimizer wrapper {kind!r} cannot be switched; set its precision in the '
@@ -117,11 +120,12 @@ def set_precision(config: Config, amp: str) -> None:
         modern = not torch.cuda.is_available() or torch.cuda.is_bf16_supported()
         amp = 'bf16' if modern else 'fp16'
     if amp == 'off':
-        wrapper.type = 'PerParamClipOptimWrapper'
+        wrapper.type = 'PerParamClipOptimWrapper' if own else 'OptimWrapper'
         for setting in ('dtype', 'loss_scale', 'use_fsdp'):
             wrapper.pop(setting, None)
     elif amp in _DTYPES:
-        wrapper.type, wrapper.dtype = 'AmpPerParamClipOptimWrapper', _DTYPES[amp]
+        wrapper.type = 'AmpPerParamClipOptimWrapper' if own else 'AmpOptimWrapper'
+        wrapper.dtype = _DTYPES[amp]
     else:
         raise ValueError(f"--amp is {amp!r}; choose 'fp16', 'bf16', 'auto' or 'off'")
 
@@ -167,6 +171,8 @@ def build_runner(config: Config) -> Runner:
         ValueError: If the batch does not fit the data or the model.
     """
     runner = Runner.from_cfg(config)
+    if not torch.cuda.is_available():  # synchronised BatchNorm runs on GPUs only
+        revert_sync_batchnorm(unwrap_model(runner.model))
     loader = runner.train_loop.dataloader  # builds data set and loader
     batch_size = loader.batch_size
     if len(loader) == 0:

@@ -1,7 +1,8 @@
-"""Projection heads."""
+"""Projection heads, and the shared head of C4 detectors."""
 
+from mmdssl.models.heads.c4_shared_head import C4SharedHead
 from mmdssl.models.heads.dynamic_alignment import DynamicAlignment
 from mmdssl.models.heads.ibot_head import IBOTHead
 from mmdssl.models.heads.leopart_head import LeopartHead
 
-__all__ = ['DynamicAlignment', 'IBOTHead', 'LeopartHead']
+__all__ = ['C4SharedHead', 'DynamicAlignment', 'IBOTHead', 'LeopartHead']

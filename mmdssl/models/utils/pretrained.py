@@ -55,7 +55,12 @@ class PretrainedBackbone:
             ValueError: If it does not hold all of the module; see :func:`load_part`.
         """
         report = load_part(module, self.checkpoint, source=self.source, fresh=self.fresh)
-        print_log(f'{type(module).__name__} from {self.checkpoint}: {report}', logger='current')
+        print_log(
+            f'{type(module).__name__} starts from {self.checkpoint}: all its {len(report.matched)} '
+            f'tensors found under {report.prefix!r}, coverage {report.coverage:.1%}; not used of '
+            f'the file: {", ".join(report.unexpected) or "nothing"}',
+            logger='current',
+        )
 
 
 def as_strict(init_cfg: Any) -> dict[str, Any]:
@@ -123,7 +128,7 @@ def load_part(
             f'{path} does not fit {title}: {str(first).strip()}; it seems to be the checkpoint of '
             'another architecture or size: compare the arch or depth in the config'
         ) from error
-    left_out = sorted({name.split('.')[0] for name in stored} - children)
+    left_out = sorted({name.split('.')[0] for name in stored} - children - {'mask_token'})
     return LoadReport(prefix, matched, (), tuple(left_out), share)
 
 

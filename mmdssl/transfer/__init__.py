@@ -1,0 +1,4 @@
+"""What fine-tuning needs beside models and optimizers: data sets of detectors, summaries of trials.
+
+Import its parts by name: some need mmdet, which needs mmcv's compiled ops.
+"""
