@@ -11,6 +11,7 @@ from mmdssl.miniature.regimes import POINTS, Regime, Training
 __all__ = ['Plan', 'Run']
 
 _FRESH = 10_000
+_OF_TEACHER = ('teacher', 'teacher_option', 'continues')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +100,16 @@ class Run:
         return self.plan.out / self.name / f'seed-{self.seed}'
 
     @property
+    def teacher(self) -> 'Run | None':
+        """The run whose network it needs, which has to be done before."""
+        return dataclasses.replace(self, name=self.arm.teacher) if self.arm.teacher else None
+
+    @property
+    def checkpoint(self) -> Path:
+        """The network at its end."""
+        return self.folder / f'iter_{self.iters}.pth'
+
+    @property
     def iters(self) -> int:
         """Length of its schedule."""
         return max(1, round(self.training.iters * self.arm.iters))
@@ -121,11 +132,14 @@ class Run:
         regime.pop('training')
         training = dataclasses.asdict(self.training)
         training.pop('seconds')
+        arm = dict(dataclasses.asdict(self.arm), name=self.name)
+        if not self.arm.teacher:  # studies made before there were such arms go on
+            arm = {key: value for key, value in arm.items() if key not in _OF_TEACHER}
         return _plain(
             dict(
                 regime=self.plan.name,
                 scale=self.plan.scale,
-                arm=dict(dataclasses.asdict(self.arm), name=self.name),
+                arm=arm,
                 seed=self.seed,
                 scene_seed=None if self.plan.on_photos else self.plan.scene_seed(self.seed),
                 iters=self.iters,

@@ -36,6 +36,8 @@ def make_config(run: Run) -> Config:
     config = load_config(plan.configs / file, {'data_root': root})
     published = config.train_cfg.max_iters
     config.merge_from_dict(dict(training.options))
+    if run.teacher is not None:
+        config.merge_from_dict({run.arm.teacher_option: str(run.teacher.checkpoint)})
     pipeline = config.train_dataloader.dataset.pipeline
     set_steps(pipeline, training.steps)
     for step in _steps(pipeline):

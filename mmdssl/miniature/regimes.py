@@ -1,4 +1,4 @@
-"""On what the arms are trained, how long, and with which settings; nothing is set elsewhere.
+"""On what the arms are trained and how long; :mod:`mmdssl.miniature.training` has the settings.
 
 ``trial``: 96 px scenes whose classes are colour x texture on quiet backgrounds. A test of
 de-coupling: the base soon turns object features into background features, and the random net
@@ -10,14 +10,22 @@ which way the branch then moves it. Crops of a quarter to three quarters of the 
 resolution: neither the whole scene nor its colours tell two views of it.
 
 Each comes at two scales: ``cpu`` (minutes a run on one core) and ``gpu`` (ViT-S and ResNet-50,
-224 px views of larger scenes, thousands of steps, one GPU). ``options`` are changes of an arm's
-config by dotted name; ``steps`` are changes of the steps of its training pipeline by
-``'Transform.argument'``, wherever the step occurs.
+224 px views of larger scenes, thousands of steps, one GPU).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
+
+from mmdssl.miniature.training import (
+    Training,
+    large,
+    small_densecl,
+    small_ibot,
+    small_leopart,
+    small_maskalign,
+    small_soco,
+)
 
 __all__ = ['EARLY', 'POINTS', 'REGIMES', 'SCALES', 'Regime', 'Training', 'choose_regime']
 
@@ -26,27 +34,6 @@ SCALES = ('cpu', 'gpu')
 POINTS = (0.0, 0.2, 0.4, 0.7, 1.0)
 #: The share at which the base counts as stopped early.
 EARLY = 0.4
-
-
-@dataclass(frozen=True, kw_only=True)
-class Training:
-    """How the arms of one family are trained.
-
-    Attributes:
-        iters: Iterations of the schedule; controls may change them by their factor.
-        warmup: Iterations of warm-up among them.
-        seconds: Estimated seconds of the base on one core of a 2-core cloud machine (``cpu``) or
-            one GPU (``gpu``), all measurements included; for the plan and the first guess of the
-            progress bar.
-        options: Changes of the config.
-        steps: Changes of pipeline steps.
-    """
-
-    iters: int
-    warmup: int
-    seconds: float
-    options: Mapping[str, Any] = field(default_factory=dict)
-    steps: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,62 +72,6 @@ class Regime:
     workers: int = 0
 
 
-def _ibot(*, side: int, patch: int, scale: tuple[float, float], batch: int, lr: float) -> dict:
-    """What the small ViT of the ``cpu`` scale needs: width 96, depth 4, 512 prototypes."""
-    cells = (side // patch, side // patch)
-    return dict(
-        options={
-            'model.backbone.arch': dict(
-                embed_dims=96, num_layers=4, num_heads=3, feedforward_channels=384
-            ),
-            'model.backbone.img_size': side,
-            'model.backbone.patch_size': patch,
-            'model.head.in_channels': 96,
-            'model.momentum': (0.98, 1.0),
-            'optim_wrapper.optimizer.lr': lr,
-            'train_dataloader.batch_size': batch,
-        },
-        steps={
-            'RandomResizedCropWithBoxes.size': side,
-            'RandomResizedCropWithBoxes.scale': scale,
-            'BlockwiseMask.mask_size': cells,
-            'RegionCollaborativeCutout.mask_size': cells,
-        },
-    )
-
-
-def _densecl(*, side: int, scale: tuple[float, float], lr: float) -> dict:
-    """ResNet-18 of half width whose last stage keeps the resolution: side / 16 cells."""
-    return dict(
-        options={
-            'model.backbone.strides': (1, 2, 2, 1),
-            'model.queue_length': 1024,
-            'optim_wrapper.optimizer.lr': lr,
-            'train_dataloader.batch_size': 32,
-        },
-        steps={
-            'RandomResizedCropWithBoxes.size': side,
-            'RandomResizedCropWithBoxes.scale': scale,
-        },
-    )
-
-
-def _soco(*, side: int, scale: tuple[float, float], lr: float) -> dict:
-    """ResNet-18 of half width whose C4 has side / 8 cells; a box takes 4x4 cells of it."""
-    return dict(
-        options={
-            'model.backbone.strides': (1, 2, 1, 2),
-            'optim_wrapper.optimizer.lr': lr,
-            'train_dataloader.batch_size': 32,
-        },
-        steps={
-            'ResizeWithBoxes.size': side,
-            'RandomResizedCropWithBoxes.size': side,
-            'RandomResizedCropWithBoxes.scale': scale,
-        },
-    )
-
-
 _RATIOS = (0.0, 0.2, 0.4, 0.6, 0.8)
 _TRIAL = dict(
     size=96,
@@ -166,60 +97,6 @@ _SHAPES = dict(
     contrast=0.16,
     saturation=0.3,
 )
-_GPU_IBOT = {
-    'model.backbone.arch': 'deit-small',
-    'model.backbone.img_size': 224,
-    'model.backbone.patch_size': 16,
-    'model.head.in_channels': 384,
-    'model.head.hidden_channels': 2048,
-    'model.head.bottleneck_channels': 256,
-    'model.head.out_channels': 4096,
-    'model.momentum': (0.992, 1.0),
-    'optim_wrapper.optimizer.lr': 5e-4,
-    'train_dataloader.batch_size': 128,
-}
-_GPU_RESNET = {
-    'model.backbone.depth': 50,
-    'model.backbone.stem_channels': 64,
-    'model.backbone.base_channels': 64,
-    'model.neck.in_channels': 2048,
-    'train_dataloader.batch_size': 128,
-}
-
-
-def _gpu(scale: tuple[float, float], iters: int) -> dict[str, Training]:
-    """ViT-S/16 and ResNet-50 at 224 px, batch 128 on one GPU."""
-    crop = {
-        'RandomResizedCropWithBoxes.size': 224,
-        'RandomResizedCropWithBoxes.scale': scale,
-    }
-    cells = {'BlockwiseMask.mask_size': (14, 14), 'RegionCollaborativeCutout.mask_size': (14, 14)}
-    return dict(
-        ibot=Training(
-            iters=iters,
-            warmup=iters // 10,
-            seconds=iters / 4,
-            options=_GPU_IBOT,
-            steps=crop | cells,
-        ),
-        densecl=Training(
-            iters=iters,
-            warmup=iters // 20,
-            seconds=iters / 4,
-            options={**_GPU_RESNET, 'model.queue_length': 8192, 'optim_wrapper.optimizer.lr': 0.15},
-            steps=crop,
-        ),
-        soco=Training(
-            iters=iters,
-            warmup=iters // 10,
-            seconds=iters / 3,
-            options={**_GPU_RESNET, 'model.roi_size': 14, 'optim_wrapper.optimizer.lr': 1.0},
-            steps=crop
-            | {'ResizeWithBoxes.size': 224, 'RandomResizedCropWithBoxes.scale': (0.5, 1)},
-        ),
-    )
-
-
 #: By (name, scale). Proposals are selective search with segments fit for small pictures.
 REGIMES: Mapping[tuple[str, str], Regime] = {
     ('trial', 'cpu'): Regime(
@@ -240,13 +117,30 @@ REGIMES: Mapping[tuple[str, str], Regime] = {
                 iters=250,
                 warmup=60,
                 seconds=130,
-                **_ibot(side=64, patch=8, scale=(0.3, 1.0), batch=24, lr=1.5e-3),
+                **small_ibot(side=64, patch=8, scale=(0.3, 1.0), batch=24, lr=1.5e-3),
             ),
             densecl=Training(
-                iters=250, warmup=20, seconds=130, **_densecl(side=64, scale=(0.3, 1.0), lr=0.06)
+                iters=250,
+                warmup=20,
+                seconds=130,
+                **small_densecl(side=64, scale=(0.3, 1.0), lr=0.06),
             ),
             soco=Training(
-                iters=250, warmup=25, seconds=280, **_soco(side=64, scale=(0.5, 1.0), lr=1.0)
+                iters=250, warmup=25, seconds=280, **small_soco(side=64, scale=(0.5, 1.0), lr=1.0)
+            ),
+            maskalign=Training(
+                iters=250,
+                warmup=25,
+                seconds=80,
+                **small_maskalign(side=64, patch=8, scale=(0.3, 1.0), lr=1e-3),
+            ),
+            leopart=Training(
+                iters=200,
+                warmup=0,
+                seconds=150,
+                **small_leopart(
+                    side=64, patch=8, scale=(0.3, 1.0), local_scale=(0.1, 0.3), lr=1e-3
+                ),
             ),
         ),
     ),
@@ -268,13 +162,33 @@ REGIMES: Mapping[tuple[str, str], Regime] = {
                 iters=1000,
                 warmup=100,
                 seconds=640,
-                **_ibot(side=64, patch=8, scale=(0.2, 0.7), batch=32, lr=1e-3),
+                **small_ibot(side=64, patch=8, scale=(0.2, 0.7), batch=32, lr=1e-3),
             ),
             densecl=Training(
-                iters=1000, warmup=50, seconds=530, **_densecl(side=64, scale=(0.2, 0.7), lr=0.06)
+                iters=1000,
+                warmup=50,
+                seconds=530,
+                **small_densecl(side=64, scale=(0.2, 0.7), lr=0.06),
             ),
             soco=Training(
-                iters=1000, warmup=100, seconds=2100, **_soco(side=96, scale=(0.4, 1.0), lr=1.0)
+                iters=1000,
+                warmup=100,
+                seconds=2100,
+                **small_soco(side=96, scale=(0.4, 1.0), lr=1.0),
+            ),
+            maskalign=Training(
+                iters=1000,
+                warmup=100,
+                seconds=240,
+                **small_maskalign(side=64, patch=8, scale=(0.2, 0.7), lr=1e-3),
+            ),
+            leopart=Training(
+                iters=800,
+                warmup=0,
+                seconds=480,
+                **small_leopart(
+                    side=64, patch=8, scale=(0.2, 0.7), local_scale=(0.05, 0.2), lr=1e-3
+                ),
             ),
         ),
     ),
@@ -289,7 +203,7 @@ REGIMES: Mapping[tuple[str, str], Regime] = {
         ratios=_RATIOS,
         min_side=32,
         proposals=dict(filter_min_side=24, filter_size=(0.12, 0.7)),
-        training=_gpu((0.3, 1.0), 4000),
+        training=large((0.3, 1.0), 4000),
         amp='bf16',
         workers=8,
     ),
@@ -304,7 +218,7 @@ REGIMES: Mapping[tuple[str, str], Regime] = {
         ratios=_RATIOS,
         min_side=40,
         proposals=dict(filter_min_side=32, filter_size=(0.12, 0.7)),
-        training=_gpu((0.2, 0.7), 10000),
+        training=large((0.2, 0.7), 10000),
         amp='bf16',
         workers=8,
     ),
@@ -323,6 +237,8 @@ REGIMES: Mapping[tuple[str, str], Regime] = {
         training=dict(
             ibot=Training(iters=400, warmup=60, seconds=500),
             densecl=Training(iters=400, warmup=20, seconds=500),
+            maskalign=Training(iters=250, warmup=25, seconds=250),
+            leopart=Training(iters=200, warmup=0, seconds=400),
         ),
     ),
 }

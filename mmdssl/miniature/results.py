@@ -31,6 +31,7 @@ __all__ = [
     'mean_and_spread',
     'paired_difference',
     'read_points',
+    'start_of',
 ]
 
 Values = Mapping[str, float]
@@ -118,19 +119,29 @@ def family_rows(points: Sequence[Point], family: str) -> dict[str, dict[int, Val
     """Rows of a family by name: numbers by seed. Only rows that have been measured.
 
     ``'random'`` and ``'early'`` come from the base; without its runs, the random net from any
-    other arm, since all begin with the same weights.
+    other arm, since all begin with the same weights. Where they are those of another network, the
+    row is called ``'start'``. ``'teacher'`` is the network that a family with random weights of
+    its own learns from.
     """
-    rows: dict[str, dict[int, Values]] = {'random': {}}
+    begin, teacher = start_of(family), ARMS[base_of(family)].teacher
+    rows: dict[str, dict[int, Values]] = {begin: {}}
     arms = [name for name in ARMS if ARMS[name].family == family]
     for point in points:
         if point.arm in arms and point.iteration == 0:
-            rows['random'][point.seed] = point.values
+            rows[begin][point.seed] = point.values
+    if teacher and begin == 'random':
+        rows['teacher'] = {p.seed: p.values for p in points if p.arm == teacher and p.share == 1}
     for name in arms:
         rows[name] = {p.seed: p.values for p in points if p.arm == name and p.share == 1}
         if name == base_of(family):
             on_the_way = [p for p in points if p.arm == name and 0 < p.share < 1]
             rows['early'] = _nearest(on_the_way, EARLY)
     return {name: found for name, found in rows.items() if found}
+
+
+def start_of(family: str) -> str:
+    """What the row of a family's networks before their first step is called."""
+    return 'start' if ARMS[base_of(family)].continues else 'random'
 
 
 def _nearest(points: Sequence[Point], share: float) -> dict[int, Values]:
@@ -169,7 +180,7 @@ def _summary(values: np.ndarray, *, error: bool) -> Summary:
 def comparisons(rows: Mapping[str, object], family: str) -> list[tuple[str, str]]:
     """Pairs of rows whose difference is asked for, those that exist: (first, second)."""
     base = base_of(family)
-    wanted = [(base, 'random')]
+    wanted = [(base, start_of(family)), (base, 'teacher')]
     for name, arm in ARMS.items():
         if arm.family == family and arm.role == 'variant':
             wanted.append((name, base))
@@ -181,7 +192,8 @@ def comparisons(rows: Mapping[str, object], family: str) -> list[tuple[str, str]
             'early',
             f'{family}-low-lr',
             f'{family}-equal-compute',
-            'random',
+            start_of(family),
+            'teacher',
         )
     ]
     return [(one, two) for one, two in wanted if one in rows and two in rows]

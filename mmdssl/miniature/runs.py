@@ -2,7 +2,7 @@
 
 A run is a folder: ``settings.json``, ``measurements.jsonl``, checkpoints, ``log.txt``, and, once
 it is complete, ``done.json``. What is done is not done again; a run that was interrupted goes on
-from its last checkpoint.
+from its last checkpoint. A run that needs the network of another one waits for it.
 """
 
 import contextlib
@@ -95,11 +95,14 @@ def run_all(plan: Plan, *, jobs: int = 1, progress: bool = True) -> list[Failure
 
     Raises:
         KeyboardInterrupt: On Ctrl-C, once the active runs have left their checkpoints.
-        ValueError: If a folder holds a run of other settings.
+        ValueError: If a folder holds a run of other settings, or a teacher is neither done nor
+            part of the plan.
     """
     waiting = [run for run in plan.runs() if not is_done(run)]
     for run in waiting:
         make_config(run)  # mistakes show before anything has run
+        if run.teacher and run.teacher.name not in plan.arms and not is_done(run.teacher):
+            raise ValueError(f'{run.name} needs the run of {run.teacher.name}: add that arm')
     # Plain data and a fresh interpreter state for each run, without importing torch each time.
     context = multiprocessing.get_context('forkserver' if os.name == 'posix' else 'spawn')
     if os.name == 'posix':
@@ -112,8 +115,8 @@ def run_all(plan: Plan, *, jobs: int = 1, progress: bool = True) -> list[Failure
     with _bar(plan, len(waiting), progress) as show:
         try:
             while waiting or active:
-                while waiting and len(active) < jobs:
-                    active.append(_start(context, waiting.pop(0)))
+                while len(active) < jobs and (ready := _ready(waiting)) is not None:
+                    active.append(_start(context, waiting.pop(ready)))
                 time.sleep(_POLL)
                 for one in [a for a in active if not a.process.is_alive()]:
                     active.remove(one)
@@ -121,6 +124,7 @@ def run_all(plan: Plan, *, jobs: int = 1, progress: bool = True) -> list[Failure
                     if not is_done(one.run):
                         code = one.process.exitcode or 0
                         failures.append(Failure(one.run, code, _last_words(one.run)))
+                        failures += _take_orphans(waiting, failures[-1])
                 show(waiting, active)
         except BaseException:
             for one in active:
@@ -170,6 +174,21 @@ def execute(run: Run, done: Any = None) -> None:
         versions=versions(),
     )
     atomic_text(json.dumps(record, indent=1) + '\n', run.folder / _DONE)
+
+
+def _ready(waiting: list[Run]) -> int | None:
+    """Index of the first run whose teacher, if it needs one, is done."""
+    ready = (i for i, run in enumerate(waiting) if run.teacher is None or is_done(run.teacher))
+    return next(ready, None)
+
+
+def _take_orphans(waiting: list[Run], failure: Failure) -> list[Failure]:
+    """Take the runs that need the network of a failed one off the list."""
+    lost = failure.run
+    orphans = [run for run in waiting if run.teacher and run.teacher.folder == lost.folder]
+    waiting[:] = [run for run in waiting if run not in orphans]
+    words = f'not started: it needs the network of {lost.name}, seed {lost.seed}, which failed'
+    return [Failure(run, failure.code, words) for run in orphans]
 
 
 def _start(context: Any, run: Run) -> _Active:

@@ -57,7 +57,7 @@ class Cell:
 _PAPER: Sequence[tuple[str, Sequence[str], Sequence[str], Mapping[str, str]]] = (
     (
         'Table 3: objects by nearest neighbours, top-1 and top-5',
-        ('densecl', 'densecl-d', 'soco', 'soco-d', 'ibot', 'ibot-d'),
+        ('densecl', 'densecl-d', 'soco', 'soco-d', 'ibot', 'ibot-d', 'maskalign', 'maskalign-d'),
         ('oknn/top1', 'oknn/top5', 'oknn_d/top1', 'oknn_d/top5'),
         {
             'densecl': '72.5/89.6, 41.5/59.9',
@@ -66,6 +66,8 @@ _PAPER: Sequence[tuple[str, Sequence[str], Sequence[str], Mapping[str, str]]] = 
             'soco-d': '75.8/90.8, 47.8/65.0',
             'ibot': '75.2/90.8, 45.8/68.3',
             'ibot-d': '78.7/93.3, 52.1/71.9',
+            'maskalign': '77.4/91.6, 53.8/74.0',
+            'maskalign-d': '79.0/92.7, 55.2/76.1',
         },
     ),
     (

@@ -1,6 +1,8 @@
 """Arms of a seed are pairs: what their names do not mention is equal bit by bit."""
 
 import dataclasses
+import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +56,40 @@ def start_of(plan: Plan, name: str, tmp_path: Path):
     return weights, [model.data_preprocessor(next(batches), True)['inputs'] for _ in range(2)]
 
 
+@pytest.fixture(scope='module')
+def teacher(plan, tmp_path_factory) -> dict[str, torch.Tensor]:
+    """What the run of iBOT would leave, at its place; here the net before its first step."""
+    run = Run(plan=plan, name='ibot', seed=11)
+    state = start_of(plan, 'ibot', tmp_path_factory.mktemp('teacher'))[0]
+    for name, value in state.items():
+        if name.startswith('teacher.'):
+            value += 0.01
+    run.folder.mkdir(parents=True)
+    meta = dict(evaluated_backbone='teacher')
+    torch.save(dict(state_dict=state, meta=meta), run.checkpoint)
+    return state
+
+
+def test_maskalign_and_leopart_learn_from_the_ibot_teacher_of_their_seed(plan, teacher, tmp_path):
+    want = {k.removeprefix('teacher.backbone.'): v for k, v in teacher.items() if 'teacher' in k}
+    for name, prefix in (('maskalign', 'teacher.backbone.'), ('leopart-d', 'backbone.')):
+        run = Run(plan=plan, name=name, seed=11)
+        assert run.teacher == Run(plan=plan, name='ibot', seed=11)
+        assert run.teacher.checkpoint.name == 'iter_250.pth'
+        weights = start_of(plan, name, tmp_path)[0]
+        own = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+        assert all(torch.equal(value, want[key]) for key, value in own.items())
+        assert len(own) > 50
+
+
+def test_local_crops_of_leopart_keep_their_own_size(tmp_path):
+    for name in ('trial', 'shapes'):
+        config = make_config(Run(plan=plan_of(tmp_path, name), name='leopart-d', seed=11))
+        crops = [view[0] for view in config.train_dataloader.dataset.pipeline[1].views]
+        assert [crop['size'] for crop in crops] == [64, 32]
+        assert crops[1]['scale'][1] < crops[0]['scale'][1]
+
+
 @pytest.mark.parametrize(
     ('first', 'second', 'same_masks'),
     [
@@ -61,9 +97,13 @@ def start_of(plan: Plan, name: str, tmp_path: Path):
         ('ibot', 'ibot-d', False),
         ('densecl', 'densecl-d', True),
         ('soco', 'soco-d', True),
+        pytest.param('maskalign', 'maskalign-d', True, marks=pytest.mark.slow),
+        ('leopart', 'leopart-d', True),
     ],
 )
-def test_arms_of_a_seed_share_weights_images_and_views(plan, tmp_path, first, second, same_masks):
+def test_arms_of_a_seed_share_weights_images_and_views(
+    plan, teacher, tmp_path, first, second, same_masks
+):
     (weights, batches), (others, other_batches) = (
         start_of(plan, name, tmp_path) for name in (first, second)
     )
@@ -94,12 +134,12 @@ def test_every_arm_of_every_regime_has_a_config(tmp_path, name, scale):
         run = Run(plan=plan, name=arm, seed=11)
         config = make_config(run)
         assert config.train_cfg.max_iters == run.iters
-        assert [s.end for s in config.param_scheduler] == [run.iters]
+        assert {s.end for s in config.param_scheduler} == {run.iters}
         side = config.model.backbone.get('img_size')
         if side is not None:
             cells = side // config.model.backbone.patch_size
             text = str(config.train_dataloader.dataset.pipeline)
-            assert f"'mask_size': ({cells}, {cells})" in text
+            assert ('mask_size' in text) == (arm.startswith('ibot') or arm.endswith('-d'))
             assert text.count('mask_size') == text.count(f"'mask_size': ({cells}, {cells})")
         roots = {
             probe['dataloader']['dataset']['data_root'] for probe in config.coupling_probes.values()
@@ -144,6 +184,8 @@ def test_arms_are_named_or_refused():
         'soco-low-lr',
         'soco-equal-compute',
     )
+    # A teacher comes along.
+    assert choose_arms(['leopart-d', 'maskalign']) == ('ibot', 'maskalign', 'leopart-d')
     with pytest.raises(ValueError, match=r"no arm 'ibott': choose from ibot "):
         choose_arms(['ibott'])
     with pytest.raises(ValueError, match='no regime'):
@@ -161,12 +203,22 @@ def test_warm_up_that_fills_the_run_is_refused(tmp_path):
 
 
 def test_settings_survive_json(tmp_path):
-    import json
-
     settings = Run(plan=plan_of(tmp_path), name='soco-d', seed=11).settings()
     assert json.loads(json.dumps(settings)) == settings
     assert settings['scene_seed'] != settings['seed']
     assert np.isfinite(settings['iters'])
+
+
+def test_settings_of_earlier_studies_stand(tmp_path):
+    """A finished run is known by them; a new kind of arm must not make it look like another."""
+    plan = dataclasses.replace(plan_of(tmp_path), regime=choose_regime('trial', 'cpu'))
+
+    def digest(name):
+        settings = Run(plan=plan, name=name, seed=11).settings()
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+
+    assert (digest('ibot-d'), digest('soco')) == ('bd79002de03e', '626666e7a5ee')
+    assert 'teacher' in Run(plan=plan, name='leopart', seed=11).settings()['arm']
 
 
 def test_only_the_study_measures(tmp_path):

@@ -46,6 +46,23 @@ def test_rows_hold_the_ends_and_the_net_on_its_way(points):
     assert mean_and_spread(rows['ibot'], 'oknn/top1') == (59, pytest.approx(2**0.5), 2)
 
 
+def test_a_family_that_starts_from_another_net_has_no_random_one(points):
+    found = [*points, *curve('leopart', 11, (1.4,) * 5, (58, 58, 59, 60, 61))]
+    rows = family_rows(found, 'leopart')
+    assert list(rows) == ['start', 'leopart', 'early']
+    assert rows['start'][11]['oknn/top1'] == 58
+    assert comparisons(rows, 'leopart') == [('leopart', 'start')]
+
+
+def test_a_family_with_a_frozen_teacher_is_compared_with_it(points):
+    found = [*points, *curve('maskalign', 11, (1.0,) * 5, (50, 52, 54, 56, 59))]
+    rows = family_rows(found, 'maskalign')
+    assert list(rows) == ['random', 'teacher', 'maskalign', 'early']
+    assert {seed: row['oknn/top1'] for seed, row in rows['teacher'].items()} == {11: 58, 12: 60}
+    assert paired_difference(rows['maskalign'], rows['teacher'], 'oknn/top1').mean == 1
+    assert comparisons(rows, 'maskalign') == [('maskalign', 'random'), ('maskalign', 'teacher')]
+
+
 def test_differences_are_taken_within_seeds(points):
     rows = family_rows(points, 'ibot')
     # 55 - 58 and 59 - 60.

@@ -13,10 +13,11 @@ SMALL += ['--probes', '6', '--jobs', '2', '--seeds', '11']
 
 def test_default_study_has_all_arms_and_fits_its_time():
     plan = make_plan(parse_arguments([]))
-    assert len(plan.runs()) == 3 * 13
+    assert len(plan.runs()) == 3 * 17
     minutes = sum(run.seconds for run in plan.runs()) / 60 / 2
     assert minutes < 80  # and the data; 90 in all on two cores
-    assert {run.arm.family for run in plan.runs()} == {'ibot', 'densecl', 'soco'}
+    families = {run.arm.family for run in plan.runs()}
+    assert families == {'ibot', 'densecl', 'soco', 'maskalign', 'leopart'}
 
 
 def test_shorter_schedule_shortens_its_warm_up():
@@ -80,3 +81,20 @@ def test_study_from_data_to_tables_and_on_after_an_interruption(tmp_path, capsys
     capsys.readouterr()
     assert main([*arguments, '--iters', '6']) == 2
     assert 'holds a run of other settings' in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_arms_that_need_a_teacher_wait_for_its_run(tmp_path):
+    arguments = [*SMALL, '--arms', 'maskalign-d', 'leopart', '--out', str(tmp_path)]
+    assert main(arguments) == 0
+
+    def measured(arm):
+        lines = (tmp_path / arm / 'seed-11' / 'measurements.jsonl').read_text().splitlines()
+        return [{k: v for k, v in json.loads(x).items() if 'sec' not in k} for x in lines]
+
+    assert [line['iter'] for line in measured('maskalign-d')] == [0, 1, 2, 4, 5]
+    # Leopart begins where iBOT, its teacher, ended.
+    start, end = measured('leopart')[0], measured('ibot')[-1]
+    assert (start.pop('iter'), end.pop('iter')) == (0, 5)
+    assert start == end
+    assert 'start' in (tmp_path / 'tables.csv').read_text()
