@@ -185,7 +185,7 @@ def main(argv: list[str] | None = None) -> int:
         percent = runner.default_scope.scope_name != 'mmdet'  # whose scores go from 0 to 1
         Console().print(as_table(metrics, title, digits=2 if percent else 4))
         if options.out:
-            atomic_text(json.dumps(metrics, indent=2) + '\n', options.out)
+            atomic_text(json.dumps(metrics, indent=2, default=float) + '\n', options.out)
     return 0
 
 
