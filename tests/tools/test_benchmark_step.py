@@ -32,6 +32,7 @@ def variants(step):
         ('iBOT-D, 25 % of one key view', 1.09375),
         ('D3SSL without de-positioning', 5.75 / 8.75),
         ('MaskAlign-D', 1.159),
+        ('Leopart-D, 25 % of both global views', 1.147),
     ],
 )
 def test_floor_is_the_count_of_passes(step, variants, name, expected):
@@ -78,6 +79,7 @@ def test_ratios_are_medians_within_rounds(step, variants):
     [
         'iBOT',
         'MaskAlign-D',
+        'Leopart-D, 25 % of both global views',
         'DenseCL-D',
         'DenseCL, channels_last',
         'MoCo v2',

@@ -17,6 +17,9 @@ of the batch; their default takes a quarter of both views, and its floor is 1.18
 MaskAlign's student sees 58 of 196 patches, its frozen ViT-B/16 costs 3.8 passes of a ViT-S/16 (17.6
 and 4.6 GFLOPs): 3 * 0.3 + 3.8 = 4.7; X^D is whole and adds 3 / 4: a floor of 1.16.
 
+Leopart's student sees two global views and four of (96 / 224)^2 of their area, its teacher the
+global ones: 3 * 2.73 + 2 = 10.2; a quarter of both global views adds 3 / 2: a floor of 1.147.
+
 A new host is a variant and a line or two of ``VARIANTS``, and a function for its batch where no
 other one fits.
 """
@@ -36,6 +39,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from torch import Tensor
 
+from mmdssl.datasets.transforms.overlapping_crops import OverlappingCrops
 from mmdssl.datasets.transforms.rcc import RegionCollaborativeCutout
 from mmdssl.datasets.transforms.regions import GridRegions
 from mmdssl.engine.config import load_config
@@ -43,7 +47,9 @@ from mmdssl.registry import MODELS
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 SIDE, SMALL, PATCH, BOXES = 224, 112, 16, 4
+LOCAL, LOCALS = 96, 4
 BRANCH = dict(decoupling=dict(type='DecouplingBranch', weight=0.3, sample_ratio=0.25))
+RANDOM_START = dict(init='random')
 RANDOM_TEACHER = dict(teacher=dict(init='random'))
 ONE_VIEW = dict(decoupling=dict(BRANCH['decoupling'], views=(1,)))
 
@@ -73,6 +79,29 @@ def cnn_batch(size: int) -> dict:
         erase_small=[torch.zeros(size, SMALL, SMALL, dtype=torch.bool)],
         paste=[paste],
         shift=[torch.randint(-20, 20, (size, 2))],
+    )
+
+
+def crops_batch(size: int) -> dict:
+    """Two global and four local views of random pixels and where they overlap, as for Leopart."""
+    kinds = dict(small=(LOCAL, (0.05, 0.25)), large=(SIDE, (0.25, 1.0)))
+    crop = {
+        kind: [dict(type='RandomResizedCropWithBoxes', size=side, scale=scale)]
+        for kind, (side, scale) in kinds.items()
+    }
+    crops = OverlappingCrops(num_views=[2, LOCALS], views=[crop['large'], crop['small']])
+    canvas = np.zeros((SIDE, SIDE, 3), np.uint8)
+    images = [crops.transform(dict(img=canvas))['views'] for _ in range(size)]
+
+    def boxes(key: str, views: int) -> list[Tensor]:
+        return [torch.from_numpy(np.stack([v[i][key] for v in images])) for i in range(views)]
+
+    branch = RegionCollaborativeCutout(ratio=(0.3, 0.5), mask_size=(14, 14))
+    return dict(
+        views=_views(size) + [torch.randn(size, 3, LOCAL, LOCAL) for _ in range(LOCALS)],
+        boxes_in_global=boxes('boxes_in_global', 2),
+        boxes_in_other=boxes('boxes_in_other', 2 + LOCALS),
+        dc_mask=_masks(branch, size),
     )
 
 
@@ -124,6 +153,14 @@ _MASKALIGN = Variant(
     model=RANDOM_TEACHER,
     batch=vit_batch,
 )
+_LEOPART = Variant(
+    'Leopart',
+    'leopart/leopart_vit-small-p16_2xb32-coslr-50e_coco.py',
+    2 + LOCALS * (LOCAL / SIDE) ** 2,
+    2,
+    model=RANDOM_START,
+    batch=crops_batch,
+)
 _D3SSL = Variant('D3SSL', 'd3ssl/d3ssl_resnet50-c4_8xb32-coslr-800e_coco.py', 2.25, 2)
 
 
@@ -148,6 +185,15 @@ VARIANTS: dict[str, list[Variant]] = {
             student=58 / 196 + 0.25,
             model=BRANCH | RANDOM_TEACHER,
             target='<= 1.25',
+        ),
+    ],
+    'ViT-S/16, six views': [
+        _LEOPART,
+        _changed(
+            _LEOPART,
+            '-D, 25 % of both global views',
+            student=_LEOPART.student + 0.5,
+            model=BRANCH | RANDOM_START,
         ),
     ],
     'R50': [
