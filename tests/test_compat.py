@@ -215,3 +215,12 @@ def test_check_stack_warns_with_the_remedy(monkeypatch: pytest.MonkeyPatch):
 def test_check_stack_refuses_an_unknown_purpose():
     with pytest.raises(ValueError, match="'train' is unknown"):
         compat.check_stack('train')
+
+
+def test_require_stack_says_what_is_missing_and_the_remedy(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(compat, 'inspect_stack', lambda: make_stack('mmcv._ext'))
+    compat.require_stack('pretrain')
+    with pytest.raises(ImportError, match=r'no compiled ops.*Remedy: make env-full'):
+        compat.require_stack('det')
+    with pytest.raises(ValueError, match='detection'):
+        compat.require_stack('detection')
