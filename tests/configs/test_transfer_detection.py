@@ -1,0 +1,217 @@
+"""Configs of detectors: the published settings by value, loading, both resize policies."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip('mmcv._ext', reason='mmdet needs compiled ops')
+
+from mmdet.registry import DATASETS, MODELS
+from mmdet.structures import DetDataSample
+from mmdet.structures.mask import BitmapMasks
+from mmdet.utils import register_all_modules
+from mmengine.config import Config
+from mmengine.model import revert_sync_batchnorm
+from mmengine.structures import InstanceData
+from mmpretrain.models.backbones import ResNet
+
+from mmdssl.datasets.scenes import SceneSpec, write_scenes
+from mmdssl.engine.config import load_config
+from mmdssl.models.backbones import DenseViT
+from tests.configs.test_configs import ROOT
+
+FOLDER = ROOT / 'configs/transfer'
+CASCADE = FOLDER / 'coco_detection/cascade-mask-rcnn_vit-small-p16_8xb4-1x_coco.py'
+MASK = FOLDER / 'coco_detection/mask-rcnn_r50-c4_8xb2-90k_coco.py'
+FASTER = FOLDER / 'voc_detection/faster-rcnn_r50-c4_8xb2-24k_voc0712.py'
+SMALL_CASCADE = next(FOLDER.glob('scenes_detection/cascade*.py'))
+SMALL_MASK = next(FOLDER.glob('scenes_detection/mask*.py'))
+
+
+MICRO = dict(embed_dims=192, num_layers=4, num_heads=3, feedforward_channels=768)
+NETS = {
+    CASCADE: lambda: DenseViT(),
+    MASK: lambda: ResNet(depth=50),
+    FASTER: lambda: ResNet(depth=50),
+    SMALL_CASCADE: lambda: DenseViT(arch=MICRO, img_size=128),
+    SMALL_MASK: lambda: ResNet(depth=18, stem_channels=32, base_channels=32),
+}
+
+
+def write_checkpoint(path: Path, file: Path) -> Path:
+    """A backbone that fits the config, with values that no initialisation gives."""
+    state = NETS[path]().state_dict()
+    for tensor in state.values():
+        if tensor.dtype.is_floating_point:
+            tensor.copy_(0.05 * torch.rand_like(tensor) + 0.01)
+    torch.save({f'backbone.{name}': value for name, value in state.items()}, file)
+    return file
+
+
+def light(path: Path, file: Path | None = None) -> Config:
+    """The config with few regions, and started from ``file``."""
+    register_all_modules(init_default_scope=False)
+    config = load_config(path)
+    model = config.model
+    stages = model.train_cfg.rcnn
+    for stage in stages if isinstance(stages, list) else [stages]:
+        stage.sampler.num = 8
+    model.test_cfg.rpn.max_per_img = 8
+    for part in (model.backbone, model.roi_head.get('shared_head')):
+        if part is not None:
+            part.init_cfg.checkpoint = str(file)
+    return config
+
+
+def build(path: Path, file: Path):
+    model = MODELS.build(light(path, file).model)
+    revert_sync_batchnorm(model)
+    model.init_weights()
+    return model
+
+
+def one_image(with_mask: bool, side: int = 96) -> dict:
+    """A batch of one image with one object."""
+    image = torch.randint(0, 256, (3, side, side), dtype=torch.uint8)
+    truth = InstanceData(bboxes=torch.tensor([[8.0, 16.0, 56.0, 72.0]]), labels=torch.tensor([3]))
+    if with_mask:
+        mask = np.zeros((1, side, side), np.uint8)
+        mask[0, 16:72, 8:56] = 1
+        truth.masks = BitmapMasks(mask, side, side)
+    shape = (side, side)
+    sample = DetDataSample(
+        gt_instances=truth,
+        ignored_instances=InstanceData(bboxes=torch.zeros(0, 4), labels=torch.zeros(0).long()),
+        metainfo=dict(img_shape=shape, ori_shape=shape, scale_factor=(1.0, 1.0)),
+    )
+    return dict(inputs=[image], data_samples=[sample])
+
+
+@pytest.mark.parametrize(
+    'path',
+    [
+        *(pytest.param(path, marks=pytest.mark.slow) for path in (CASCADE, MASK, FASTER)),
+        SMALL_CASCADE,
+        SMALL_MASK,
+    ],
+)
+def test_detector_starts_from_the_file_by_value_and_computes(path, tmp_path):
+    file = write_checkpoint(path, tmp_path / 'backbone.pth')
+    model = build(path, file)
+    stored = torch.load(file, weights_only=True)
+    parts = {'backbone.': model.backbone.state_dict()}
+    if model.roi_head.with_shared_head:
+        parts['backbone.layer4.'] = model.roi_head.shared_head.layer4.state_dict()
+    for prefix, state in parts.items():
+        for name, tensor in state.items():
+            source = stored[prefix + name]
+            if name == 'pos_embed' and source.shape != tensor.shape:
+                assert tensor.shape == (1, 1 + 50 * 63, 384)
+                continue
+            assert torch.equal(tensor, source), prefix + name
+    assert len(parts) == (1 if 'cascade' in path.name else 2)
+    batch = one_image(with_mask='mask' in path.name)
+    data = model.data_preprocessor(batch, True)
+    losses = model.loss(data['inputs'], data['data_samples'])
+    values = {n: v for n, v in losses.items() if 'loss' in n}
+    total = sum(sum(v) if isinstance(v, list) else v for v in values.values())
+    assert torch.isfinite(total)
+    total.backward()
+    trained = [p for p in model.backbone.parameters() if p.grad is not None and p.grad.any()]
+    assert len(trained) > 0.9 * len(list(model.backbone.parameters()))
+    model.eval()
+    with torch.no_grad():
+        found = model.test_step(one_image(with_mask='mask' in path.name))[0].pred_instances
+    assert found.bboxes.shape[1] == 4
+
+
+def test_cascade_config_says_what_was_published():
+    config = load_config(CASCADE)
+    backbone, roi = config.model.backbone, config.model.roi_head
+    assert (backbone.arch, backbone.patch_size) == ('deit-small', 16)
+    assert (backbone.img_size, backbone.out_indices) == ((800, 1008), (3, 5, 7, 11))
+    assert (backbone.drop_path_rate, backbone.tap_norm) == (0.1, False)
+    assert config.model.neck[1].num_outs == 5
+    generator = config.model.rpn_head.anchor_generator
+    assert (generator.scales, generator.strides) == ([8], [4, 8, 16, 32, 64])
+    assert config.model.rpn_head.loss_bbox.beta == pytest.approx(1 / 9)
+    assert roi.stage_loss_weights == [1, 0.5, 0.25]
+    for head in roi.bbox_head:
+        assert (head.num_shared_convs, head.num_shared_fcs, head.fc_out_channels) == (4, 1, 1024)
+        assert head.norm_cfg.type == 'SyncBN'
+        assert not head.reg_class_agnostic
+        assert head.reg_decoded_bbox
+        assert (head.loss_bbox.type, head.loss_bbox.loss_weight) == ('GIoULoss', 10.0)
+    assert [s.assigner.pos_iou_thr for s in config.model.train_cfg.rcnn] == [0.5, 0.6, 0.7]
+    assert (roi.mask_head.num_convs, roi.mask_head.get('norm_cfg')) == (4, None)
+    test = config.model.test_cfg
+    assert (test.rpn.max_per_img, test.rcnn.score_thr, test.rcnn.max_per_img) == (1000, 0.05, 100)
+    optimizer = config.optim_wrapper.optimizer
+    assert (optimizer.lr, optimizer.betas, optimizer.weight_decay) == (1e-4, (0.9, 0.999), 0.05)
+    assert config.optim_wrapper.paramwise_cfg == dict(decay_rate=0.8, decay_pos_cls=True)
+    assert 'clip_grad' not in config.optim_wrapper
+    warmup, steps = config.param_scheduler
+    assert (warmup.start_factor, warmup.end) == (0.001, 500)
+    assert (steps.milestones, steps.gamma, config.train_cfg.max_epochs) == ([8, 11], 0.1, 12)
+    assert config.train_dataloader.batch_size * 8 == 32
+
+
+def test_c4_configs_say_what_was_published():
+    for path, iterations, milestones, warmup, sides in (
+        (MASK, 90000, [60000, 80000], 1000, (640, 800)),
+        (FASTER, 24000, [18000, 22000], 100, (480, 800)),
+    ):
+        config = load_config(path)
+        assert config.model.data_preprocessor.mean == [123.675, 116.28, 103.53]
+        assert config.model.data_preprocessor.std == [58.395, 57.12, 57.375]
+        assert config.model.data_preprocessor.bgr_to_rgb
+        backbone = config.model.backbone
+        assert (backbone.style, backbone.frozen_stages, backbone.norm_eval) == (
+            'pytorch',
+            -1,
+            False,
+        )
+        assert backbone.norm_cfg.type == config.model.roi_head.shared_head.norm_cfg.type == 'SyncBN'
+        assert config.model.test_cfg.rpn.nms_pre == 6000
+        assert config.model.test_cfg.rpn.max_per_img == 1000
+        assert config.optim_wrapper.optimizer == dict(
+            type='SGD', lr=0.02, momentum=0.9, weight_decay=1e-4
+        )
+        assert (config.train_cfg.max_iters, config.param_scheduler[1].milestones) == (
+            iterations,
+            milestones,
+        )
+        assert config.param_scheduler[0].end == warmup
+        scales = next(
+            step.scales for step in config.train_pipeline if step.type == 'RandomChoiceResize'
+        )
+        assert (min(min(s) for s in scales), max(min(s) for s in scales)) == sides
+        assert {max(s) for s in scales} == {1333}
+        assert config.train_dataloader.batch_size * 8 == 16
+        # measured before the test and before the last checkpoint
+        assert config.custom_hooks[-1].interval == iterations == config.train_cfg.val_interval
+    assert len(config.val_evaluator.iou_thrs) == 10
+    assert config.val_evaluator.eval_mode == '11points'
+    assert config.test_evaluator == config.val_evaluator
+
+
+def test_both_resize_policies_are_drawn(tmp_path):
+    register_all_modules(init_default_scope=False)
+    write_scenes(tmp_path, SceneSpec(), images=2, val_images=1, workers=1, progress=False)
+    settings = load_config(CASCADE).train_dataloader.dataset
+    settings.update(
+        data_root=str(tmp_path),
+        ann_file='annotations/instances_train.json',
+        data_prefix=dict(img='train/'),
+        metainfo=load_config(SMALL_CASCADE).metainfo,
+    )
+    np.random.seed(0)
+    dataset = DATASETS.build(settings)
+    shapes = [tuple(dataset[0]['inputs'].shape[1:]) for _ in range(8)]
+    plain = {shape for shape in shapes if shape[0] == shape[1]}  # scenes are square
+    cropped = {shape for shape in shapes if shape[0] != shape[1]}
+    assert plain
+    assert cropped
+    assert {min(shape) for shape in shapes} <= set(range(480, 801, 32))
