@@ -7,7 +7,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from mmdssl.datasets.transforms.semantic_maps import PackSemantic, ResizeWithMap
+from mmdssl.datasets.transforms.semantic_maps import (
+    PackSemantic,
+    RandomResizedCropWithMap,
+    ResizeWithMap,
+)
 from mmdssl.registry import DATASETS
 
 
@@ -61,3 +65,15 @@ def test_a_map_is_resized_by_the_nearest_pixel_beside_its_image():
     assert torch.equal(
         packed['data_samples'].gt_seg_map, torch.from_numpy(results['gt_seg_map'].copy())
     )
+
+
+def test_a_crop_of_the_map_is_that_of_the_image():
+    labels = np.add.outer(np.arange(40) // 10, 4 * (np.arange(80) // 20)).astype(np.uint8)
+    image = np.repeat(labels[..., None] * 10, 3, axis=2)
+    crop = RandomResizedCropWithMap(size=32, map_size=8)
+    # Rows 10 to 30 and columns 20 to 60: two by two of the blocks.
+    results = crop.crop(dict(img=image, gt_seg_map=labels), (20, 10, 40, 20))
+    blocks = np.array([[5, 9], [6, 10]])
+    np.testing.assert_array_equal(results['gt_seg_map'], blocks.repeat(4, 0).repeat(4, 1))
+    np.testing.assert_array_equal(results['img'][4::16, 4::16, 0], 10 * blocks)
+    assert 'ori_shape' not in results
