@@ -15,6 +15,7 @@ and all their settings: mmdssl/miniature/arms.py and regimes.py.
 
 import argparse
 import dataclasses
+import signal
 import os
 import shlex
 import sys
@@ -35,7 +36,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        '--regime', choices=('trial', 'shapes'), default='trial', help='data and task (trial)'
+        '--regime',
+        choices=('trial', 'shapes', 'forms'),
+        default='trial',
+        help='data and task (trial)',
     )
     parser.add_argument('--scale', choices=('cpu', 'gpu'), default='cpu', help='size (cpu)')
     parser.add_argument(
@@ -186,4 +190,6 @@ def study(plan: 'Plan', jobs: int, arguments: list[str] | None) -> int:
 
 
 if __name__ == '__main__':
+    # Asked to end, it ends its runs as well, which leave their checkpoints.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())
