@@ -15,9 +15,9 @@ and all their settings: mmdssl/miniature/arms.py and regimes.py.
 
 import argparse
 import dataclasses
-import signal
 import os
 import shlex
+import signal
 import sys
 import warnings
 from pathlib import Path
