@@ -99,11 +99,11 @@ ARMS: Mapping[str, Arm] = {
         'vit-micro-p16_1xb32-400i',
         {'rcc': 'variant', 'd': 'decoupled'},
     ),
-    **_family('densecl', 'r18w32-128px_1xb32-250i', 'r18w32-128px_1xb32-400i', {'d': 'decoupled'}),
+    **_family('densecl', 'r18w32-128px_1xb32-250i', 'r18w32-128px_1xb32-250i', {'d': 'decoupled'}),
     **_family(
         'soco',
         'r18w32-128px_1xb32-250i',
-        'r18w32-128px_1xb32-400i',
+        'r18w32-128px_1xb32-250i',
         {'rcc': 'variant', 'd': 'decoupled'},
     ),
     **_family(
