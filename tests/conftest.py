@@ -1,6 +1,7 @@
 """Fixtures that every test may use: where the shared reference data lie, and quiet threads."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,6 +24,13 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def quiet_initialisation() -> None:
     """mmengine prints a line per parameter that init_weights touches."""
     MMLogger.get_current_instance().setLevel('WARNING')
+
+
+@pytest.fixture(autouse=True, scope='session')
+def keyboard() -> None:
+    """A suite that a shell started in the background ignores Ctrl-C, which some tests send."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope='session')

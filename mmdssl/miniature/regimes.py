@@ -211,6 +211,8 @@ REGIMES: Mapping[tuple[str, str], Regime] = {
             ibot=Training(iters=250, warmup=60, seconds=300),
             densecl=Training(iters=250, warmup=20, seconds=330),
             soco=Training(iters=250, warmup=25, seconds=600),
+            maskalign=Training(iters=250, warmup=25, seconds=250),
+            leopart=Training(iters=200, warmup=0, seconds=400),
         ),
     ),
     ('trial', 'gpu'): Regime(

