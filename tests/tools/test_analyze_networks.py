@@ -135,6 +135,18 @@ def test_coupling_measures_all_probes_and_layers(analyze, scenes, config, tmp_pa
     assert 'cr_intra_all' in capsys.readouterr().out
 
 
+def test_coupling_in_half_precision_is_near_but_not_the_same(analyze, scenes, config, tmp_path):
+    found = {}
+    for precision in ('float32', 'bfloat16'):
+        command = ['coupling', config, '--data-root', str(scenes), '--num', '3', '--size', '64']
+        command += ['--probes', 'background', '--precision', precision]
+        analyze.main([*command, '--out', str(tmp_path / precision)])
+        rows, _ = results(tmp_path / precision, 'coupling')
+        found[precision] = float(rows[0]['raw'])
+    assert found['bfloat16'] == pytest.approx(found['float32'], abs=0.02)
+    assert found['bfloat16'] != found['float32']
+
+
 def test_coupling_is_drawn_against_a_setting_of_the_training(
     analyze, scenes, config, checkpoint, tmp_path
 ):

@@ -49,6 +49,12 @@ def coupling(parser: argparse.ArgumentParser) -> Run:
     parser.add_argument('--ratios', type=float, nargs='+', help='shares of A that are missing')
     parser.add_argument('--layers', nargs='+', help="e.g. C2 C3 C4 C5, block0; default: CONFIG's")
     parser.add_argument(
+        '--precision',
+        choices=('float32', 'bfloat16'),
+        default='float32',
+        help='of the backbone; bfloat16 takes two thirds of the time where the processor has it',
+    )
+    parser.add_argument(
         '--against',
         metavar='SETTING',
         help='also draw CR against a setting of the training that the checkpoints are named by: '
@@ -74,7 +80,9 @@ def _run(args: argparse.Namespace) -> None:
         # Anew for each: what is taken of A depends on the network; the seed keeps the objects.
         probes = build_probes(configs, backbone=network.backbone, layers=args.layers)
         check_layers([network], [layer for probe in probes.values() for layer in probe.layers])
-        numbers = measure_probes(network.backbone, network.preprocessor, probes)
+        numbers = measure_probes(
+            network.backbone, network.preprocessor, probes, precision=args.precision
+        )
         rows += result_rows(network.name, numbers)
         for name, probe in probes.items():
             meta = probe.loader.dataset.metainfo  # type: ignore[attr-defined]
