@@ -293,9 +293,7 @@ def check_stack(purpose: str = 'pretrain') -> None:
     Raises:
         ValueError: If ``purpose`` is none of these.
     """
-    if purpose not in PURPOSES:
-        raise ValueError(f"purpose '{purpose}' is unknown: use one of {', '.join(PURPOSES)}")
-    for problem in diagnose(inspect_stack()):
+    for problem in _problems(purpose):
         if purpose in problem.blocks or not problem.blocks:
             warnings.warn(f'{problem.message} Remedy: {problem.remedy}', stacklevel=2)
 
@@ -310,9 +308,14 @@ def require_stack(purpose: str) -> None:
         ImportError: With the first problem that blocks the purpose, and its remedy.
         ValueError: If ``purpose`` is none of these.
     """
-    if purpose not in PURPOSES:
-        raise ValueError(f"purpose '{purpose}' is unknown: use one of {', '.join(PURPOSES)}")
-    blocking = [problem for problem in diagnose(inspect_stack()) if purpose in problem.blocks]
+    blocking = [problem for problem in _problems(purpose) if purpose in problem.blocks]
     if blocking:
         first = blocking[0]
         raise ImportError(f'{first.message} Remedy: {first.remedy}')
+
+
+def _problems(purpose: str) -> list[Problem]:
+    """All problems of the environment; a ``ValueError`` for a purpose that does not exist."""
+    if purpose not in PURPOSES:
+        raise ValueError(f"purpose '{purpose}' is unknown: use one of {', '.join(PURPOSES)}")
+    return diagnose(inspect_stack())

@@ -114,7 +114,7 @@ def build_extractor(
     return extractor
 
 
-def as_table(metrics: dict[str, Any], title: str, digits: int = 2) -> Table:
+def as_table(metrics: dict[str, Any], title: str) -> Table:
     """One row per metric, one column per number: 'oknn/top1' goes to row 'oknn'.
 
     Where that makes too many columns to read, every number has a row of its own.
@@ -182,8 +182,7 @@ def main(argv: list[str] | None = None) -> int:
     metrics = runner.test()
     if is_main_process():
         title = f'{options.config.stem}, {options.checkpoint or "untrained"}'
-        percent = runner.default_scope.scope_name != 'mmdet'  # whose scores go from 0 to 1
-        Console().print(as_table(metrics, title, digits=2 if percent else 4))
+        Console().print(as_table(metrics, title))
         if options.out:
             atomic_text(json.dumps(metrics, indent=2, default=float) + '\n', options.out)
     return 0

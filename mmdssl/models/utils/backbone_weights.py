@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from mmdssl.conversion.locating import Source, find, tensors
 from mmdssl.engine.checkpointing import load_checkpoint_file
 
-__all__ = ['LoadReport', 'Source', 'load_backbone', 'read_state_dict']
+__all__ = ['LoadReport', 'Source', 'compare', 'load_backbone', 'needed_tensors', 'read_state_dict']
 
 # What has no part in the features: many files leave out BatchNorm's counter, and a teacher has no
 # mask token.
@@ -82,7 +82,7 @@ def load_backbone(
         ValueError: If the file cannot be used, shapes differ or coverage is short.
     """
     prefix, own = find(load_checkpoint_file(path), path, source)
-    report = _compare(backbone, own, prefix)
+    report = compare(needed_tensors(backbone), own, prefix)
     if report.coverage < min_coverage:
         raise ValueError(
             f'{path} covers too little of {type(backbone).__name__}: {report}; at least '
@@ -99,12 +99,17 @@ def load_backbone(
     return report
 
 
-def _compare(backbone: nn.Module, state: Mapping[str, Tensor], prefix: str) -> LoadReport:
-    wanted = {
+def needed_tensors(module: nn.Module) -> dict[str, int]:
+    """Sizes, by name, of the tensors that have a part in the features."""
+    return {
         name: value.numel()
-        for name, value in backbone.state_dict().items()
+        for name, value in module.state_dict().items()
         if not name.endswith(_WITHOUT_PART)
     }
+
+
+def compare(wanted: Mapping[str, int], state: Mapping[str, Tensor], prefix: str) -> LoadReport:
+    """What of the :func:`needed_tensors` of a module a state dict under ``prefix`` holds."""
     matched = tuple(name for name in wanted if name in state)
     values = sum(wanted[name] for name in matched) / max(sum(wanted.values()), 1)
     return LoadReport(

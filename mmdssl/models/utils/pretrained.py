@@ -6,6 +6,7 @@ directions first, says what it read, and refuses what does not fit.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,10 @@ from torch import Tensor, nn
 
 from mmdssl.conversion.locating import SHARED_HEAD, Source, find, named, tensors
 from mmdssl.engine.checkpointing import load_checkpoint_file
-from mmdssl.models.utils.backbone_weights import LoadReport
+from mmdssl.models.utils.backbone_weights import LoadReport, compare, needed_tensors
 from mmdssl.registry import WEIGHT_INITIALIZERS
 
 __all__ = ['PretrainedBackbone', 'as_strict', 'load_part']
-
-# What has no part in the features: many files leave out BatchNorm's counter.
-_WITHOUT_PART = ('num_batches_tracked', 'mask_token')
 
 
 @WEIGHT_INITIALIZERS.register_module()
@@ -99,23 +97,12 @@ def load_part(
             of its children (like further blocks), or one of another shape.
     """
     prefix, stored = _stored(path, source)
-    wanted = {
-        name: tensor
-        for name, tensor in module.state_dict().items()
-        if not name.endswith(_WITHOUT_PART) and name.split('.')[0] not in fresh
-    }
+    wanted = {n: size for n, size in needed_tensors(module).items() if n.split('.')[0] not in fresh}
     children = {name.split('.')[0] for name in wanted}
     ours = {name: v for name, v in stored.items() if name.split('.')[0] in children}
-    extra = [n for n in ours if n not in wanted and not n.endswith(_WITHOUT_PART)]
-    matched = tuple(name for name in wanted if name in ours)
-    missing = tuple(name for name in wanted if name not in ours)
-    values = sum(wanted[name].numel() for name in matched)
-    share = min(
-        len(matched) / max(len(wanted), 1), values / max(sum(v.numel() for v in wanted.values()), 1)
-    )
+    report = compare(wanted, ours, prefix)
     title = type(module).__name__
-    if missing or extra:
-        report = LoadReport(prefix, matched, missing, tuple(extra), share)
+    if report.missing or report.unexpected:
         raise ValueError(
             f'{path} does not fit {title}: {report}; it must hold the whole of it, so it seems to '
             'be the checkpoint of another architecture: compare the arch or depth in the config'
@@ -129,7 +116,7 @@ def load_part(
             'another architecture or size: compare the arch or depth in the config'
         ) from error
     left_out = sorted({name.split('.')[0] for name in stored} - children - {'mask_token'})
-    return LoadReport(prefix, matched, (), tuple(left_out), share)
+    return replace(report, unexpected=tuple(left_out))
 
 
 def _stored(path: str | Path, source: Source) -> tuple[str, Mapping[str, Tensor]]:
