@@ -138,13 +138,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 def describe(plan: 'Plan', jobs: int) -> None:
     """Print runs, iterations and estimated minutes."""
+    from mmdssl.miniature.runs import is_done
+
     runs = plan.runs()
     print(f'{plan.name}, scale {plan.scale}: {plan.regime.purpose}')
     for name in plan.arms:
         run = next(run for run in runs if run.name == name)
         print(f'{name:22}{run.iters:7d} iterations, about {run.seconds / 60:.1f} min a run')
-    minutes = sum(run.seconds for run in runs) / 60 / jobs
-    print(f'{len(runs)} runs, {jobs} side by side: about {minutes:.0f} min, and the data')
+    left = [run for run in runs if not is_done(run)]
+    minutes = sum(run.seconds for run in left) / 60 / jobs
+    done = f', {len(runs) - len(left)} of them done' if len(left) < len(runs) else ''
+    print(f'{len(runs)} runs{done}; {jobs} side by side: about {minutes:.0f} min, and the data')
 
 
 def study(plan: 'Plan', jobs: int, arguments: list[str] | None) -> int:

@@ -126,6 +126,11 @@ class Run:
         branch = 1.2 if self.arm.role == 'decoupled' else 1.0
         return self.training.seconds * self.arm.iters * branch
 
+    @property
+    def unread(self) -> str:
+        """Which of the arm's two configs, scenes or photos, this run does not read."""
+        return 'config' if self.plan.on_photos else 'photos'
+
     def settings(self) -> dict[str, Any]:
         """Everything that decides what comes out, as json would give it back."""
         regime = dataclasses.asdict(self.plan.regime)
@@ -135,6 +140,7 @@ class Run:
         arm = dict(dataclasses.asdict(self.arm), name=self.name)
         if not self.arm.teacher:  # studies made before there were such arms go on
             arm = {key: value for key, value in arm.items() if key not in _OF_TEACHER}
+        arm.pop(self.unread)
         return _plain(
             dict(
                 regime=self.plan.name,

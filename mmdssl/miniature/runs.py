@@ -73,6 +73,7 @@ def is_done(run: Run) -> bool:
     file = run.folder / 'settings.json'
     if file.exists():
         earlier, present = json.loads(file.read_text()), run.settings()
+        earlier.get('arm', {}).pop(run.unread, None)  # older studies stored both configs
         if earlier != present:
             changed = [key for key in present if earlier.get(key) != present[key]]
             raise ValueError(

