@@ -11,7 +11,7 @@ import argparse
 import os
 import sys
 
-from mmdssl.datasets.scenes import PRESETS, SceneSpec, write_scenes
+from mmdssl.datasets.scenes import PRESETS, SceneSpec, write_scenes, write_voc
 from mmdssl.datasets.scenes.backgrounds import BACKGROUNDS
 from mmdssl.datasets.scenes.shapes import SHAPES
 from mmdssl.datasets.scenes.spec import HUES
@@ -49,6 +49,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         ('backgrounds', BACKGROUNDS),
     ):
         parser.add_argument(f'--{option}', nargs='+', metavar='NAME', help=f'of: {" ".join(known)}')
+    parser.add_argument('--voc', metavar='FOLDER', help='write them in the layout of VOC, too')
     parser.add_argument('--workers', type=int, default=_cores(), help='processes (all cores)')
     return parser.parse_args(argv)
 
@@ -79,7 +80,8 @@ def main(argv: list[str] | None = None) -> int:
             val_images=args.images // 5 if args.val_images is None else args.val_images,
             workers=args.workers,
         )
-    except ValueError as error:
+        lists = write_voc(args.out, args.voc) if args.voc else {}
+    except (ValueError, FileNotFoundError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -92,6 +94,8 @@ def main(argv: list[str] | None = None) -> int:
                 f'{len(spec.classes)} classes, {facts["tied_share"]:.1%} on their own background '
                 f'(chance {1 / len(spec.backgrounds):.1%})'
             )
+    for name, images in lists.items():
+        print(f'{args.voc}: {name}.txt, {images} images')
     return 0
 
 

@@ -64,3 +64,12 @@ def test_interrupt_says_how_to_go_on(tool, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(tool, 'write_scenes', interrupted)
     assert tool.main([f'{tmp_path}/s']) == 130
     assert 'the same command completes' in capsys.readouterr().err
+
+
+def test_voc_layout_is_written_beside_the_scenes(tool, tmp_path, capsys):
+    command = f'{tmp_path}/s --images 3 --val-images 1 --size 64 --workers 1 --voc {tmp_path}/voc'
+    assert tool.main(command.split()) == 0
+    assert 'trainval.txt, 3 images' in capsys.readouterr().out
+    assert len(list((tmp_path / 'voc/Annotations').iterdir())) == 4
+    assert tool.main([*command.split()[:-1], f'{tmp_path}/s']) == 2
+    assert 'choose another folder' in capsys.readouterr().err

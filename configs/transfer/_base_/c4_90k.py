@@ -19,4 +19,4 @@ param_scheduler = [
     ),
 ]
 auto_scale_lr = dict(enable=False, base_batch_size=16)
-precise_bn = dict(type='mmpretrain.PreciseBNHook', num_samples=200 * 16, interval=90000)
+precise_bn = dict(type='mmdssl.PreciseBatchNormHook', num_batches=200, interval=90000)

@@ -6,6 +6,7 @@ from mmdssl.engine.hooks.coupling_hook import CouplingHook
 from mmdssl.engine.hooks.health import RepresentationHealthHook
 from mmdssl.engine.hooks.object_knn_hook import ObjectKNNHook
 from mmdssl.engine.hooks.over_clustering_hook import OverClusteringHook
+from mmdssl.engine.hooks.precise_batch_norm import PreciseBatchNormHook
 from mmdssl.engine.hooks.random_state import RandomStateHook
 from mmdssl.engine.hooks.teacher_update import TeacherUpdateHook
 
@@ -14,6 +15,7 @@ __all__ = [
     'CouplingHook',
     'ObjectKNNHook',
     'OverClusteringHook',
+    'PreciseBatchNormHook',
     'RandomStateHook',
     'RepresentationHealthHook',
     'SafeCheckpointHook',

@@ -1,0 +1,30 @@
+"""Faster R-CNN C4 from the small ResNet, on generated scenes in VOC's layout: a CPU, minutes.
+
+Reproduces: no table; the small counterpart of faster-rcnn_r50-c4_8xb2-24k_voc0712.py: norm behind
+    layer4, batch statistics measured before the test, 10 IoU thresholds, 11-point rule.
+Command: python tools/make_scenes.py data/scenes --voc data/scenes_voc
+    python tools/train.py configs/scenes/densecl_r18w32-128px_1xb32-250i_scenes.py
+    python tools/convert.py export \
+        work_dirs/densecl_r18w32-128px_1xb32-250i_scenes/iter_250.pth --to mmdet \
+        --out weights/r18w32_mmdet.pth
+    python tools/train.py \
+        configs/transfer/voc_detection/faster-rcnn_r18w32-c4_1xb4-300i_scenes-voc.py
+Costs: not measured.
+Published: none.
+Measured: not measured.
+"""
+
+_base_ = [
+    'mmdet::_base_/models/faster-rcnn_r50-caffe-c4.py',
+    '../_base_/scenes_voc.py',
+    '../_base_/c4_resnet18w32.py',
+    '../_base_/detection_runtime_300i.py',
+    '../_base_/adamw_300i.py',
+]
+
+custom_imports = dict(imports=['mmdssl', 'mmdssl.transfer.voc'])
+model = _base_.c4_model
+custom_hooks = [
+    *_base_.custom_hooks,
+    dict(type='mmdssl.PreciseBatchNormHook', num_batches=50, interval=300),
+]
