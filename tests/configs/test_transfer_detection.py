@@ -1,5 +1,6 @@
-"""Configs of detectors: the published settings by value, loading, both resize policies."""
+"""Configs of detectors: published settings by value, loading, data, scores, batch statistics."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,17 +9,22 @@ import torch
 
 pytest.importorskip('mmcv._ext', reason='mmdet needs compiled ops')
 
+from mmdet.datasets import CocoDataset
 from mmdet.registry import DATASETS, MODELS
 from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks
 from mmdet.utils import register_all_modules
 from mmengine.config import Config
+from mmengine.evaluator import Evaluator
 from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
 from mmengine.structures import InstanceData
 from mmpretrain.models.backbones import ResNet
 
-from mmdssl.datasets.scenes import SceneSpec, write_scenes
+from mmdssl.datasets.scenes import SceneSpec, write_scenes, write_voc
 from mmdssl.engine.config import load_config
+from mmdssl.engine.hooks.precise_batch_norm import measure_batch_statistics
 from mmdssl.models.backbones import DenseViT
 from tests.configs.test_configs import ROOT
 
@@ -28,15 +34,21 @@ MASK = FOLDER / 'coco_detection/mask-rcnn_r50-c4_8xb2-90k_coco.py'
 FASTER = FOLDER / 'voc_detection/faster-rcnn_r50-c4_8xb2-24k_voc0712.py'
 SMALL_CASCADE = next(FOLDER.glob('scenes_detection/cascade*.py'))
 SMALL_MASK = next(FOLDER.glob('scenes_detection/mask*.py'))
-
+SMALL_FASTER = next(FOLDER.glob('voc_detection/*scenes-voc.py'))
+MINI_CASCADE = next(FOLDER.glob('coco_detection/cascade*coco-mini.py'))
+MINI_MASK = next(FOLDER.glob('coco_detection/mask*coco-mini.py'))
+SMALL = (SMALL_CASCADE, SMALL_MASK, SMALL_FASTER, MINI_CASCADE, MINI_MASK)
 
 MICRO = dict(embed_dims=192, num_layers=4, num_heads=3, feedforward_channels=768)
 NETS = {
     CASCADE: lambda: DenseViT(),
     MASK: lambda: ResNet(depth=50),
     FASTER: lambda: ResNet(depth=50),
-    SMALL_CASCADE: lambda: DenseViT(arch=MICRO, img_size=128),
-    SMALL_MASK: lambda: ResNet(depth=18, stem_channels=32, base_channels=32),
+    **dict.fromkeys((SMALL_CASCADE, MINI_CASCADE), lambda: DenseViT(arch=MICRO, img_size=128)),
+    **dict.fromkeys(
+        (SMALL_MASK, SMALL_FASTER, MINI_MASK),
+        lambda: ResNet(depth=18, stem_channels=32, base_channels=32),
+    ),
 }
 
 
@@ -93,8 +105,7 @@ def one_image(with_mask: bool, side: int = 96) -> dict:
     'path',
     [
         *(pytest.param(path, marks=pytest.mark.slow) for path in (CASCADE, MASK, FASTER)),
-        SMALL_CASCADE,
-        SMALL_MASK,
+        *SMALL,
     ],
 )
 def test_detector_starts_from_the_file_by_value_and_computes(path, tmp_path):
@@ -191,7 +202,9 @@ def test_c4_configs_say_what_was_published():
         assert {max(s) for s in scales} == {1333}
         assert config.train_dataloader.batch_size * 8 == 16
         # measured before the test and before the last checkpoint
-        assert config.custom_hooks[-1].interval == iterations == config.train_cfg.val_interval
+        hook = config.custom_hooks[-1]
+        assert (hook.type, hook.num_batches) == ('mmdssl.PreciseBatchNormHook', 200)
+        assert hook.interval == iterations == config.train_cfg.val_interval
     assert len(config.val_evaluator.iou_thrs) == 10
     assert config.val_evaluator.eval_mode == '11points'
     assert config.test_evaluator == config.val_evaluator
@@ -215,3 +228,97 @@ def test_both_resize_policies_are_drawn(tmp_path):
     assert plain
     assert cropped
     assert {min(shape) for shape in shapes} <= set(range(480, 801, 32))
+
+
+def test_small_voc_config_keeps_the_protocol():
+    config, published = load_config(SMALL_FASTER), load_config(FASTER)
+    assert config.val_evaluator == config.test_evaluator
+    for key in ('type', 'iou_thrs', 'eval_mode'):
+        assert config.val_evaluator[key] == published.val_evaluator[key]
+    hook = config.custom_hooks[-1]
+    assert hook.type == published.custom_hooks[-1].type
+    assert hook.interval == config.train_cfg.max_iters == config.train_cfg.val_interval
+    head = config.model.roi_head
+    assert head.shared_head.type == published.model.roi_head.shared_head.type
+    assert head.shared_head.get('extra_norm', True)
+    assert head.bbox_head.num_classes == len(config.train_dataloader.dataset.metainfo.classes)
+    assert 'mask_head' not in head
+
+
+def scores_of_truth(path: Path, data: Path, shift: float = 0.0) -> dict[str, float]:
+    """Scores of the test data's own objects, moved by ``shift`` of their width to the right."""
+    register_all_modules(init_default_scope=False)
+    config = load_config(path, {'data_root': f'{data}/'})
+    init_default_scope('mmdet')
+    config.test_dataloader.update(num_workers=0, persistent_workers=False)
+    loader = Runner.build_dataloader(config.test_dataloader)
+    evaluator = Evaluator(config.test_evaluator)
+    evaluator.dataset_meta = loader.dataset.metainfo
+    for batch in loader:
+        for sample in batch['data_samples']:
+            truth = sample.gt_instances
+            boxes = truth.bboxes.tensor.clone()
+            boxes[:, [0, 2]] += shift * (boxes[:, 2:3] - boxes[:, 0:1])
+            sample.pred_instances = InstanceData(
+                bboxes=boxes, labels=truth.labels, scores=torch.ones(len(boxes))
+            )
+            if 'masks' in truth:
+                height, width = sample.ori_shape
+                sample.pred_instances.masks = truth.masks.to_tensor(torch.bool, 'cpu')
+                assert sample.pred_instances.masks.shape[1:] == (height, width)
+        evaluator.process(data_samples=batch['data_samples'], data_batch=batch)
+    return evaluator.evaluate(len(loader.dataset))
+
+
+@pytest.fixture(scope='module')
+def scenes(tmp_path_factory) -> Path:
+    """Scenes in VOC's layout, and in COCO's with names of COCO."""
+    root = tmp_path_factory.mktemp('data')
+    write_scenes(root / 'coco', SceneSpec(), images=4, val_images=4, workers=1, progress=False)
+    write_voc(root / 'coco', root / 'voc', progress=False)
+    for split in ('train', 'val'):
+        (root / f'coco/{split}2017').symlink_to(root / 'coco' / split)
+        file = root / f'coco/annotations/instances_{split}.json'
+        content = json.loads(file.read_text())
+        for category, name in zip(
+            content['categories'], CocoDataset.METAINFO['classes'], strict=False
+        ):
+            category['name'] = name
+        file.with_stem(f'instances_{split}2017').write_text(json.dumps(content))
+    return root
+
+
+def test_voc_data_is_scored_at_ten_thresholds(scenes):
+    found = scores_of_truth(SMALL_FASTER, scenes / 'voc')
+    assert found['pascal_voc/mAP'] == found['pascal_voc/AP95'] == 1.0
+    # IoU 7/9 = 0.78 (VOC counts a box one pixel wider: a little more), so 6 of 10 thresholds
+    found = scores_of_truth(SMALL_FASTER, scenes / 'voc', shift=0.125)
+    assert found['pascal_voc/AP75'] > 0.9
+    assert found['pascal_voc/AP85'] < 0.1
+    assert found['pascal_voc/mAP'] == pytest.approx(0.6, abs=0.06)
+
+
+@pytest.mark.parametrize('path', [MINI_CASCADE, MINI_MASK])
+def test_photos_are_scored_at_their_own_size(path, scenes):
+    found = scores_of_truth(path, scenes / 'coco')
+    assert found['coco/bbox_mAP'] == pytest.approx(1.0, abs=1e-3)
+    assert found['coco/segm_mAP'] == pytest.approx(1.0, abs=1e-3)
+    assert scores_of_truth(path, scenes / 'coco', shift=0.5)['coco/bbox_mAP_50'] < 0.1
+
+
+@pytest.mark.parametrize('path', [SMALL_FASTER, SMALL_MASK])
+def test_statistics_behind_layer4_are_those_of_the_sampled_regions(path, tmp_path):
+    model = build(path, write_checkpoint(path, tmp_path / 'backbone.pth')).train()
+    norm, seen = model.roi_head.shared_head.norm, []
+    handle = norm.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].clone()))
+    batches = [one_image(with_mask=path == SMALL_MASK) for _ in range(3)]
+    weights = {name: value.clone() for name, value in model.named_parameters()}
+    assert measure_batch_statistics(model, batches) == sum(
+        isinstance(m, torch.nn.BatchNorm2d) for m in model.modules()
+    )
+    handle.remove()
+    assert [len(regions) for regions in seen] == [8, 8, 8]  # once a batch, as many as sampled
+    values = torch.cat(seen).transpose(0, 1).flatten(1)
+    torch.testing.assert_close(norm.running_mean, values.mean(1), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(norm.running_var, values.var(1), rtol=0.02, atol=1e-5)
+    assert all(torch.equal(value, weights[name]) for name, value in model.named_parameters())
