@@ -1,4 +1,4 @@
-"""Every project is short, documented, and trains through tools/train.py on generated scenes."""
+"""Every method outside the package is short, documented, and trains on generated scenes."""
 
 import runpy
 from pathlib import Path
@@ -12,7 +12,8 @@ from tests.tiny_scenes import write_tiny_scenes
 ROOT = Path(__file__).resolve().parents[2]
 PROJECTS = ROOT / 'projects'
 METHODS = sorted(PROJECTS.glob('*/decoupled_*.py'))
-CONFIGS = sorted(set(PROJECTS.glob('*/*.py')) - set(METHODS))
+FOLDERS = [path.parent for path in METHODS]
+CONFIGS = sorted({path for folder in FOLDERS for path in folder.glob('*.py')} - set(METHODS))
 
 
 def name_of(path: Path) -> str:
