@@ -7,6 +7,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from torch.utils.data import get_worker_info
+
 __all__ = ['StopSignals', 'TrainingStopped']
 
 
@@ -65,7 +67,8 @@ class StopSignals:
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         if os.getpid() != self._process:
-            return  # a forked loader worker: the main process decides, and still needs its images
+            self._handle_in_child(signum)
+            return
         self._give_back(signum)
         self.received = signum
         # Not print: the handler may have interrupted one.
@@ -74,3 +77,14 @@ class StopSignals:
         os.write(2, note.encode())
         if self._may_raise():
             raise TrainingStopped(signum)
+
+    @staticmethod
+    def _handle_in_child(signum: int) -> None:
+        """In a forked process, which has inherited the handler: the main process decides.
+
+        It still needs the images of loader workers and the results of others. But a pool ends
+        its workers by SIGTERM and waits until they have gone.
+        """
+        if signum == signal.SIGTERM and get_worker_info() is None:
+            signal.signal(signum, signal.SIG_DFL)
+            os.kill(os.getpid(), signum)
