@@ -62,6 +62,9 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--work-dir', help='logs; default work_dirs/<config>/test')
     parser.add_argument('--out', type=Path, help='file for the metrics, json')
+    parser.add_argument(
+        '--show-dir', type=Path, help='folder for pictures of the predictions (mmdet, mmseg)'
+    )
     parser.add_argument('--amp', action='store_true', help='features in half precision')
     parser.add_argument('--launcher', choices=('none', 'pytorch', 'slurm', 'mpi'), default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='for launchers')
@@ -149,7 +152,12 @@ def build_runner(options: argparse.Namespace) -> Runner:
         config.launcher = options.launcher
         if options.amp:
             config.test_cfg = {**(config.get('test_cfg') or {}), 'fp16': True}
-        return build_test_runner(config, options.checkpoint, work_dir)
+        return build_test_runner(config, options.checkpoint, work_dir, show_dir=options.show_dir)
+    if options.show_dir is not None:
+        raise ValueError(
+            '--show-dir is for detectors and segmentors: of a frozen backbone draw '
+            'tools/analyze.py affinity or report'
+        )
     config = evaluation_config(config)
     if options.amp:
         config.test_cfg['fp16'] = True

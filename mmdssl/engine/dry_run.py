@@ -20,6 +20,7 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from mmdssl.engine.checkpointing import atomic_text, install_safe_loading
+from mmdssl.engine.frameworks import framework_of
 from mmdssl.engine.launch import build_runner
 from mmdssl.engine.unwrap import unwrap_model
 
@@ -126,10 +127,16 @@ def dry_run(
 
 
 def _draw(runner: Runner, batch: dict, path: Path) -> None:
-    from mmdssl.visualization.views import draw_batch  # matplotlib: only where it is used
+    # matplotlib: only where it is used
+    from mmdssl.visualization.labelled import draw_labelled_batch
+    from mmdssl.visualization.views import draw_batch
 
     path.parent.mkdir(parents=True, exist_ok=True)
     model = unwrap_model(runner.model)
+    if framework_of(runner.cfg) is not None:
+        classes = getattr(runner.train_dataloader.dataset, 'metainfo', {}).get('classes', ())
+        draw_labelled_batch(batch, path, data_preprocessor=model.data_preprocessor, classes=classes)
+        return
     draw_batch(
         batch,
         model.data_preprocessor,

@@ -1,20 +1,40 @@
-"""Configs of mmdet and mmseg through the tools of this package."""
+"""Configs of mmdet and mmseg through the tools of this package.
 
+What they answer with an assertion deep inside, or not at all, is said here in one sentence: no
+compiled ops, mixed precision without a GPU, classes that the annotations do not have, heads for
+another number of classes.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
 from mmengine.runner import Runner
+from torch import nn
 
 from mmdssl.compat import require_stack
 from mmdssl.engine.checkpointing import install_safe_loading, load_checkpoint_file
 from mmdssl.engine.unwrap import unwrap_model
 
-__all__ = ['build_test_runner', 'check_framework', 'framework_of']
+__all__ = [
+    'build_test_runner',
+    'check_classes',
+    'check_framework',
+    'check_precision',
+    'framework_of',
+    'readable_data',
+]
 
 # Scope of a config -> what has to work for it, as mmdssl.compat names it.
 _PURPOSES = {'mmdet': 'det', 'mmseg': 'seg'}
+# Modules whose ``num_classes`` is that of the data; a region proposal head has one class.
+_HEADS = ('bbox_head', 'mask_head', 'decode_head', 'auxiliary_head')
+_SHOWN = 5  # names that a message lists
 
 
 def framework_of(config: Config) -> str | None:
@@ -34,13 +54,111 @@ def check_framework(config: Config) -> None:
         require_stack(_PURPOSES[framework])
 
 
-def build_test_runner(config: Config, checkpoint: Path | None, work_dir: str) -> Runner:
+def check_precision(config: Config) -> None:
+    """Refuse mixed precision where mmengine's wrapper does not run.
+
+    Raises:
+        ValueError: Without a GPU.
+    """
+    kind = config.get('optim_wrapper', {}).get('type')
+    if framework_of(config) and kind == 'AmpOptimWrapper' and not torch.cuda.is_available():
+        raise ValueError(
+            f'mixed precision of a config of {framework_of(config)} needs a GPU, and there is '
+            'none: add --amp off to the command'
+        )
+
+
+@contextmanager
+def readable_data(config: Config) -> Iterator[None]:
+    """Training data without a single object are told as such.
+
+    Raises:
+        ValueError: For whatever mmdet says of an empty list.
+    """
+    try:
+        yield
+    except ValueError as error:
+        if framework_of(config) is None or 'need at least one array' not in str(error):
+            raise
+        data = config.train_dataloader.dataset
+        while 'dataset' in data:
+            data = data.dataset
+        names = (data.get('metainfo') or {}).get('classes') or ('of the data set class',)
+        raise ValueError(
+            f'{data.get("ann_file") or data.get("data_root")}: no image with an object of the '
+            f'classes {_listed(names)}: write metainfo=dict(classes=...) in the data sets as the '
+            'file names its categories'
+        ) from error
+
+
+def check_classes(model: nn.Module, dataset: Any) -> None:
+    """Compare classes of the training data with the annotations and with the heads.
+
+    Args:
+        model: Detector or segmentor.
+        dataset: Its training data; wrappers around a data set are seen through.
+
+    Raises:
+        ValueError: If a class is no category of the file, or a head has another number of
+            classes than the data.
+    """
+    dataset = _innermost(dataset)
+    classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')
+    if not classes:
+        return
+    found = getattr(dataset, 'cat_ids', None)  # of mmdet's CocoDataset: those of its classes
+    if found is not None and len(found) < len(classes):
+        known = _categories(dataset.ann_file)
+        raise ValueError(
+            f'{dataset.ann_file} has no category '
+            f'{_listed(name for name in classes if name not in known)}, but {_listed(known)}: '
+            'correct metainfo=dict(classes=...) of the data sets'
+        )
+    for name, module in model.named_modules():
+        number = getattr(module, 'num_classes', None)
+        if isinstance(number, int) and number != len(classes) and _is_head(name):
+            raise ValueError(
+                f'model.{name} is for num_classes={number}, but the training data have '
+                f'{len(classes)} classes: set num_classes={len(classes)} there'
+            )
+
+
+def _innermost(dataset: Any) -> Any:
+    """The data set, or the first one, inside wrappers."""
+    while not hasattr(dataset, 'cat_ids'):
+        inner = getattr(dataset, 'dataset', None)
+        if inner is None:
+            inner = next(iter(getattr(dataset, 'datasets', ())), None)
+        if inner is None:
+            break
+        dataset = inner
+    return dataset
+
+
+def _categories(path: str) -> list[str]:
+    return [entry['name'] for entry in json.loads(Path(path).read_text('utf-8'))['categories']]
+
+
+def _is_head(name: str) -> bool:
+    parts = name.split('.')  # 'roi_head.bbox_head.0'
+    return parts[-1] in _HEADS or (len(parts) > 1 and parts[-2] in _HEADS and parts[-1].isdigit())
+
+
+def _listed(names: Any) -> str:
+    names = list(names)
+    return ', '.join(names[:_SHOWN]) + (', ...' if len(names) > _SHOWN else '')
+
+
+def build_test_runner(
+    config: Config, checkpoint: Path | None, work_dir: str, *, show_dir: Path | None = None
+) -> Runner:
     """A fine-tuned detector or segmentor, ready for ``runner.test()``.
 
     Args:
         config: With ``default_scope`` 'mmdet' or 'mmseg'.
         checkpoint: Of the fine-tuning run; every tensor of the model must be in it.
         work_dir: For logs.
+        show_dir: Folder for pictures of all predictions; None: no pictures.
 
     Raises:
         FileNotFoundError: If there is no such checkpoint.
@@ -60,6 +178,8 @@ def build_test_runner(config: Config, checkpoint: Path | None, work_dir: str) ->
     config.work_dir = work_dir
     config.load_from, config.resume = None, False
     config.setdefault('test_cfg', dict())
+    if show_dir is not None:
+        _draw_into(config, show_dir)
     runner = Runner.from_cfg(config)
     model = unwrap_model(runner.model)
     if not torch.cuda.is_available():  # synchronised BatchNorm runs on GPUs only
@@ -73,3 +193,17 @@ def build_test_runner(config: Config, checkpoint: Path | None, work_dir: str) ->
             f'{config.filename}: {str(first)[:200]}; give the config it was trained with'
         ) from error
     return runner
+
+
+def _draw_into(config: Config, folder: Path) -> None:
+    """Switch the framework's own hook for pictures on."""
+    if framework_of(config) == 'mmdet':
+        hook = dict(type='DetVisualizationHook', draw=True, test_out_dir=str(folder.resolve()))
+    else:  # its pictures go through the visualizer
+        hook = dict(type='SegVisualizationHook', draw=True)
+        config.visualizer = dict(
+            type='SegLocalVisualizer',
+            vis_backends=[dict(type='LocalVisBackend', img_save_dir='.')],
+            save_dir=str(folder.resolve()),
+        )
+    config.default_hooks = {**config.get('default_hooks', {}), 'visualization': hook}

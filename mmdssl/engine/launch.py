@@ -16,7 +16,12 @@ from mmengine.dist import barrier, is_distributed
 from mmengine.model import revert_sync_batchnorm
 from mmengine.runner import Runner
 
-from mmdssl.engine.frameworks import framework_of
+from mmdssl.engine.frameworks import (
+    check_classes,
+    check_precision,
+    framework_of,
+    readable_data,
+)
 from mmdssl.engine.hooks.checkpoint import SafeCheckpointHook, train_and_keep
 from mmdssl.engine.unwrap import unwrap_model
 
@@ -168,12 +173,15 @@ def build_runner(config: Config) -> Runner:
     """Build model, data and optimizer, so that mistakes show before anything has run.
 
     Raises:
-        ValueError: If the batch does not fit the data or the model.
+        ValueError: If the batch or the classes do not fit the data or the model, or the
+            precision the machine.
     """
+    check_precision(config)
     runner = Runner.from_cfg(config)
     if not torch.cuda.is_available():  # synchronised BatchNorm runs on GPUs only
         revert_sync_batchnorm(unwrap_model(runner.model))
-    loader = runner.train_loop.dataloader  # builds data set and loader
+    with readable_data(config):
+        loader = runner.train_loop.dataloader  # builds data set and loader
     batch_size = loader.batch_size
     if len(loader) == 0:
         raise ValueError(
@@ -181,6 +189,8 @@ def build_runner(config: Config) -> Runner:
             f'do not fill one batch of {batch_size}; use a smaller batch or more images'
         )
     model = unwrap_model(runner.model)
+    if framework_of(config) is not None:
+        check_classes(model, loader.dataset)
     sampler_ends = not isinstance(loader.sampler, InfiniteSampler)
     if getattr(model, 'needs_whole_batches', False) and sampler_ends and not loader.drop_last:
         raise ValueError(

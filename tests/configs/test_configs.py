@@ -116,7 +116,7 @@ def train_one_step(path: str, data: str, work_dir: str) -> None:
     changed = [not torch.equal(one, two) for one, two in zip(before, trained, strict=True)]
     assert all(changed), f'{changed.count(False)} parameters of the backbone did not move'
     assert any(type(hook).__name__ == 'TeacherUpdateHook' for hook in runner.hooks)
-    if config.object_knn_dataloader is None:  # data without boxes
+    if config.get('object_knn_dataloader') is None:  # data without boxes
         assert not any(type(hook).__name__ == 'ObjectKNNHook' for hook in runner.hooks)
         return
     knn = runner.build_dataloader(

@@ -1,0 +1,29 @@
+"""iBOT-D in small on a folder of photos of your own: no labels, no boxes, a CPU, minutes.
+
+Reproduces: no table; a rehearsal of the runs with ViT-S/16, see docs/photos_to_detector.md.
+Command: python tools/train.py configs/ibot/ibot-d_vit-micro-p16_1xb24-250i_photos.py
+    --cfg-options data_root=PHOTOS
+Costs: add --dry-run to the command: it measures a few steps and says.
+Published: none.
+Measured: not measured.
+"""
+
+_base_ = [
+    '../_base_/models/ibot_vit-micro-p16.py',
+    '../_base_/datasets/scenes_ibot.py',
+    '../_base_/schedules/ibot_adamw_1xb24-250i.py',
+    '../default_runtime.py',
+]
+
+data_root = 'data/photos/'
+train_dataloader = dict(dataset=dict(data_root=data_root, pipeline=_base_.decoupled_pipeline))
+model = dict(
+    data_preprocessor=_base_.data_preprocessor,
+    decoupling=dict(type='DecouplingBranch', weight=0.3, sample_ratio=0.25),
+)
+# Feature spread and rank need no labels, and tell of a collapse.
+custom_hooks = [*_base_.custom_hooks, dict(type='RepresentationHealthHook', interval=50)]
+default_hooks = dict(
+    logger=dict(interval=10), checkpoint=dict(by_epoch=False, interval=50, max_keep_ckpts=1)
+)
+log_processor = dict(by_epoch=False)

@@ -1,0 +1,80 @@
+"""A page of documentation taken apart: its commands, and the files it tells a reader to save."""
+
+import re
+import shlex
+from pathlib import Path
+
+from tests.conftest import ROOT
+
+__all__ = ['commands', 'files', 'load', 'small', 'write_folder']
+
+# What the page runs for minutes runs here for seconds; each left side stands once in a command.
+_SMALL = (
+    ('make_scenes.py data/scenes --images 600', 'make_scenes.py data/scenes --images 30'),
+    (
+        'data_root=$PHOTOS train_cfg.max_iters=250',
+        'data_root=$PHOTOS train_cfg.max_iters=3 param_scheduler.0.warmup_iters=1',
+    ),
+    (
+        '--cfg-options data_root=$LABELLED train_cfg.max_iters=300 train_cfg.val_interval=300',
+        '--cfg-options data_root=$LABELLED train_cfg.max_iters=2 train_cfg.val_interval=2',
+    ),
+    (
+        'model.backbone.init_cfg=None train_cfg.max_iters=300 train_cfg.val_interval=300',
+        'model.backbone.init_cfg=None train_cfg.max_iters=2 train_cfg.val_interval=2',
+    ),
+)
+
+
+def load(name: str) -> str:
+    """The text of a page in ``docs/``."""
+    return (ROOT / 'docs' / name).read_text()
+
+
+def _blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf'^```{language}\n(.*?)^```', text, re.M | re.S)
+
+
+def commands(text: str) -> list[str]:
+    """The lines of all ``bash`` blocks in order: continued lines joined, comments removed."""
+    found = []
+    for block in _blocks(text, 'bash'):
+        for line in re.sub(r'\\\n\s*', '', block).splitlines():
+            words = shlex.split(line, comments=True)
+            if words:
+                found.append(re.sub(r'\s+# .*', '', line))
+    return found
+
+
+def files(text: str) -> dict[str, str]:
+    """Python blocks by the file that their first line, a comment, names."""
+    return {
+        block.splitlines()[0].removeprefix('# '): block
+        for block in _blocks(text, 'python')
+        if block.startswith('# my/')
+    }
+
+
+def small(lines: list[str]) -> list[str]:
+    """The commands with the few changes that make them quick.
+
+    Raises:
+        ValueError: If the page has no such command any more, or several.
+    """
+    text = '\n'.join(lines)
+    for long, short in _SMALL:
+        if text.count(long) != 1:
+            raise ValueError(f'{long!r} stands {text.count(long)} times in the page')
+        text = text.replace(long, short)
+    return text.splitlines()
+
+
+def write_folder(folder: Path, text: str) -> Path:
+    """A folder that looks like the checkout, with the files that the page tells to save."""
+    for name in ('configs', 'tools', 'projects'):
+        (folder / name).symlink_to(ROOT / name)
+    for name, content in files(text).items():
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content)
+    return folder

@@ -1,0 +1,183 @@
+"""tools/train.py on configs of mmdet and mmseg: rehearsal, precision, published files, mistakes."""
+
+import json
+import runpy
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.registry import DefaultScope
+
+pytest.importorskip('mmcv._ext', reason='mmdet and mmseg need compiled ops')
+
+from mmpretrain.models.backbones import ResNet
+
+from mmdssl.datasets.scenes import SceneSpec, write_scenes
+from mmdssl.models.backbones import DenseViT
+from tests.conftest import ROOT
+
+DETECTOR = ROOT / 'projects/own_configs/faster-rcnn_tapvit_mmdet.py'
+SEGMENTOR = ROOT / 'projects/own_configs/upernet_tapvit_mmseg.py'
+MICRO = dict(embed_dims=192, num_layers=4, num_heads=3, feedforward_channels=768)
+NAME = 'backbone.layers.0.attn.qkv.weight'
+
+
+@pytest.fixture(autouse=True)
+def scopes() -> Iterator[None]:
+    """A run in this process leaves its scope behind, in which other tests would find nothing."""
+    known = DefaultScope._instance_dict.copy()
+    yield
+    DefaultScope._instance_dict.clear()
+    DefaultScope._instance_dict.update(known)
+
+
+@pytest.fixture(scope='module')
+def scenes(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp('scenes')
+    write_scenes(folder, SceneSpec(), images=4, val_images=2, workers=1, progress=False)
+    return folder
+
+
+@pytest.fixture(scope='module')
+def run_file(tmp_path_factory) -> Path:
+    """A checkpoint as a run leaves it: student, teacher, and what only the run itself needs."""
+    torch.manual_seed(0)
+    state = {}
+    for network in ('', 'teacher.'):
+        net = DenseViT(arch=MICRO, img_size=128)
+        net.init_weights()
+        state |= {f'{network}backbone.{name}': value for name, value in net.state_dict().items()}
+    path = tmp_path_factory.mktemp('run') / 'iter_5.pth'
+    meta = dict(evaluated_backbone='teacher', iter=5, epoch=0)
+    torch.save(dict(meta=meta, state_dict=state, optimizer=dict(state={}), message_hub={}), path)
+    return path
+
+
+def tool(name: str, *arguments: object) -> None:
+    """A command of tools/ inside this process: saves the seconds of an import."""
+    script = runpy.run_path(str(ROOT / f'tools/{name}.py'), run_name=name)
+    assert not script['main']([str(argument) for argument in arguments])
+
+
+def options(data: Path, file: object, **changes: object) -> list[str]:
+    given = {
+        'data_root': data,
+        'model.backbone.init_cfg.checkpoint': file,
+        'train_cfg.max_iters': 1,
+        'train_cfg.val_interval': 9,
+        'default_hooks.logger.interval': 1,
+    }
+    for split in ('train', 'val', 'test'):
+        given[f'{split}_dataloader.num_workers'] = 0
+        given[f'{split}_dataloader.persistent_workers'] = False
+        given[f'{split}_dataloader.batch_size'] = 2
+    return ['--cfg-options', *(f'{key}={value}' for key, value in (given | changes).items())]
+
+
+def told(capsys, *arguments: object) -> str:
+    """The one sentence with which the command ends."""
+    with pytest.raises(SystemExit) as stopped:
+        tool('train', *arguments)
+    assert stopped.value.code == 2
+    found = capsys.readouterr().err
+    assert 'Traceback' not in found
+    (message,) = [line for line in found.splitlines() if line.startswith('error: ')]
+    return message
+
+
+@pytest.mark.parametrize(
+    'config', [pytest.param(DETECTOR, id='mmdet', marks=pytest.mark.slow), SEGMENTOR]
+)
+def test_dry_run_measures_and_draws_and_leaves_nothing_else(
+    config, scenes, run_file, tmp_path, capsys
+):
+    tool('train', config, '--dry-run', '--work-dir', tmp_path, *options(scenes, run_file))
+    assert 'whole run         1 iterations' in capsys.readouterr().out
+    left = sorted(path.name for path in tmp_path.rglob('*') if path.is_file())
+    assert left == ['batch.png', 'report.json']
+    assert json.loads((tmp_path / 'dry_run/report.json').read_text())['images_per_batch'] == 2
+
+
+def test_a_published_file_is_a_start(scenes, run_file, tmp_path):
+    tool('convert', 'publish', run_file, tmp_path)
+    (public,) = tmp_path.glob('iter_5-*.pth')
+    tool('train', SEGMENTOR, '--work-dir', tmp_path / 'run', *options(scenes, public))
+    start = torch.load(public, weights_only=True)['state_dict']
+    tuned = torch.load(tmp_path / 'run/iter_1.pth', weights_only=True)['state_dict'][NAME]
+    assert (tuned - start[f'teacher.{NAME}']).abs().max() < 1e-4  # one step of the warm-up
+    assert (tuned - start[NAME]).abs().mean() > 1e-2
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='with a GPU it runs')
+@pytest.mark.parametrize('precision', ['bf16', 'auto'])
+def test_mixed_precision_without_a_gpu_is_one_sentence(
+    precision, scenes, run_file, tmp_path, capsys
+):
+    message = told(
+        capsys, SEGMENTOR, '--amp', precision, '--work-dir', tmp_path, *options(scenes, run_file)
+    )
+    assert 'needs a GPU, and there is none: add --amp off' in message
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+def test_mixed_precision_trains_on_a_gpu(scenes, run_file, tmp_path):
+    tool('train', SEGMENTOR, '--amp', 'bf16', '--work-dir', tmp_path, *options(scenes, run_file))
+    saved = torch.load(tmp_path / 'iter_1.pth', weights_only=True)['state_dict']
+    assert saved[NAME].dtype == torch.float32
+
+
+@pytest.mark.slow
+def test_amp_off_makes_a_config_in_half_precision_run_anywhere(scenes, run_file, tmp_path):
+    half = {'optim_wrapper.type': 'AmpOptimWrapper', 'optim_wrapper.loss_scale': 'dynamic'}
+    tool(
+        'train', SEGMENTOR, '--amp', 'off', '--work-dir', tmp_path,
+        *options(scenes, run_file, **half),
+    )  # fmt: skip
+    assert (tmp_path / 'iter_1.pth').is_file()
+
+
+def test_files_of_other_architectures_are_refused(scenes, tmp_path, capsys):
+    nets = dict(
+        resnet=ResNet(depth=18), deeper=DenseViT(arch=dict(MICRO, num_layers=6), img_size=128)
+    )
+    for name, net in nets.items():
+        file = tmp_path / f'{name}.pth'
+        torch.save({f'backbone.{k}': v for k, v in net.state_dict().items()}, file)
+        message = told(capsys, DETECTOR, '--work-dir', tmp_path, *options(scenes, file))
+        assert 'another architecture' in message
+        assert 'compare the arch or depth in the config' in message
+        assert len(message) < 600
+
+
+def test_a_backbone_with_too_few_blocks_is_refused(scenes, run_file, tmp_path, capsys):
+    few = {'model.backbone.arch.num_layers': 2}
+    message = told(capsys, DETECTOR, '--work-dir', tmp_path, *options(scenes, run_file, **few))
+    assert 'the backbone has 2 blocks' in message
+    assert 'set out_indices to blocks it has' in message
+
+
+def test_classes_that_do_not_fit_the_json_or_the_head_are_refused(
+    scenes, run_file, tmp_path, capsys
+):
+    key = 'train_dataloader.dataset.metainfo.classes'
+    for classes, part in (
+        ('mug,', 'no image with an object of the classes mug'),
+        ('striped_disc,mug', 'has no category mug, but striped_disc, '),
+        ('striped_disc,striped_star', 'set num_classes=2 there'),
+    ):
+        given = options(scenes, run_file, **{key: f'({classes})'})
+        assert part in told(capsys, DETECTOR, '--work-dir', tmp_path, *given)
+
+
+@pytest.mark.slow
+def test_predictions_are_drawn_for_whoever_asks(scenes, run_file, tmp_path):
+    for config, folder in ((DETECTOR, 'det'), (SEGMENTOR, 'seg')):
+        given = options(scenes, run_file)
+        tool('train', config, '--work-dir', tmp_path / folder, *given)
+        tool(
+            'test', config, tmp_path / folder / 'iter_1.pth', '--work-dir', tmp_path / 'test',
+            '--show-dir', tmp_path / folder / 'pictures', *given,
+        )  # fmt: skip
+        pictures = [p for p in (tmp_path / folder / 'pictures').rglob('*.*') if p.suffix != '.json']
+        assert len([p for p in pictures if p.suffix in ('.jpg', '.png')]) == 2, pictures
