@@ -7,8 +7,6 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from torch.utils.data import get_worker_info
-
 __all__ = ['StopSignals', 'TrainingStopped']
 
 
@@ -67,8 +65,7 @@ class StopSignals:
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         if os.getpid() != self._process:
-            self._handle_in_child(signum)
-            return
+            return  # a forked loader worker: the main process decides, and still needs its images
         self._give_back(signum)
         self.received = signum
         # Not print: the handler may have interrupted one.
@@ -78,13 +75,32 @@ class StopSignals:
         if self._may_raise():
             raise TrainingStopped(signum)
 
-    @staticmethod
-    def _handle_in_child(signum: int) -> None:
-        """In a forked process, which has inherited the handler: the main process decides.
 
-        It still needs the images of loader workers and the results of others. But a pool ends
-        its workers by SIGTERM and waits until they have gone.
-        """
-        if signum == signal.SIGTERM and get_worker_info() is None:
-            signal.signal(signum, signal.SIG_DFL)
-            os.kill(os.getpid(), signum)
+# A pool (mmdet scores VOC with some) ends its workers by SIGTERM and waits until they are gone. So
+# a forked process takes SIGTERM as it would without us, from its first moment: Python forgets a
+# signal that comes before its handlers are set up again, and runs none while a worker waits for a
+# lock. Ctrl-C goes to all processes of a terminal and stays the main process's business.
+_forking = threading.local()
+
+
+def _before_fork() -> None:
+    if isinstance(getattr(signal.getsignal(signal.SIGTERM), '__self__', None), StopSignals):
+        _forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+
+def _after_fork() -> None:
+    mask = _forking.__dict__.pop('mask', None)
+    if mask is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _after_fork_in_child() -> None:
+    if hasattr(_forking, 'mask'):
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _after_fork()
+
+
+if hasattr(os, 'register_at_fork'):  # not on Windows, which does not fork
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
+    )

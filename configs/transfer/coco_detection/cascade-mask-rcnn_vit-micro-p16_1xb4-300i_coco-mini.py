@@ -1,4 +1,4 @@
-"""Cascade Mask R-CNN from the small ViT, on a few hundred COCO photos at 192 px: a CPU, minutes.
+"""Cascade Mask R-CNN from the small ViT, people on COCO photos at 192 px: a CPU, minutes.
 
 Reproduces: no table; shows that the pipeline of
     cascade-mask-rcnn_vit-small-p16_8xb4-1x_coco.py trains and scores on real photos.
@@ -25,8 +25,8 @@ pretrained = 'weights/vit-micro-p16_coco-mini_mmdet.pth'
 model = dict(
     backbone=dict(init_cfg=dict(checkpoint=pretrained)),
     roi_head=dict(
-        bbox_head=[dict(head, num_classes=80) for head in _base_.model.roi_head.bbox_head],
-        mask_head=dict(num_classes=80),
+        bbox_head=[dict(head, num_classes=1) for head in _base_.model.roi_head.bbox_head],
+        mask_head=dict(num_classes=1),
     ),
 )
 optim_wrapper = dict(

@@ -1,4 +1,4 @@
-"""Mask R-CNN C4 from the small ResNet, on a few hundred COCO photos at 192 px: a CPU, minutes.
+"""Mask R-CNN C4 from the small ResNet, people on COCO photos at 192 px: a CPU, minutes.
 
 Reproduces: no table; shows that the pipeline of mask-rcnn_r50-c4_8xb2-90k_coco.py trains and
     scores on real photos.
@@ -27,7 +27,7 @@ model = dict(
     rpn_head=dict(anchor_generator=dict(scales=[1, 2, 4, 8])),
     roi_head=dict(
         shared_head=dict(init_cfg=dict(checkpoint=pretrained)),
-        bbox_head=dict(num_classes=80),
-        mask_head=dict(num_classes=80),
+        bbox_head=dict(num_classes=1),
+        mask_head=dict(num_classes=1),
     ),
 )
