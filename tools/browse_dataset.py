@@ -1,10 +1,13 @@
 """Draw what a pre-training config feeds its model: views, regions, masks and X^D.
 
     python tools/browse_dataset.py CONFIG [--out DIR] [--num N] [--images N] [--cfg-options k=v ...]
+    python tools/browse_dataset.py LEOPART_CONFIG --checkpoint work_dirs/RUN/iter_200.pth
 
 Writes ``batch_000.png`` ... with one column per image and, where the config has the de-coupling
 branch, ``xd_000.png`` ... that show how X^D comes about. Colours are as the model sees them; X^D
-is composed by the config's own branch.
+is composed by the config's own branch. MaskAlign and Leopart look at a batch before they learn from
+it: ``attentive_000.png`` shows the teacher's attention and the patches it leaves to the student,
+``leopart_000.png`` overlaps, foreground and clusters, with --checkpoint those of a trained run.
 """
 
 import argparse
@@ -14,9 +17,11 @@ from pathlib import Path
 from mmengine.config import Config, DictAction
 from rich.console import Console
 from rich.progress import track
+from torch import nn
 
 from mmdssl.engine.config import load_config
 from mmdssl.visualization.decoupled import draw_decoupled
+from mmdssl.visualization.method_pictures import draw_method, give_weights, has_pictures
 from mmdssl.visualization.preview import build_model, training_batches
 from mmdssl.visualization.views import draw_batch
 
@@ -29,6 +34,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--num', type=int, default=2, help='batches to draw (default 2)')
     parser.add_argument('--images', type=int, default=8, help='images of each batch (default 8)')
     parser.add_argument(
+        '--checkpoint', type=Path, help='of a run of Leopart with this config, for its pictures'
+    )
+    parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=DictAction,
@@ -37,7 +45,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def browse(config: Config, out: Path, *, num: int, images: int) -> list[Path]:
+def browse(
+    config: Config, out: Path, *, num: int, images: int, checkpoint: Path | None = None
+) -> list[Path]:
     """Draw ``num`` batches of a config.
 
     Args:
@@ -45,17 +55,22 @@ def browse(config: Config, out: Path, *, num: int, images: int) -> list[Path]:
         out: Folder for the pictures.
         num: Batches to draw, at least 1.
         images: Columns per picture, at least 1.
+        checkpoint: Of a run of Leopart; None: what the config starts from.
 
     Returns:
-        The files written.
+        The files written. Pictures that need a network that is not there are left out, with a
+        warning.
 
     Raises:
-        ValueError: For numbers below 1, or a config that gives no batch.
+        FileNotFoundError: If ``checkpoint`` is missing.
+        ValueError: For numbers below 1, a config that gives no batch, or a checkpoint that does
+            not fit.
     """
     if num < 1 or images < 1:
         raise ValueError(f'--num {num} and --images {images} must be at least 1')
     model = build_model(config)
     data_preprocessor, branch = model.data_preprocessor, getattr(model, 'decoupling', None)
+    looks = _ready(model, checkpoint)
     written = []
     batches = track(training_batches(config, num), 'drawing', total=num, transient=True)
     for step, batch in enumerate(batches):
@@ -82,7 +97,23 @@ def browse(config: Config, out: Path, *, num: int, images: int) -> list[Path]:
                     step=step,
                 )
             )
+        if looks:
+            written.append(draw_method(batch.data, model, out, step=step, images=images))
     return written
+
+
+def _ready(model: nn.Module, checkpoint: Path | None) -> bool:
+    """Whether the method has pictures of its own and now the weights for them."""
+    if checkpoint is None and not has_pictures(model):
+        return False
+    try:
+        give_weights(model, checkpoint)
+    except FileNotFoundError as error:
+        if checkpoint is not None:
+            raise
+        print(f'warning: no pictures of the method itself: {error}', file=sys.stderr)
+        return False
+    return True
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -91,7 +122,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         config = load_config(options.config, options.cfg_options)
         out = options.out or Path('work_dirs') / options.config.stem / 'browse'
-        written = browse(config, out, num=options.num, images=options.images)
+        written = browse(
+            config, out, num=options.num, images=options.images, checkpoint=options.checkpoint
+        )
     except (ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2

@@ -90,11 +90,11 @@ def draw_attentive_masks(images: Sequence[AttentiveImage], path: str | Path) -> 
         )
         patch, flat = entry.importance.size, 1 / entry.importance.size
         peak = entry.importance.max() / max(entry.importance.sum(), 1e-12) / flat
-        _note(line[1], f'strongest patch {peak:.1f} times the mean')
+        _note(line[1], f'peak {peak:.1f} x mean')
         for place, kept in zip(line[2:], entry.kept, strict=True):
             place.imshow(overlay(entry.image, ~kept, colour='#ffffff', strength=0.85))
             share = entry.importance[kept].sum() / max(entry.importance.sum(), 1e-12)
-            _note(place, f'{kept.sum()} of {patch} patches, {share:.0%} of the attention')
+            _note(place, f'{kept.sum()} of {patch}, {share:.0%} of attention')
     titles = ('view', "teacher's attention", *(f'student sees, draw {i + 1}' for i in range(draws)))
     for place, title in zip(axes[0], titles, strict=True):
         place.set_title(title, fontsize=8)

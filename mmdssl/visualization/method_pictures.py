@@ -1,0 +1,80 @@
+"""What a method makes of a batch before its loss: the pictures that only this method has.
+
+MaskAlign: what the teacher attends to and the patches that the student gets. Leopart: overlaps,
+foreground and clusters. Both need a network that has learnt something; the other methods have no
+such picture.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from mmdssl.models.algorithms.leopart import Leopart
+from mmdssl.models.algorithms.maskalign import MaskAlign
+from mmdssl.models.utils.backbone_weights import compare, needed_tensors, read_state_dict
+from mmdssl.visualization.attentive_masks import draw_attentive_masks, draws_of
+from mmdssl.visualization.leopart import draw_leopart
+
+__all__ = ['draw_method', 'give_weights', 'has_pictures']
+
+
+def has_pictures(model: nn.Module) -> bool:
+    """Whether :func:`draw_method` draws anything for it."""
+    return isinstance(model, (MaskAlign, Leopart))
+
+
+def give_weights(model: nn.Module, checkpoint: str | Path | None = None) -> None:
+    """Give a model the weights that its pictures need.
+
+    Args:
+        model: As built from its config.
+        checkpoint: Of a run of Leopart with this config; None: what the config starts from
+            (MaskAlign's teacher; Leopart's ViT, whose clusters are then those of random
+            prototypes).
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If the checkpoint is not of such a run, or the method's pictures show nothing
+            that is trained.
+    """
+    if checkpoint is None:
+        model.init_weights()  # type: ignore[operator]
+        return
+    if not isinstance(model, Leopart):
+        raise ValueError(
+            f'--checkpoint {checkpoint}: nothing that is trained is in the pictures of '
+            f'{type(model).__name__}, leave it out'
+        )
+    state = read_state_dict(checkpoint)
+    report = compare(needed_tensors(model), state, '')
+    if report.missing:
+        raise ValueError(f'{checkpoint} is not of a run with this config: {report}')
+    model.load_state_dict(state, strict=False)
+
+
+def draw_method(
+    data: dict[str, Any], model: nn.Module, out: Path, *, step: int, images: int
+) -> Path:
+    """Draw one batch.
+
+    Args:
+        data: As the loader gives it.
+        model: With weights, see :func:`give_weights`.
+        out: Folder.
+        step: Number in the file's name.
+        images: Most images to show.
+
+    Returns:
+        ``attentive_000.png`` or ``leopart_000.png``.
+
+    Raises:
+        TypeError: For a model without such pictures, see :func:`has_pictures`.
+    """
+    model.eval()
+    if isinstance(model, MaskAlign):
+        looked = draws_of(model, data['inputs']['views'][0][:images])
+        return draw_attentive_masks(looked, out / f'attentive_{step:03d}.png')
+    if isinstance(model, Leopart):
+        return draw_leopart(data, model, out / f'leopart_{step:03d}.png', max_images=images)
+    raise TypeError(f'{type(model).__name__} has no pictures of its own')
