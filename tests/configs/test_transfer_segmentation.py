@@ -15,9 +15,9 @@ pytest.importorskip('mmseg')
 
 from mmseg.registry import MODELS
 
+from mmdssl.datasets.scenes import SceneSpec, write_scenes
 from mmdssl.engine.config import load_config
 from mmdssl.models.backbones import DenseViT
-from tests.tiny_scenes import write_tiny_scenes
 
 ROOT = Path(__file__).parents[2]
 TRANSFER = ROOT / 'configs/transfer'
@@ -38,7 +38,9 @@ def scopes() -> Iterator[None]:
 
 @pytest.fixture(scope='module')
 def scenes(tmp_path_factory) -> Path:
-    return write_tiny_scenes(tmp_path_factory.mktemp('scenes'), images=8, val_images=4)
+    folder = tmp_path_factory.mktemp('scenes')
+    write_scenes(folder, SceneSpec(), images=8, val_images=4, workers=1, progress=False)
+    return folder
 
 
 @pytest.fixture(scope='module')
