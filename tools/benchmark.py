@@ -3,12 +3,13 @@
     python tools/benchmark.py                  # everything
     python tools/benchmark.py rcc loader       # some of it
     python tools/benchmark.py loader --images /data/coco/val2017
+    python tools/benchmark.py step --only Leopart      # and what it is measured in turns with
 
 Each benchmark is a module in ``tools/benchmarks`` with a function ``rows(repeat=..., ...)`` that
 gives dicts with ``name``, ``value`` and ``unit``, and where they apply ``target`` ('<= 50') and
 ``reference``. Values are medians; speed-ups are medians of ratios within one interleaved run.
 Numbers go into ``tools/benchmarks/results``, one CSV per hardware and torch version, and replace
-older ones of the same benchmark.
+older ones of the same benchmark; with ``--only`` those of the same name.
 """
 
 import argparse
@@ -60,8 +61,14 @@ def reached(value: float, target: str) -> str:
     return 'yes' if (value <= bound if found[1] == '<=' else value >= bound) else 'no'
 
 
-def measure(name: str, repeat: int | None, images: Path | None) -> list[dict[str, Any]]:
-    """Run one benchmark; its rows with all columns."""
+def measure(
+    name: str, repeat: int | None, images: Path | None, only: str | None = None
+) -> list[dict[str, Any]]:
+    """Run one benchmark; its rows with all columns.
+
+    Raises:
+        ValueError: If it cannot be limited to ``only``, or a row lacks a column.
+    """
     spec = importlib.util.spec_from_file_location(f'benchmark_{name}', FOLDER / f'{name}.py')
     assert spec is not None
     assert spec.loader is not None
@@ -69,7 +76,9 @@ def measure(name: str, repeat: int | None, images: Path | None) -> list[dict[str
     spec.loader.exec_module(module)
     function = module.rows
     known = inspect.signature(function).parameters
-    given = dict(repeat=repeat, images=images)
+    if only and 'only' not in known:
+        raise ValueError(f'benchmark {name} has no parts to choose from: leave --only out')
+    given = dict(repeat=repeat, images=images, only=only)
     rows = function(**{key: value for key, value in given.items() if value and key in known})
     table = []
     for row in rows:
@@ -91,14 +100,19 @@ def measure(name: str, repeat: int | None, images: Path | None) -> list[dict[str
     return table
 
 
-def merge_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Write rows into a CSV in place of the older ones of the same benchmarks."""
+def merge_csv(path: Path, rows: Sequence[dict[str, Any]], *, by_name: bool = False) -> None:
+    """Write rows into a CSV in place of the older ones of the same benchmarks, or names."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    measured = {row['benchmark'] for row in rows}
+    columns = ('benchmark', 'name') if by_name else ('benchmark',)
+
+    def what(row: dict[str, Any]) -> tuple[Any, ...]:
+        return tuple(row[column] for column in columns)
+
+    measured = {what(row) for row in rows}
     kept: list[dict[str, Any]] = []
     if path.exists():
         with path.open(newline='') as file:
-            kept = [row for row in csv.DictReader(file) if row['benchmark'] not in measured]
+            kept = [row for row in csv.DictReader(file) if what(row) not in measured]
     merged = sorted([*kept, *rows], key=lambda row: row['benchmark'])  # stable within one
     part = path.with_suffix('.part')
     with part.open('w', newline='') as file:
@@ -117,6 +131,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('benchmarks', nargs='*', metavar='NAME', help=f'of {", ".join(names)}')
     parser.add_argument('--repeat', type=int, help='rounds of each measurement')
     parser.add_argument('--images', type=Path, help='folder of JPEG photos for the loader')
+    parser.add_argument('--only', metavar='TEXT', help='parts of step with TEXT in a name')
     parser.add_argument('--out', type=Path, help='CSV to write (default: named by the hardware)')
     args = parser.parse_args(argv)
     unknown = set(args.benchmarks) - set(names)
@@ -129,7 +144,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in args.benchmarks or names:
         print(f'{name} ...', flush=True)
         try:
-            rows = measure(name, args.repeat, args.images)
+            rows = measure(name, args.repeat, args.images, args.only)
         except Exception:  # one benchmark that cannot run here must not hide the others
             traceback.print_exc()
             failed.append(name)
@@ -137,7 +152,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for row in rows:
             verdict = f'  target {row["target"]}: {row["reached"]}' if row['target'] else ''
             print(f'  {row["name"]:<72} {row["value"]:>8} {row["unit"]}{verdict}', flush=True)
-        merge_csv(out, rows)
+        merge_csv(out, rows, by_name=args.only is not None)
     print(f'wrote {out}' + (f'; failed: {", ".join(failed)}' if failed else ''))
     return 1 if failed else 0
 

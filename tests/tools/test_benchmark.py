@@ -58,6 +58,17 @@ def test_new_numbers_replace_old_ones_of_the_same_benchmark_only(benchmark, tmp_
     assert rows[0]['reached'] == 'yes'
 
 
+def test_a_part_of_a_benchmark_leaves_its_other_numbers(benchmark, tmp_path, capsys):
+    out = tmp_path / 'out.csv'
+    old = dict.fromkeys(benchmark.COLUMNS, 'x')
+    rows = [old | dict(benchmark='step', name=name) for name in ('A', 'B')]
+    benchmark.merge_csv(out, rows)
+    benchmark.merge_csv(out, [rows[0] | dict(value='new')], by_name=True)
+    assert {row['name']: row['value'] for row in read(out)} == {'A': 'new', 'B': 'x'}
+    assert benchmark.main(['one', '--only', 'time', '--out', str(out)]) == 1
+    assert 'benchmark one has no parts to choose from' in capsys.readouterr().err
+
+
 def test_a_failing_benchmark_hides_no_other_and_fails_the_command(benchmark, tmp_path, capsys):
     assert benchmark.main(['--out', str(tmp_path / 'out.csv')]) == 1
     assert {row['benchmark'] for row in read(tmp_path / 'out.csv')} == {'one'}

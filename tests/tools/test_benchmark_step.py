@@ -98,3 +98,8 @@ def test_a_step_trains(step, variants, name, monkeypatch):
     changed = [not torch.equal(before[k], v) for k, v in model.backbone.named_parameters()]
     assert any(changed)
     assert all(torch.isfinite(value).all() for value in model.parameters())
+
+
+def test_a_step_that_is_not_there_is_refused_before_anything_runs(step):
+    with pytest.raises(ValueError, match="no step has 'Leopard' in its name; there are bare"):
+        next(step.rows(only='Leopard'))

@@ -217,7 +217,10 @@ VARIANTS: dict[str, list[Variant]] = {
 
 
 def rows(
-    repeat: int | None = None, batch_size: int | None = None, device: str | None = None
+    repeat: int | None = None,
+    batch_size: int | None = None,
+    device: str | None = None,
+    only: str | None = None,
 ) -> Iterator[dict]:
     """Seconds of each step and the ratios between them.
 
@@ -225,15 +228,27 @@ def rows(
         repeat: Rounds, after one to warm up; default 3 on a CPU (some minutes), 20 on a GPU.
         batch_size: Images; default 8 on a CPU (2 of them with an X^D), 64 on a GPU.
         device: Default: the GPU where there is one.
+        only: Leave out backbones without a variant that has this in its name.
 
     Yields:
         Rows of the table.
+
+    Raises:
+        ValueError: If no variant has ``only`` in its name.
     """
+    chosen = {
+        backbone: variants
+        for backbone, variants in VARIANTS.items()
+        if not only or any(only in variant.name for variant in variants)
+    }
+    if not chosen:
+        names = [variant.name for variants in VARIANTS.values() for variant in variants]
+        raise ValueError(f'no step has {only!r} in its name; there are {"; ".join(names)}')
     MMLogger.get_current_instance().setLevel('ERROR')  # init_weights names every parameter
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
     size = batch_size or (64 if device == 'cuda' else 8)
     repeat = repeat or (20 if device == 'cuda' else 3)
-    for backbone, variants in VARIANTS.items():
+    for backbone, variants in chosen.items():
         used = [variant for variant in variants if device == 'cuda' or not variant.bf16]
         seconds = measure(used, size=size, repeat=repeat, device=device)
         for variant in used:
