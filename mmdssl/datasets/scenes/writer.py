@@ -163,6 +163,7 @@ def _start_worker() -> None:
     """One thread a process; an interrupt is the parent's business, which ends the pool."""
     cv2.setNumThreads(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # how a pool ends; the parent may handle it
 
 
 def _make_scene(out: Path, spec: SceneSpec, task: Task) -> tuple[str, _Scene]:

@@ -1,6 +1,7 @@
 """The written data set: exact, independent of processes and interruptions, readable as COCO."""
 
 import json
+import signal
 
 import cv2
 import numpy as np
@@ -163,3 +164,13 @@ def test_folder_with_other_images_is_left_alone(tmp_path):
         write_scenes(tmp_path, SPEC, images=2, val_images=0, progress=False)
     with pytest.raises(ValueError, match='cannot write 0'):
         write_scenes(tmp_path / 's', SPEC, images=0, val_images=0, progress=False)
+
+
+def test_a_callers_handler_of_sigterm_stays_out_of_the_pool(tmp_path, capfd):
+    """The pool ends its workers by that signal: they inherit the handler with the fork."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        write_scenes(tmp_path, SceneSpec(), images=6, val_images=1, workers=2, progress=False)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert 'KeyboardInterrupt' not in capfd.readouterr().err
