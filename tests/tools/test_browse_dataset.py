@@ -1,11 +1,7 @@
 """The browser draws what the config feeds its model."""
 
-import torch
 from PIL import Image
 
-from mmdssl.engine.config import load_config
-from mmdssl.visualization.method_pictures import give_weights
-from mmdssl.visualization.preview import build_model
 from tests.tiny_scenes import CONFIG, write_tiny_scenes
 from tools.browse_dataset import main
 
@@ -58,22 +54,3 @@ def test_methods_that_look_before_they_learn_have_a_picture_of_it(tmp_path, caps
     out = tmp_path / 'leopart'
     assert main([leopart, '--out', str(out), *few, 'model.init=random']) == 0
     assert (out / 'leopart_000.png').exists()
-
-
-def test_a_leopart_run_gives_the_clusters_of_its_own(tmp_path, capsys):
-    data = write_tiny_scenes(tmp_path / 'data')
-    config = next(CONFIG.parent.glob('leopart_*.py'))
-    model = build_model(load_config(config, {'model.init': 'random'}))
-    state = {
-        name: value + 0.01 * torch.randn(value.shape)
-        for name, value in model.state_dict().items()
-        if value.is_floating_point()
-    }
-    file = tmp_path / 'iter_1.pth'
-    torch.save({'state_dict': {**model.state_dict(), **state}}, file)
-    give_weights(model, file)
-    assert all(torch.equal(model.state_dict()[name], value) for name, value in state.items())
-    torch.save({'state_dict': dict(list(state.items())[:10])}, file)
-    options = ['--num', '1', '--checkpoint', str(file), '--cfg-options', f'data_root={data}']
-    assert main([str(config), '--out', str(tmp_path), *options]) == 2
-    assert 'not of a run with this config' in capsys.readouterr().err
