@@ -8,9 +8,9 @@ Command: python tools/make_scenes.py data/scenes
         --out weights/vit-micro-p16_mmdet.pth
     python tools/train.py \
         configs/transfer/scenes_detection/cascade-mask-rcnn_vit-micro-p16_1xb4-300i_scenes.py
-Costs: not measured.
+Costs: 4 minutes of one core, and 2 for the 400 validation scenes.
 Published: none.
-Measured: not measured.
+Measured: box AP50 0.244, mask AP50 0.243 (box AP 0.121, mask AP 0.137), one seed.
 """
 
 _base_ = [

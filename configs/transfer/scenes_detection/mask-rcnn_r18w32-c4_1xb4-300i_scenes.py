@@ -7,9 +7,9 @@ Command: python tools/make_scenes.py data/scenes
         work_dirs/densecl_r18w32-128px_1xb32-250i_scenes/iter_250.pth --to mmdet \
         --out weights/r18w32_mmdet.pth
     python tools/train.py configs/transfer/scenes_detection/mask-rcnn_r18w32-c4_1xb4-300i_scenes.py
-Costs: not measured.
+Costs: 2.5 minutes of one core, and 1 for the 400 validation scenes.
 Published: none.
-Measured: not measured.
+Measured: box AP50 0.240, mask AP50 0.221 (box AP 0.118, mask AP 0.087), one seed.
 """
 
 _base_ = [

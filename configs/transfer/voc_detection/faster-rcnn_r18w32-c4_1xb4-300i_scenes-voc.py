@@ -9,9 +9,9 @@ Command: python tools/make_scenes.py data/scenes --voc data/scenes_voc
         --out weights/r18w32_mmdet.pth
     python tools/train.py \
         configs/transfer/voc_detection/faster-rcnn_r18w32-c4_1xb4-300i_scenes-voc.py
-Costs: not measured.
+Costs: 2.5 minutes of one core, and half a one for the 400 test scenes.
 Published: none.
-Measured: not measured.
+Measured: AP 0.136, AP50 0.256, AP75 0.119, stopped at iteration 150 and resumed, one seed.
 """
 
 _base_ = [
