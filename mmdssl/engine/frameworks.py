@@ -70,13 +70,21 @@ def check_precision(config: Config) -> None:
 
 @contextmanager
 def readable_data(config: Config) -> Iterator[None]:
-    """Training data without a single object are told as such.
+    """Training data without annotations, or without a single object in them, are told as such.
 
     Raises:
+        FileNotFoundError: For the file of annotations that is not there.
         ValueError: For whatever mmdet says of an empty list.
     """
     try:
         yield
+    except FileNotFoundError as error:
+        if framework_of(config) is None or not str(error.filename or '').endswith('.json'):
+            raise
+        raise FileNotFoundError(
+            f'there are no annotations {error.filename}: correct data_root or ann_file of the '
+            'data sets'
+        ) from error
     except ValueError as error:
         if framework_of(config) is None or 'need at least one array' not in str(error):
             raise

@@ -140,6 +140,17 @@ def test_data_without_a_single_object_are_told_as_such():
         raise ValueError('need at least one array to concatenate')
 
 
+def test_a_missing_json_is_told_and_other_missing_files_are_left():
+    config = config_of('mmdet', train_dataloader=dict(dataset=dict()))
+    told = r'no annotations nowhere\.json: correct data_root or ann_file'
+    with pytest.raises(FileNotFoundError, match=told), readable_data(config):
+        Path('nowhere.json').read_text()
+    with pytest.raises(FileNotFoundError, match='No such file'), readable_data(config):
+        Path('nowhere.jpg').read_text()
+    with pytest.raises(FileNotFoundError, match='No such file'), readable_data(config_of(None)):
+        Path('nowhere.json').read_text()
+
+
 def test_what_cannot_be_tested_is_told_before_anything_is_built(tmp_path, monkeypatch):
     config = config_of('mmdet', model=dict(), test_dataloader=dict(), test_evaluator=dict())
     with pytest.raises(ValueError, match=r'config of mmdet is tested with the checkpoint'):

@@ -87,7 +87,11 @@ def told(capsys, *arguments: object) -> str:
 
 
 @pytest.mark.parametrize(
-    'config', [pytest.param(DETECTOR, id='mmdet', marks=pytest.mark.slow), SEGMENTOR]
+    'config',
+    [
+        pytest.param(DETECTOR, id='mmdet'),
+        pytest.param(SEGMENTOR, id='mmseg', marks=pytest.mark.slow),
+    ],
 )
 def test_dry_run_measures_and_draws_and_leaves_nothing_else(
     config, scenes, run_file, tmp_path, capsys
@@ -137,6 +141,7 @@ def test_amp_off_makes_a_config_in_half_precision_run_anywhere(scenes, run_file,
     assert (tmp_path / 'iter_1.pth').is_file()
 
 
+@pytest.mark.slow
 def test_files_of_other_architectures_are_refused(scenes, tmp_path, capsys):
     nets = dict(
         resnet=ResNet(depth=18), deeper=DenseViT(arch=dict(MICRO, num_layers=6), img_size=128)
@@ -155,6 +160,24 @@ def test_a_backbone_with_too_few_blocks_is_refused(scenes, run_file, tmp_path, c
     message = told(capsys, DETECTOR, '--work-dir', tmp_path, *options(scenes, run_file, **few))
     assert 'the backbone has 2 blocks' in message
     assert 'set out_indices to blocks it has' in message
+
+
+def test_missing_compiled_ops_are_one_sentence(scenes, tmp_path, monkeypatch, capsys):
+    from mmdssl import compat
+    from tests.test_compat import make_stack
+
+    monkeypatch.setattr(compat, 'inspect_stack', lambda: make_stack('mmcv._ext'))
+    for config in (DETECTOR, SEGMENTOR):
+        message = told(capsys, config, '--work-dir', tmp_path, *options(scenes, 'any.pth'))
+        assert 'mmcv has no compiled ops' in message
+        assert 'Remedy: make env-full' in message
+
+
+def test_a_missing_json_is_named(scenes, run_file, tmp_path, capsys):
+    away = {'train_dataloader.dataset.ann_file': 'annotations/nowhere.json'}
+    message = told(capsys, DETECTOR, '--work-dir', tmp_path, *options(scenes, run_file, **away))
+    assert f'no annotations {scenes}/annotations/nowhere.json' in message
+    assert 'correct data_root or ann_file' in message
 
 
 def test_classes_that_do_not_fit_the_json_or_the_head_are_refused(
