@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 from torch.utils.data import BatchSampler, Dataset
 
+from mmdssl.engine.hooks import precise_batch_norm
 from mmdssl.engine.hooks.precise_batch_norm import (
     PreciseBatchNormHook,
     measure_batch_statistics,
@@ -86,6 +87,24 @@ def test_statistics_are_those_of_all_values_together():
     for name in ('frozen.running_mean', 'frozen.running_var', 'idle.running_mean', 'scale'):
         assert torch.equal(model.state_dict()[name], start[name]), name
     assert not model.norm._forward_hooks
+
+
+def test_processes_count_by_what_they_have_seen(monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    batches = [
+        dict(inputs=shift + torch.randn(n, 3, 6, 6, generator=generator))
+        for shift, n in ((0, 4), (3, 9))
+    ]
+    sent: list[Tensor] = []
+    monkeypatch.setattr(precise_batch_norm, 'all_reduce', lambda total: sent.append(total.clone()))
+    other, own = Norms().train(), Norms().train()
+    measure_batch_statistics(other, batches[:1])
+    monkeypatch.setattr(precise_batch_norm, 'all_reduce', lambda total: total.add_(sent.pop(0)))
+    measure_batch_statistics(own, batches[1:])
+    assert not sent
+    seen = torch.cat([values(other), values(own)], dim=1)
+    torch.testing.assert_close(own.norm.running_mean, seen.mean(1))
+    torch.testing.assert_close(own.norm.running_var, seen.var(1), rtol=0.02, atol=0.0)
 
 
 def test_a_failing_batch_leaves_the_statistics_as_they_were():
