@@ -179,6 +179,36 @@ def test_readme_names_what_there_is():
         ast.parse(block)
 
 
+def readme_resnet(path: str, file: str) -> None:
+    from mmengine.config import Config
+    from mmengine.registry import MODELS, init_default_scope
+
+    config = Config.fromfile(path)
+    config.model.backbone.init_cfg.checkpoint = file
+    init_default_scope(config.default_scope)
+    model = MODELS.build(config.model)
+    model.init_weights()
+    stored = torch.load(file, weights_only=True)
+    state = model.backbone.state_dict()
+    assert len(state) == len(stored)
+    for name, value in state.items():
+        assert torch.equal(value, stored[f'backbone.{name}']), name
+
+
+@pytest.mark.slow
+def test_the_resnet_of_the_readme_is_loaded_whole_by_value(tmp_path):
+    from mmpretrain.models.backbones import ResNet
+
+    (block,) = re.findall(r'```python\n(_base_.*?)```', (FOLDER / 'README.md').read_text(), re.S)
+    (tmp_path / 'own.py').write_text(block)
+    state = {f'backbone.{k}': v for k, v in ResNet(depth=50).state_dict().items()}
+    for value in state.values():
+        if value.is_floating_point():
+            value.normal_(0, 0.05)
+    torch.save(state, tmp_path / 'resnet.pth')
+    in_fresh_process(readme_resnet, str(tmp_path / 'own.py'), str(tmp_path / 'resnet.pth'))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('framework', CONFIGS)
 def test_their_own_tools_train_and_resume_and_test(framework, scenes, weights, tmp_path):
