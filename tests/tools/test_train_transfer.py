@@ -204,3 +204,10 @@ def test_predictions_are_drawn_for_whoever_asks(scenes, run_file, tmp_path):
         )  # fmt: skip
         pictures = [p for p in (tmp_path / folder / 'pictures').rglob('*.*') if p.suffix != '.json']
         assert len([p for p in pictures if p.suffix in ('.jpg', '.png')]) == 2, pictures
+
+
+def test_pictures_of_predictions_are_refused_for_a_frozen_backbone(tmp_path, capsys):
+    script = runpy.run_path(str(ROOT / 'tools/test.py'), run_name='test')
+    config = ROOT / 'configs/scenes/ibot_vit-micro-p16_1xb24-250i_scenes.py'
+    assert script['main']([str(config), '--show-dir', str(tmp_path)]) == 2
+    assert '--show-dir is for detectors and segmentors' in capsys.readouterr().err
