@@ -14,7 +14,8 @@ pytest.importorskip('mmcv._ext', reason='mmdet and mmseg need compiled ops')
 from mmpretrain.models.backbones import ResNet
 
 from mmdssl.datasets.scenes import SceneSpec, write_scenes
-from mmdssl.models.backbones import DenseViT
+from mmdssl.models.backbones import DenseViT, TapViT
+from mmdssl.models.utils.pretrained import load_part
 from tests.conftest import ROOT
 
 DETECTOR = ROOT / 'projects/own_configs/faster-rcnn_tapvit_mmdet.py'
@@ -103,6 +104,18 @@ def test_dry_run_measures_and_draws_and_leaves_nothing_else(
     assert json.loads((tmp_path / 'dry_run/report.json').read_text())['images_per_batch'] == 2
 
 
+def test_a_published_file_starts_a_backbone_from_the_teacher(run_file, tmp_path):
+    tool('convert', 'publish', run_file, tmp_path)
+    (public,) = tmp_path.glob('iter_5-*.pth')
+    net = TapViT(arch=MICRO, img_size=128, out_indices=(0, 1, 2, 3), tap_norm=True)
+    report = load_part(net, public)
+    assert report.coverage == 1
+    state = torch.load(run_file, weights_only=True)['state_dict']
+    for name, value in net.state_dict().items():
+        assert torch.equal(value, state[f'teacher.backbone.{name}']), name
+
+
+@pytest.mark.slow
 def test_a_published_file_is_a_start(scenes, run_file, tmp_path):
     tool('convert', 'publish', run_file, tmp_path)
     (public,) = tmp_path.glob('iter_5-*.pth')
