@@ -219,6 +219,25 @@ def test_predictions_are_drawn_for_whoever_asks(scenes, run_file, tmp_path):
         assert len([p for p in pictures if p.suffix in ('.jpg', '.png')]) == 2, pictures
 
 
+@pytest.mark.slow
+def test_photos_of_all_shapes_train_and_are_scored(shared, run_file, tmp_path):
+    changes = {
+        'train_cfg.max_iters': 2,
+        'train_cfg.val_interval': 2,
+        'model.roi_head.bbox_head.num_classes': 3,
+    }
+    for split, name in (('train', 'train2017'), ('val', 'val2017')):
+        dataset = f'{split}_dataloader.dataset'
+        changes[f'{dataset}.ann_file'] = f'annotations/instances_{name}.json'
+        changes[f'{dataset}.data_prefix.img'] = f'{name}/'
+        changes[f'{dataset}.metainfo.classes'] = '(person,car,chair)'
+    photos = shared('coco_mini')
+    changes['val_evaluator.ann_file'] = f'{photos}/annotations/instances_val2017.json'
+    tool('train', DETECTOR, '--work-dir', tmp_path, *options(photos, run_file, **changes))
+    log = next(tmp_path.glob('*/vis_data/scalars.json')).read_text()
+    assert 'bbox_mAP_50' in log
+
+
 def test_pictures_of_predictions_are_refused_for_a_frozen_backbone(tmp_path, capsys):
     script = runpy.run_path(str(ROOT / 'tools/test.py'), run_name='test')
     config = ROOT / 'configs/scenes/ibot_vit-micro-p16_1xb24-250i_scenes.py'
