@@ -31,6 +31,7 @@ from mmdssl.engine.frameworks import build_test_runner, framework_of
 from mmdssl.models.feature_extractor import FeatureExtractor
 from mmdssl.models.utils.backbone_weights import Source, load_backbone
 
+_WIDE = 70  # letters of columns that fit beside the names of a terminal of 80
 # Parts of a pre-training config that an evaluation does not need.
 TRAINING = (
     'train_dataloader',
@@ -127,7 +128,7 @@ def as_table(metrics: dict[str, Any], title: str) -> Table:
         row, _, column = name.rpartition('/')
         rows.setdefault(row, {})[column] = value
     columns = list(dict.fromkeys(column for row in rows.values() for column in row))
-    if len(columns) > 8:
+    if len(columns) > 8 or sum(len(column) + 3 for column in columns) > _WIDE:
         columns, rows = ['value'], {name: {'value': value} for name, value in metrics.items()}
     table = Table('metric', title=title)
     for column in columns:

@@ -147,3 +147,19 @@ def test_a_foreign_checkpoint_is_named(tool, tmp_path: Path, write, capsys):
     assert 'covers too little of DenseViT' in capsys.readouterr().err
     assert tool.main([write(EXTRACTOR), str(tmp_path / 'no.pth')]) == 2
     assert 'no checkpoint at' in capsys.readouterr().err
+
+
+def test_table_is_cut_nowhere_on_eighty_columns():
+    import io
+
+    from rich.console import Console
+
+    from tools.test import as_table
+
+    found = {f'coco/bbox_mAP{end}': 0.5 for end in ('', '_50', '_75', '_s', '_m', '_l')}
+    for metrics in (found, {'oknn/top1': 31.2, 'oknn/top5': 92.4}):
+        text = io.StringIO()
+        Console(file=text, width=80).print(as_table(metrics, 'a'))
+        for name in metrics:
+            assert name.rpartition('/')[2] in text.getvalue()
+        assert '…' not in text.getvalue()
