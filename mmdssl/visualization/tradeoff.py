@@ -1,7 +1,7 @@
 """Coupling against O-KNN along training: what de-coupling costs, or gives, at every moment.
 
 A table at the end of training cannot tell an arm that depends less on context from one that has
-learned less. Curves can: both arms start at the random net, and the better one lies above the
+learned less. Curves can: both arms start at one network, and the better one lies above the
 other at the same coupling.
 """
 
@@ -88,7 +88,7 @@ def _draw(axes: Axes, arm: Trajectory) -> None:
         for seed in arm.points:
             axes.plot(*seed.T, color=colour, linewidth=0.7, alpha=0.35)
         axes.plot(*mean.T, color=colour, marker='o', markersize=2.5)
-        axes.plot(*mean[0], color=MUTED, marker='X', markersize=8, linestyle='', label='random net')
+        axes.plot(*mean[0], color=MUTED, marker='X', markersize=8, linestyle='', label='before the first step')
     x, y = mean[-1]
     error = arm.points[:, -1].std(axis=0, ddof=1) if len(arm.points) > 1 else (0, 0)
     axes.errorbar(
