@@ -88,7 +88,14 @@ def _draw(axes: Axes, arm: Trajectory) -> None:
         for seed in arm.points:
             axes.plot(*seed.T, color=colour, linewidth=0.7, alpha=0.35)
         axes.plot(*mean.T, color=colour, marker='o', markersize=2.5)
-        axes.plot(*mean[0], color=MUTED, marker='X', markersize=8, linestyle='', label='before the first step')
+        axes.plot(
+            *mean[0],
+            color=MUTED,
+            marker='X',
+            markersize=8,
+            linestyle='',
+            label='before the first step',
+        )
     x, y = mean[-1]
     error = arm.points[:, -1].std(axis=0, ddof=1) if len(arm.points) > 1 else (0, 0)
     axes.errorbar(
