@@ -13,6 +13,7 @@ _base_ = [
     '../_base_/models/d3ssl_resnet18w32-128px.py',
     '../_base_/datasets/scenes_d3ssl.py',
     '../_base_/datasets/scenes_object_knn.py',
+    '../_base_/datasets/scenes_coupling.py',
     '../_base_/schedules/densecl_sgd_1xb32-250i.py',
     '../_base_/cpu_runtime.py',
 ]

@@ -12,6 +12,7 @@ _base_ = [
     '../_base_/models/densecl_resnet18w32-128px.py',
     '../_base_/datasets/scenes_mocov2.py',
     '../_base_/datasets/scenes_object_knn.py',
+    '../_base_/datasets/scenes_coupling.py',
     '../_base_/schedules/densecl_sgd_1xb32-250i.py',
     '../_base_/cpu_runtime.py',
 ]

@@ -14,6 +14,7 @@ _base_ = [
     '../_base_/models/leopart_vit-micro-p16.py',
     '../_base_/datasets/scenes_leopart.py',
     '../_base_/datasets/scenes_object_knn.py',
+    '../_base_/datasets/scenes_coupling.py',
     '../_base_/datasets/scenes_overclustering.py',
     '../_base_/schedules/leopart_adamw_1xb24-200i.py',
     '../default_runtime.py',

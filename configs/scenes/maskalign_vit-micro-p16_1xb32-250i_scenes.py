@@ -14,6 +14,7 @@ _base_ = [
     '../_base_/models/maskalign_vit-micro-p16.py',
     '../_base_/datasets/scenes_maskalign.py',
     '../_base_/datasets/scenes_object_knn.py',
+    '../_base_/datasets/scenes_coupling.py',
     '../_base_/schedules/maskalign_adamw_1xb32-250i.py',
     '../default_runtime.py',
 ]

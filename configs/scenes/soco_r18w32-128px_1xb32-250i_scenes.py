@@ -13,6 +13,7 @@ _base_ = [
     '../_base_/models/soco_resnet18w32-c4-128px.py',
     '../_base_/datasets/scenes_soco.py',
     '../_base_/datasets/scenes_object_knn.py',
+    '../_base_/datasets/scenes_coupling.py',
     '../_base_/schedules/soco_lars_1xb32-250i.py',
     '../_base_/cpu_runtime.py',
 ]
