@@ -9,9 +9,10 @@ Command: python tools/train.py configs/coco_mini/ibot_vit-micro-p16_1xb32-400i_c
     python tools/train.py \
         configs/transfer/coco_detection/cascade-mask-rcnn_vit-micro-p16_1xb4-300i_coco-mini.py
     --cfg-options data_root=FOLDER, a folder in COCO's layout
-Costs: not measured.
+Costs: 6 minutes of one core on 288 photos.
 Published: none.
-Measured: not measured.
+Measured: people: box AP50 0.012, mask AP50 0.002, stopped at iteration 150 and resumed, one seed;
+    see README.md beside this file.
 """
 
 _base_ = [

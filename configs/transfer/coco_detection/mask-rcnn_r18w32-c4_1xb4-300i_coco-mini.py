@@ -9,9 +9,10 @@ Command: python tools/train.py configs/coco_mini/densecl_r18w32-128px_1xb32-250i
     python tools/train.py \
         configs/transfer/coco_detection/mask-rcnn_r18w32-c4_1xb4-300i_coco-mini.py
     --cfg-options data_root=FOLDER, a folder in COCO's layout
-Costs: not measured.
+Costs: 3.5 minutes of one core on 288 photos.
 Published: none.
-Measured: not measured.
+Measured: people: box AP50 0.015, mask AP50 0.005, stopped at iteration 150 and resumed, one seed;
+    see README.md beside this file.
 """
 
 _base_ = [
