@@ -7,7 +7,7 @@ Command: the ViT to start from first: ibot_vit-micro-p16_1xb32-400i_coco-mini.py
     annotations/instances_train2017.json, annotations/instances_val2017.json)
 Costs: see README.md beside this file.
 Published: none.
-Measured: not measured.
+Measured: see README.md beside this file.
 """
 
 _base_ = './leopart_vit-micro-p16_1xb24-200i_coco-mini.py'

@@ -8,7 +8,7 @@ Command: the ViT to start from first: ibot_vit-micro-p16_1xb32-400i_coco-mini.py
     Another start: --cfg-options model.init=FILE
 Costs: see README.md beside this file.
 Published: none.
-Measured: not measured.
+Measured: see README.md beside this file.
 """
 
 _base_ = [

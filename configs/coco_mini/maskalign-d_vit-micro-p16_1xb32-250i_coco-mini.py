@@ -8,7 +8,7 @@ Command: the teacher first: ibot_vit-micro-p16_1xb32-400i_coco-mini.py; then
     Another teacher: model.teacher.checkpoint=FILE
 Costs: see README.md beside this file.
 Published: none.
-Measured: not measured.
+Measured: see README.md beside this file.
 """
 
 _base_ = './maskalign_vit-micro-p16_1xb32-250i_coco-mini.py'

@@ -6,7 +6,7 @@ Command: python tools/make_scenes.py data/scenes
     python tools/train.py configs/scenes/leopart-d_vit-micro-p16_1xb24-200i_scenes.py
 Costs: see README.md beside this file.
 Published: none.
-Measured: not measured.
+Measured: see README.md beside this file.
 """
 
 _base_ = './leopart_vit-micro-p16_1xb24-200i_scenes.py'

@@ -7,7 +7,7 @@ Command: python tools/make_scenes.py data/scenes
     Another start: --cfg-options model.init=FILE
 Costs: see README.md beside this file.
 Published: none.
-Measured: not measured.
+Measured: see README.md beside this file.
 """
 
 _base_ = [

@@ -7,7 +7,7 @@ Command: python tools/make_scenes.py data/scenes
     Another teacher: --cfg-options model.teacher.checkpoint=FILE
 Costs: see README.md beside this file.
 Published: none.
-Measured: not measured.
+Measured: see README.md beside this file.
 """
 
 _base_ = [

@@ -7,7 +7,7 @@ Command: python tools/make_scenes.py data/scenes
     (of any run with vit-micro, e.g. configs/scenes/leopart_vit-micro-p16_1xb24-200i_scenes.py)
 Costs: not measured.
 Published: none.
-Measured: not measured.
+Measured: see README.md beside this file.
 """
 
 _base_ = '../../_base_/datasets/scenes_overclustering.py'
