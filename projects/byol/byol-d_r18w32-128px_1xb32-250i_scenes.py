@@ -4,9 +4,9 @@ Reproduces: no table; the branch on a method of mmpretrain, see README.md beside
 Command: python tools/make_scenes.py data/scenes
     python tools/train.py projects/byol/byol-d_r18w32-128px_1xb32-250i_scenes.py
     Plain BYOL: --cfg-options model.decoupling=None
-Costs: not measured.
+Costs: see README.md beside this file.
 Published: none.
-Measured: not measured.
+Measured: see README.md beside this file.
 """
 
 _base_ = [
