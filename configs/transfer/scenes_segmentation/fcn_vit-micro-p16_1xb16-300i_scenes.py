@@ -6,9 +6,9 @@ Command: python tools/convert.py export \
         --out weights/vit-micro-p16_mmseg.pth
     python tools/train.py \
         configs/transfer/scenes_segmentation/fcn_vit-micro-p16_1xb16-300i_scenes.py
-Costs: not measured.
+Costs: see README.md beside this file.
 Published: none.
-Measured: not measured.
+Measured: see README.md beside this file.
 """
 
 _base_ = [

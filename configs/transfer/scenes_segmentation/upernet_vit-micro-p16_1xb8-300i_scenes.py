@@ -8,9 +8,9 @@ Command: python tools/make_scenes.py data/scenes
         --out weights/vit-micro-p16_mmseg.pth
     python tools/train.py \
         configs/transfer/scenes_segmentation/upernet_vit-micro-p16_1xb8-300i_scenes.py
-Costs: not measured.
+Costs: see README.md beside this file.
 Published: none.
-Measured: not measured.
+Measured: see README.md beside this file.
 """
 
 _base_ = [
