@@ -27,7 +27,8 @@ from rich.table import Table
 
 from mmdssl.engine.checkpointing import atomic_text
 from mmdssl.engine.config import load_config
-from mmdssl.engine.frameworks import build_test_runner, framework_of
+from mmdssl.engine.fine_tuned import build_test_runner
+from mmdssl.engine.frameworks import framework_of
 from mmdssl.models.feature_extractor import FeatureExtractor
 from mmdssl.models.utils.backbone_weights import Source, load_backbone
 

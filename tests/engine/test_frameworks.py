@@ -9,10 +9,8 @@ from mmengine.config import Config
 from torch import nn
 
 from mmdssl import compat
-from mmdssl.engine import frameworks
 from mmdssl.engine.config import load_config
 from mmdssl.engine.frameworks import (
-    build_test_runner,
     check_classes,
     check_framework,
     check_precision,
@@ -149,31 +147,6 @@ def test_a_missing_json_is_told_and_other_missing_files_are_left():
         Path('nowhere.jpg').read_text()
     with pytest.raises(FileNotFoundError, match='No such file'), readable_data(config_of(None)):
         Path('nowhere.json').read_text()
-
-
-def test_what_cannot_be_tested_is_told_before_anything_is_built(tmp_path, monkeypatch):
-    config = config_of('mmdet', model=dict(), test_dataloader=dict(), test_evaluator=dict())
-    with pytest.raises(ValueError, match=r'config of mmdet is tested with the checkpoint'):
-        build_test_runner(config, None, str(tmp_path))
-    with pytest.raises(ValueError, match=r'no test_evaluator; there is nothing to test on'):
-        build_test_runner(
-            config_of('mmdet', test_dataloader=dict()), tmp_path / 'a.pth', str(tmp_path)
-        )
-    with pytest.raises(FileNotFoundError, match=r'nowhere\.pth'):
-        build_test_runner(config, tmp_path / 'nowhere.pth', str(tmp_path))
-
-
-def test_pictures_go_where_they_are_asked_for(tmp_path):
-    config = config_of('mmdet', default_hooks=dict(timer=dict(type='IterTimerHook')))
-    frameworks._draw_into(config, tmp_path)
-    assert config.default_hooks.visualization == dict(
-        type='DetVisualizationHook', draw=True, test_out_dir=str(tmp_path)
-    )
-    assert 'timer' in config.default_hooks
-    config = config_of('mmseg')
-    frameworks._draw_into(config, tmp_path)
-    assert config.default_hooks.visualization.draw
-    assert config.visualizer.save_dir == str(tmp_path)
 
 
 def test_a_training_config_of_a_framework_goes_through_the_options(tmp_path):
