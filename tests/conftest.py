@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from mmengine.logging import MMLogger
+from mmengine.registry import DefaultScope
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get('MMDSSL_SHARED', ROOT.parent / 'shared'))
@@ -31,6 +32,15 @@ def keyboard() -> None:
     """A suite that a shell started in the background ignores Ctrl-C, which some tests send."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def default_scope() -> Iterator[None]:
+    """A runner, or a config of mmdet, sets the scope of the whole process: for its test alone."""
+    known = DefaultScope._instance_dict.copy()
+    yield
+    DefaultScope._instance_dict.clear()
+    DefaultScope._instance_dict.update(known)
 
 
 @pytest.fixture(scope='session')

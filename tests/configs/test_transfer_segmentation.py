@@ -2,13 +2,11 @@
 
 import json
 import runpy
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.registry import DefaultScope
 
 pytest.importorskip('mmcv._ext', reason='mmseg needs the compiled ops of mmcv')
 pytest.importorskip('mmseg')
@@ -25,15 +23,6 @@ PUBLISHED = 'ade20k_segmentation/upernet_vit-small-p16_8xb2-160k_ade20k-512x512.
 SCENES = 'scenes_segmentation/upernet_vit-micro-p16_1xb8-300i_scenes.py'
 CONFIGS = sorted(path.relative_to(TRANSFER) for path in TRANSFER.glob('*_segmentation/*.py'))
 MICRO = dict(embed_dims=192, num_layers=4, num_heads=3, feedforward_channels=768)
-
-
-@pytest.fixture(autouse=True)
-def scopes() -> Iterator[None]:
-    """A run in this process leaves its scope behind, in which other tests would find nothing."""
-    known = DefaultScope._instance_dict.copy()
-    yield
-    DefaultScope._instance_dict.clear()
-    DefaultScope._instance_dict.update(known)
 
 
 @pytest.fixture(scope='module')
