@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 
 pytest.importorskip('mmcv._ext', reason='mmseg needs the compiled ops of mmcv')
 pytest.importorskip('mmseg')
