@@ -9,9 +9,9 @@ Command: python tools/train.py configs/scenes/ibot_vit-micro-p16_1xb24-250i_scen
     python tools/train.py \
         configs/transfer/ade20k_segmentation/upernet_vit-micro-p16_1xb3-300i_ade-sample.py
     --cfg-options data_root=FOLDER, a folder with images/ and annotations/
-Costs: not measured.
+Costs: see README.md beside this file.
 Published: none.
-Measured: not measured.
+Measured: see README.md beside this file.
 """
 
 _base_ = [
