@@ -5,7 +5,7 @@ Command: python tools/train.py configs/coco_mini/mocov2_r18w32-128px_1xb32-250i_
     --cfg-options data_root=FOLDER, see densecl_r18w32-128px_1xb32-250i_coco-mini.py
 Costs: see README.md beside this file.
 Published: none.
-Measured: not measured.
+Measured: see README.md beside this file.
 """
 
 _base_ = './densecl_r18w32-128px_1xb32-250i_coco-mini.py'

@@ -5,7 +5,7 @@ Command: python tools/train.py configs/coco_mini/soco-rcc_r18w32-128px_1xb32-250
     --cfg-options data_root=FOLDER, a folder in COCO's layout with proposals
 Costs: see README.md beside this file.
 Published: none.
-Measured: not measured.
+Measured: see README.md beside this file.
 """
 
 _base_ = './soco_r18w32-128px_1xb32-250i_coco-mini.py'
