@@ -7,7 +7,7 @@ Command: python tools/make_proposals.py FOLDER/train2017 FOLDER/proposals/ss_tra
     annotations/instances_train2017.json, annotations/instances_val2017.json)
 Costs: see README.md beside this file.
 Published: none.
-Measured: not measured.
+Measured: see README.md beside this file.
 """
 
 _base_ = [
