@@ -26,6 +26,7 @@ from mmdssl.engine.config import load_config
 from mmdssl.engine.hooks.precise_batch_norm import measure_batch_statistics
 from mmdssl.models.backbones import DenseViT
 from tests.configs.test_configs import ROOT
+from tests.micro_vit import MICRO
 
 FOLDER = ROOT / 'configs/transfer'
 CASCADE = FOLDER / 'coco_detection/cascade-mask-rcnn_vit-small-p16_8xb4-1x_coco.py'
@@ -38,7 +39,6 @@ MINI_CASCADE = next(FOLDER.glob('coco_detection/cascade*coco-mini.py'))
 MINI_MASK = next(FOLDER.glob('coco_detection/mask*coco-mini.py'))
 SMALL = (SMALL_CASCADE, SMALL_MASK, SMALL_FASTER, MINI_CASCADE, MINI_MASK)
 
-MICRO = dict(embed_dims=192, num_layers=4, num_heads=3, feedforward_channels=768)
 NETS = {
     CASCADE: lambda: DenseViT(),
     MASK: lambda: ResNet(depth=50),

@@ -1,7 +1,6 @@
 """Configs of segmentation: published settings, norm at the taps, sliding windows, the tools."""
 
 import json
-import runpy
 from pathlib import Path
 
 import pytest
@@ -17,13 +16,14 @@ from mmseg.registry import MODELS
 from mmdssl.datasets.scenes import SceneSpec, write_scenes
 from mmdssl.engine.config import load_config
 from mmdssl.models.backbones import DenseViT
+from tests.commands import tool
+from tests.micro_vit import MICRO
 
 ROOT = Path(__file__).parents[2]
 TRANSFER = ROOT / 'configs/transfer'
 PUBLISHED = 'ade20k_segmentation/upernet_vit-small-p16_8xb2-160k_ade20k-512x512.py'
 SCENES = 'scenes_segmentation/upernet_vit-micro-p16_1xb8-300i_scenes.py'
 CONFIGS = sorted(path.relative_to(TRANSFER) for path in TRANSFER.glob('*_segmentation/*.py'))
-MICRO = dict(embed_dims=192, num_layers=4, num_heads=3, feedforward_channels=768)
 
 
 @pytest.fixture(scope='module')
@@ -44,12 +44,6 @@ def weights(tmp_path_factory) -> Path:
         dict(state_dict={f'backbone.{name}': v for name, v in backbone.state_dict().items()}), path
     )
     return path
-
-
-def tool(name: str, *arguments: object) -> None:
-    """A command of tools/ inside this process: saves the seconds of an import."""
-    script = runpy.run_path(str(ROOT / f'tools/{name}.py'), run_name=name)
-    assert not script['main']([str(argument) for argument in arguments])
 
 
 def options(data: Path, weights: Path, **changes: object) -> list[str]:

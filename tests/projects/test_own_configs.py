@@ -14,6 +14,7 @@ import torch
 
 from tests.configs.test_configs import in_fresh_process
 from tests.conftest import ROOT
+from tests.micro_vit import MICRO
 
 pytest.importorskip('mmcv._ext', reason='mmdet and mmseg need compiled ops')
 
@@ -22,7 +23,6 @@ CONFIGS = {
     'mmdet': FOLDER / 'faster-rcnn_tapvit_mmdet.py',
     'mmseg': FOLDER / 'upernet_tapvit_mmseg.py',
 }
-MICRO = dict(embed_dims=192, num_layers=4, num_heads=3, feedforward_channels=768)
 
 
 @pytest.fixture(scope='module')

@@ -1,11 +1,11 @@
 """Every method outside the package is short, documented, and trains on generated scenes."""
 
-import runpy
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.commands import run_command
 from tests.projects.code_lines import code_lines
 from tests.tiny_scenes import write_tiny_scenes
 
@@ -57,14 +57,13 @@ def data(tmp_path_factory) -> Path:
 @pytest.mark.parametrize('path', CONFIGS, ids=name_of)
 def test_config_trains_through_the_tool(path, data, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
-    main = runpy.run_path(str(ROOT / 'tools/train.py'), run_name='train')['main']
     small = ['data_root=' + str(data), 'train_cfg.max_iters=2', 'log_level=WARNING']
     small += [f'train_dataloader.{name}' for name in ('batch_size=4', 'num_workers=0')]
     small += ['train_dataloader.persistent_workers=False', 'param_scheduler.0.warmup_iters=1']
     small += ['object_knn_dataloader.num_workers=0', 'object_knn_dataloader.batch_size=4']
     small += ['object_knn_dataloader.persistent_workers=False', 'custom_hooks.3.interval=2']
     small += ['custom_hooks.3.initial=False']
-    main([str(path), '--work-dir', str(tmp_path), '--cfg-options', *small])
+    run_command('train', path, '--work-dir', tmp_path, '--cfg-options', *small)
     saved = torch.load(tmp_path / 'iter_2.pth', weights_only=True)
     assert saved['meta']['evaluated_backbone'] == 'student'
     scalars = saved['message_hub']['log_scalars']

@@ -2,7 +2,6 @@
 
 import os
 import re
-import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.commands import run_command
 from tests.engine.toy import toy_config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,9 +27,7 @@ def config(tmp_path):
 
 
 def main(*arguments):
-    """The command inside this process: saves the seconds of an import."""
-    script = runpy.run_path(str(ROOT / 'tools/train.py'), run_name='train')
-    return script['main']([str(argument) for argument in arguments])
+    return run_command('train', *arguments)
 
 
 def environment():

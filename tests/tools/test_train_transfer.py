@@ -1,13 +1,10 @@
 """tools/train.py on configs of mmdet and mmseg: rehearsal, precision, published files, mistakes."""
 
 import json
-import runpy
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
-from mmengine.registry import DefaultScope
 
 pytest.importorskip('mmcv._ext', reason='mmdet and mmseg need compiled ops')
 
@@ -16,21 +13,13 @@ from mmpretrain.models.backbones import ResNet
 from mmdssl.datasets.scenes import SceneSpec, write_scenes
 from mmdssl.models.backbones import DenseViT, TapViT
 from mmdssl.models.utils.pretrained import load_part
+from tests.commands import run_command, tool
 from tests.conftest import ROOT
+from tests.micro_vit import MICRO
 
 DETECTOR = ROOT / 'projects/own_configs/faster-rcnn_tapvit_mmdet.py'
 SEGMENTOR = ROOT / 'projects/own_configs/upernet_tapvit_mmseg.py'
-MICRO = dict(embed_dims=192, num_layers=4, num_heads=3, feedforward_channels=768)
 NAME = 'backbone.layers.0.attn.qkv.weight'
-
-
-@pytest.fixture(autouse=True)
-def scopes() -> Iterator[None]:
-    """A run in this process leaves its scope behind, in which other tests would find nothing."""
-    known = DefaultScope._instance_dict.copy()
-    yield
-    DefaultScope._instance_dict.clear()
-    DefaultScope._instance_dict.update(known)
 
 
 @pytest.fixture(scope='module')
@@ -53,12 +42,6 @@ def run_file(tmp_path_factory) -> Path:
     meta = dict(evaluated_backbone='teacher', iter=5, epoch=0)
     torch.save(dict(meta=meta, state_dict=state, optimizer=dict(state={}), message_hub={}), path)
     return path
-
-
-def tool(name: str, *arguments: object) -> None:
-    """A command of tools/ inside this process: saves the seconds of an import."""
-    script = runpy.run_path(str(ROOT / f'tools/{name}.py'), run_name=name)
-    assert not script['main']([str(argument) for argument in arguments])
 
 
 def options(data: Path, file: object, **changes: object) -> list[str]:
@@ -239,7 +222,6 @@ def test_photos_of_all_shapes_train_and_are_scored(shared, run_file, tmp_path):
 
 
 def test_pictures_of_predictions_are_refused_for_a_frozen_backbone(tmp_path, capsys):
-    script = runpy.run_path(str(ROOT / 'tools/test.py'), run_name='test')
     config = ROOT / 'configs/scenes/ibot_vit-micro-p16_1xb24-250i_scenes.py'
-    assert script['main']([str(config), '--show-dir', str(tmp_path)]) == 2
+    assert run_command('test', config, '--show-dir', tmp_path) == 2
     assert '--show-dir is for detectors and segmentors' in capsys.readouterr().err

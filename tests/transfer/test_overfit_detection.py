@@ -18,6 +18,7 @@ from mmpretrain.models.backbones import ResNet
 from mmdssl.datasets.scenes import SceneSpec, write_scenes, write_voc
 from mmdssl.models.backbones import DenseViT
 from tests.conftest import ROOT
+from tests.micro_vit import MICRO
 
 FOLDER = ROOT / 'configs/transfer'
 #: Config -> the scores that count.
@@ -26,7 +27,6 @@ CASES = {
     'scenes_detection/mask-rcnn_r18w32-c4': ('coco/bbox_mAP_50', 'coco/segm_mAP_50'),
     'voc_detection/faster-rcnn_r18w32-c4': ('pascal_voc/AP50',),
 }
-MICRO = dict(embed_dims=192, num_layers=4, num_heads=3, feedforward_channels=768)
 
 
 def write_backbone(name: str, path: Path) -> Path:
