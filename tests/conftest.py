@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from mmengine.logging import MMLogger
-from mmengine.registry import DefaultScope
+from mmengine.utils import ManagerMixin
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get('MMDSSL_SHARED', ROOT.parent / 'shared'))
@@ -34,13 +34,25 @@ def keyboard() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def _managed(base: type = ManagerMixin) -> Iterator[type]:
+    for kind in base.__subclasses__():
+        yield kind
+        yield from _managed(kind)
+
+
 @pytest.fixture(autouse=True)
-def default_scope() -> Iterator[None]:
-    """A runner, or a config of mmdet, sets the scope of the whole process: for its test alone."""
-    known = DefaultScope._instance_dict.copy()
+def global_instances() -> Iterator[None]:
+    """What mmengine keeps for the whole process is for the test alone in which it was made.
+
+    The scope that a runner or a config of mmdet sets, and loggers, message hubs and visualizers,
+    which are found again by the name of the run: a second run within the same second of the clock
+    would get those of the test before, and log into its closed stream.
+    """
+    known = {kind: kind._instance_dict.copy() for kind in _managed()}
     yield
-    DefaultScope._instance_dict.clear()
-    DefaultScope._instance_dict.update(known)
+    for kind in _managed():
+        kind._instance_dict.clear()
+        kind._instance_dict.update(known.get(kind, {}))
 
 
 @pytest.fixture(scope='session')

@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-import torch
 from mmengine.config import Config
-from mmengine.model import revert_sync_batchnorm
 from mmengine.runner import Runner
 
 from mmdssl.engine.checkpointing import install_safe_loading, load_checkpoint_file
 from mmdssl.engine.frameworks import framework_of
+from mmdssl.engine.local_runner import local_runner
 from mmdssl.engine.unwrap import unwrap_model
 
 __all__ = ['build_test_runner']
@@ -45,17 +44,15 @@ def build_test_runner(
     config.setdefault('test_cfg', dict())
     if show_dir is not None:
         _draw_into(config, show_dir)
-    runner = Runner.from_cfg(config)
-    model = unwrap_model(runner.model)
-    if not torch.cuda.is_available():  # synchronised BatchNorm runs on GPUs only
-        revert_sync_batchnorm(model)
+    runner = local_runner(config)
     try:
         runner.load_checkpoint(str(checkpoint), strict=True)
     except RuntimeError as error:
         first = next((line.strip() for line in str(error).splitlines()[1:] if line.strip()), error)
+        model = type(unwrap_model(runner.model)).__name__
         raise ValueError(
-            f'{checkpoint} is not a checkpoint of the {type(model).__name__} of '
-            f'{config.filename}: {str(first)[:200]}; give the config it was trained with'
+            f'{checkpoint} is not a checkpoint of the {model} of {config.filename}: '
+            f'{str(first)[:200]}; give the config it was trained with'
         ) from error
     return runner
 

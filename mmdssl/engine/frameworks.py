@@ -16,6 +16,7 @@ from mmengine.config import Config
 from torch import nn
 
 from mmdssl.compat import require_stack
+from mmdssl.wording import listed
 
 __all__ = [
     'check_classes',
@@ -29,7 +30,6 @@ __all__ = [
 _PURPOSES = {'mmdet': 'det', 'mmseg': 'seg'}
 # Modules whose ``num_classes`` is that of the data; a region proposal head has one class.
 _HEADS = ('bbox_head', 'mask_head', 'decode_head', 'auxiliary_head')
-_SHOWN = 5  # names that a message lists
 
 
 def framework_of(config: Config) -> str | None:
@@ -89,7 +89,7 @@ def readable_data(config: Config) -> Iterator[None]:
         names = (data.get('metainfo') or {}).get('classes') or ('of the data set class',)
         raise ValueError(
             f'{data.get("ann_file") or data.get("data_root")}: no image with an object of the '
-            f'classes {_listed(names)}: write metainfo=dict(classes=...) in the data sets as the '
+            f'classes {listed(names)}: write metainfo=dict(classes=...) in the data sets as the '
             'file names its categories'
         ) from error
 
@@ -114,7 +114,7 @@ def check_classes(model: nn.Module, dataset: Any) -> None:
         known = _categories(dataset.ann_file)
         raise ValueError(
             f'{dataset.ann_file} has no category '
-            f'{_listed(name for name in classes if name not in known)}, but {_listed(known)}: '
+            f'{listed(name for name in classes if name not in known)}, but {listed(known)}: '
             'correct metainfo=dict(classes=...) of the data sets'
         )
     for name, module in model.named_modules():
@@ -145,8 +145,3 @@ def _categories(path: str) -> list[str]:
 def _is_head(name: str) -> bool:
     parts = name.split('.')  # 'roi_head.bbox_head.0'
     return parts[-1] in _HEADS or (len(parts) > 1 and parts[-2] in _HEADS and parts[-1].isdigit())
-
-
-def _listed(names: Any) -> str:
-    names = list(names)
-    return ', '.join(names[:_SHOWN]) + (', ...' if len(names) > _SHOWN else '')

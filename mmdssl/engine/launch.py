@@ -13,7 +13,6 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import InfiniteSampler
 from mmengine.dist import barrier, is_distributed
-from mmengine.model import revert_sync_batchnorm
 from mmengine.runner import Runner
 
 from mmdssl.engine.frameworks import (
@@ -23,6 +22,7 @@ from mmdssl.engine.frameworks import (
     readable_data,
 )
 from mmdssl.engine.hooks.checkpoint import SafeCheckpointHook, train_and_keep
+from mmdssl.engine.local_runner import local_runner
 from mmdssl.engine.unwrap import unwrap_model
 
 __all__ = ['build_runner', 'leave_process_group', 'prepare_config', 'readable_errors', 'train']
@@ -177,9 +177,7 @@ def build_runner(config: Config) -> Runner:
             precision the machine.
     """
     check_precision(config)
-    runner = Runner.from_cfg(config)
-    if not torch.cuda.is_available():  # synchronised BatchNorm runs on GPUs only
-        revert_sync_batchnorm(unwrap_model(runner.model))
+    runner = local_runner(config)
     with readable_data(config):
         loader = runner.train_loop.dataloader  # builds data set and loader
     batch_size = loader.batch_size

@@ -14,11 +14,11 @@ from mmdssl.datasets.decode import IMAGE_EXTENSIONS
 from mmdssl.datasets.image_list import list_images
 from mmdssl.datasets.proposals.progress import show_progress
 from mmdssl.datasets.proposals.store import ProposalStore
+from mmdssl.wording import listed
 
 __all__ = ['validate_proposals']
 
 _ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
-_NAMED = 5
 
 
 def validate_proposals(
@@ -67,23 +67,19 @@ def _sentences(
 ) -> Iterator[str]:
     if missing:
         yield (
-            f'{len(missing)} images are not in {path}: {_first(missing)}; the command that made '
+            f'{len(missing)} images are not in {path}: {listed(missing)}; the command that made '
             'the file adds them'
         )
     if other:
         yield (
             f'{len(other)} images do not have the height x width that was searched: '
-            f'{_first(other)}; they were changed, or {path} belongs to another folder: make it anew'
+            f'{listed(other)}; they were changed, or {path} belongs to another folder: make it anew'
         )
     if extra:
         yield (
-            f'{len(extra)} images of {path} are not in the folder: {_first(extra)}; that does no '
+            f'{len(extra)} images of {path} are not in the folder: {listed(extra)}; that does no '
             'harm unless the folder is the wrong one'
         )
-
-
-def _first(names: list[str]) -> str:
-    return ', '.join(names[:_NAMED]) + (', ...' if len(names) > _NAMED else '')
 
 
 def _shape(path: Path, exif: bool) -> tuple[int, int] | None:

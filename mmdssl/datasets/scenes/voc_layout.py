@@ -15,6 +15,8 @@ from typing import Any
 
 from rich.progress import track
 
+from mmdssl.engine.checkpointing import atomic_text
+
 __all__ = ['write_voc']
 
 SETS = {'train': 'trainval', 'val': 'test'}
@@ -67,9 +69,7 @@ def write_voc(scenes: str | Path, out: str | Path, *, progress: bool = True) -> 
             (out / f'Annotations/{name}.xml').write_text(text, encoding='utf-8')
             names.append(f'{name}\n')
         numbers[SETS[split]] = len(names)
-        temporary = lists / f'{SETS[split]}.txt.tmp'
-        temporary.write_text(''.join(names), encoding='utf-8')
-        temporary.replace(temporary.with_suffix(''))
+        atomic_text(''.join(names), lists / f'{SETS[split]}.txt')
     return numbers
 
 

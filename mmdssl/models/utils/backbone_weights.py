@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mmdssl.conversion.locating import Source, find, tensors
 from mmdssl.engine.checkpointing import load_checkpoint_file
+from mmdssl.wording import listed
 
 __all__ = ['LoadReport', 'Source', 'compare', 'load_backbone', 'needed_tensors', 'read_state_dict']
 
@@ -43,8 +44,8 @@ class LoadReport:
         )
 
 
-def _some(names: tuple[str, ...], limit: int = 5) -> str:
-    return f' ({", ".join(names[:limit])}{", ..." if len(names) > limit else ""})' if names else ''
+def _some(names: tuple[str, ...]) -> str:
+    return f' ({listed(names)})' if names else ''
 
 
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:
