@@ -3,6 +3,8 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+import torch
+from torchvision.ops import box_iou
 
 from mmdssl.datasets.proposals.filters import Rule
 from mmdssl.datasets.proposals.producers import ProposalSettings
@@ -35,29 +37,65 @@ def test_opencv_without_contrib_is_named(monkeypatch):
         ProposalSettings(producer='opencv')
 
 
-def test_opencv_boxes_get_the_convention_of_the_file(monkeypatch):
+def test_opencv_gets_the_settings_and_its_boxes_the_convention_of_the_file(monkeypatch):
+    told = {}
+
     class Search:
         def setBaseImage(self, image):  # noqa: N802
-            assert image[0, 0].tolist() == photo(0)[0, 0, ::-1].tolist()  # BGR
+            told['base'] = image
 
-        def switchToSingleStrategy(self, scale, sigma):  # noqa: N802
-            assert (scale, sigma) == (300, 0.9)
+        def addImage(self, image):  # noqa: N802
+            told['image'] = image
+
+        def addGraphSegmentation(self, segmentation):  # noqa: N802
+            told['segmentation'] = segmentation
+
+        def addStrategy(self, strategy):  # noqa: N802
+            told['strategy'] = strategy
 
         def process(self):
             return np.array([[0, 0, 128, 96]], np.int32)  # OpenCV: w = number of columns
 
-    module = SimpleNamespace(createSelectiveSearchSegmentation=Search)
+    strategy = 'createSelectiveSearchSegmentationStrategy'
+    module = SimpleNamespace(
+        createSelectiveSearchSegmentation=Search,
+        createGraphSegmentation=lambda *numbers: numbers,
+        **{f'{strategy}Multiple': lambda *parts: set(parts)},
+        **{f'{strategy}{kind}': kind.lower for kind in ('Color', 'Texture', 'Size', 'Fill')},
+    )
     monkeypatch.setattr(cv2, 'ximgproc', SimpleNamespace(segmentation=module), raising=False)
-    settings = ProposalSettings(producer='opencv')
+    settings = ProposalSettings(producer='opencv', scale=200, sigma=0.5, min_size=20)
     assert settings.search(photo(0)).tolist() == [[0, 0, 127, 95]]
     assert settings.versions() == {'opencv': cv2.__version__}
+    assert told['base'] is told['image']
+    assert np.array_equal(told['image'], photo(0))
+    assert told['segmentation'] == (0.5, 200.0, 20)
+    assert told['strategy'] == {'color', 'texture', 'size', 'fill'}
 
 
 @pytest.mark.skipif(not hasattr(cv2, 'ximgproc'), reason='OpenCV has no contrib modules')
-def test_opencv_finds_boxes():
-    boxes, rule = ProposalSettings(producer='opencv').propose(photo(0))
-    assert rule is Rule.FULL
-    assert len(boxes)
+def test_proposals_of_opencv_are_near_ours():
+    """The same search with other segments and histograms: half of the boxes are found again."""
+    near = []
+    for index in range(4):
+        (ours, rule), (theirs, their_rule) = (
+            ProposalSettings(producer=producer).propose(photo(index))
+            for producer in ('skimage', 'opencv')
+        )
+        assert their_rule is rule is Rule.FULL
+        corners = [
+            torch.tensor(np.hstack([b[:, :2], b[:, :2] + b[:, 2:] + 1])) for b in (ours, theirs)
+        ]
+        near.append((box_iou(*corners).amax(1) > 0.7).float().mean())
+    assert torch.stack(near).mean() > 0.4
+
+
+@pytest.mark.skipif(not hasattr(cv2, 'ximgproc'), reason='OpenCV has no contrib modules')
+def test_opencv_keeps_larger_segments_with_a_larger_min_size():
+    few, many = (
+        ProposalSettings(producer='opencv', min_size=size).search(photo(0)) for size in (400, 50)
+    )
+    assert len(few) < len(many)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +103,6 @@ def test_opencv_finds_boxes():
     [
         (dict(producer='matlab'), "must be 'skimage' or 'opencv', got 'matlab'"),
         (dict(scale=0), 'scale must be positive'),
-        (dict(producer='opencv', min_size=20), 'min_size=100 built in, got 20'),
     ],
 )
 def test_settings_that_make_no_sense_are_named(settings, message):
