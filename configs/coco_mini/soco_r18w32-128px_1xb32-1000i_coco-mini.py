@@ -1,7 +1,7 @@
-"""SoCo on a few hundred COCO photos at 128 px: half-width ResNet-18, a CPU, minutes.
+"""SoCo on a few hundred COCO photos at 128 px: half-width ResNet-18, a CPU, half an hour.
 
 Reproduces: no table; the small counterpart of the COCO baseline.
-Command: python tools/train.py configs/coco_mini/soco_r18w32-128px_1xb32-250i_coco-mini.py
+Command: python tools/train.py configs/coco_mini/soco_r18w32-128px_1xb32-1000i_coco-mini.py
     --cfg-options data_root=FOLDER, a folder in COCO's layout with proposals
 Costs: see README.md beside this file.
 Published: none.
@@ -17,3 +17,4 @@ _base_ = [
 ]
 
 model = dict(data_preprocessor=_base_.data_preprocessor)
+train_cfg = dict(max_iters=1000)  # photos take longer than scenes until objects are known better

@@ -1,14 +1,14 @@
-"""SoCo-D on a few hundred COCO photos at 128 px: half-width ResNet-18, a CPU, minutes.
+"""SoCo-D on a few hundred COCO photos at 128 px: half-width ResNet-18, a CPU, half an hour.
 
 Reproduces: no table; the small counterpart of the COCO run.
-Command: python tools/train.py configs/coco_mini/soco-d_r18w32-128px_1xb32-250i_coco-mini.py
+Command: python tools/train.py configs/coco_mini/soco-d_r18w32-128px_1xb32-1000i_coco-mini.py
     --cfg-options data_root=FOLDER, a folder in COCO's layout with proposals
 Costs: see README.md beside this file.
 Published: none.
 Measured: see README.md beside this file.
 """
 
-_base_ = './soco_r18w32-128px_1xb32-250i_coco-mini.py'
+_base_ = './soco_r18w32-128px_1xb32-1000i_coco-mini.py'
 
 model = dict(decoupling=dict(type='DecouplingBranch', weight=0.3, sample_ratio=0.25))
 train_dataloader = dict(dataset=dict(pipeline=_base_.soco_d_pipeline))
