@@ -1,4 +1,4 @@
-"""SoCo with RCC for its cutout on a few hundred COCO photos: half-width ResNet-18, a CPU, half an hour.
+"""SoCo with RCC for its cutout on a few hundred COCO photos: ResNet-18, a CPU, half an hour.
 
 Reproduces: no table; the small counterpart of the COCO run.
 Command: python tools/train.py configs/coco_mini/soco-rcc_r18w32-128px_1xb32-1000i_coco-mini.py
