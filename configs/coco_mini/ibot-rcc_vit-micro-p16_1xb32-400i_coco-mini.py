@@ -1,0 +1,13 @@
+"""iBOT with RCC masks on a few hundred COCO photos: a small ViT, a CPU, minutes.
+
+Reproduces: no table; the small counterpart of iBOT-RCC.
+Command: python tools/train.py configs/coco_mini/ibot-rcc_vit-micro-p16_1xb32-400i_coco-mini.py
+    --cfg-options data_root=FOLDER, see ibot_vit-micro-p16_1xb32-400i_coco-mini.py
+Costs: see README.md beside this file.
+Published: none.
+Measured: see README.md beside this file.
+"""
+
+_base_ = './ibot_vit-micro-p16_1xb32-400i_coco-mini.py'
+
+train_dataloader = dict(dataset=dict(pipeline=_base_.rcc_pipeline))
