@@ -5,9 +5,10 @@
     python tools/analyze.py coupling --help
 
 CONFIG is that of a pre-training run, whose backbone is taken, or one whose model is a
-FeatureExtractor. Every command prints a table and writes it as CSV and, with command line, seed,
-data and versions, as JSON, and draws pictures. Each is one function in ``tools/analyses``: it
-declares its arguments on the parser it gets and returns what to run. ``COMMANDS`` lists them.
+FeatureExtractor. ``report`` writes one page; every other command prints a table, writes it as CSV
+and, with command line, seed, data and versions, as JSON, and draws pictures. Each is one function
+in ``tools/analyses``: it declares its arguments on the parser it gets and returns what to run.
+``COMMANDS`` lists them.
 """
 
 import argparse

@@ -4,8 +4,9 @@
     python tools/make_model_index.py --check    # say what is out of date, exit 1 if anything is
 
 The header of a config is the one place where its scores stand: what a paper has published, and
-what was measured here. ``Results`` of a metafile are ours, so they stay empty as long as nothing
-was measured; ``Published`` repeats the header's words. Nothing is imported, no config is run.
+what was measured here, or which page has it. ``Published`` and ``Measured`` of a metafile repeat
+the header's words; ``Results``, in OpenMMLab the scores of released weights, stays empty, because
+none are released. Nothing is imported, no config is run.
 """
 
 import argparse

@@ -28,7 +28,7 @@ from rich.table import Table
 from mmdssl.engine.checkpointing import atomic_text
 from mmdssl.engine.config import load_config
 from mmdssl.engine.fine_tuned import build_test_runner
-from mmdssl.engine.frameworks import framework_of
+from mmdssl.engine.frameworks import framework_of, readable_data
 from mmdssl.models.feature_extractor import FeatureExtractor
 from mmdssl.models.utils.backbone_weights import Source, load_backbone
 
@@ -60,7 +60,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         '--source',
         choices=('auto', 'teacher', 'student'),
         default='auto',
-        help='which backbone of the checkpoint; auto: the teacher where there is one',
+        help='which backbone of the checkpoint; auto: the one that the method keeps',
     )
     parser.add_argument('--work-dir', help='logs; default work_dirs/<config>/test')
     parser.add_argument('--out', type=Path, help='file for the metrics, json')
@@ -186,6 +186,8 @@ def main(argv: list[str] | None = None) -> int:
     os.environ.setdefault('LOCAL_RANK', str(options.local_rank))
     try:
         runner = build_runner(options)
+        with readable_data(runner.cfg, 'test_dataloader'):
+            _ = runner.test_loop  # builds the data set
     except (ValueError, FileNotFoundError, ImportError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2

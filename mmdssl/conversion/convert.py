@@ -5,6 +5,7 @@ needs, rename. Import: find the networks in a file of other code, rename, compar
 are never touched, except that a position table can be resampled for another image size.
 """
 
+import math
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -133,7 +134,13 @@ def _resized(
         raise ValueError(f'--img-size {image_size} is no multiple of the patch size {patch}')
     grid = (image_size[0] // patch[0], image_size[1] // patch[1])
     table = state['pos_embed']
-    side = int((table.shape[1] - 1) ** 0.5)
+    cells = table.shape[1] - 1
+    side = math.isqrt(cells)
+    if side * side != cells:
+        raise ValueError(
+            f'--img-size: the position table has {cells} patches, which is no square grid: '
+            'leave it out, the backbone resizes its own table'
+        )
     return {**state, 'pos_embed': resize_position_embedding(table, (side, side), grid)}
 
 

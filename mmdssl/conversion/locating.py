@@ -97,7 +97,10 @@ def tensors(content: Any, path: str | Path) -> dict[str, Tensor]:
         raise ValueError(f'{path} holds a {type(content).__name__}, not a state dict')
     state = _only_tensors(content)
     if not state:
-        raise ValueError(f'{path} holds no tensors under state_dict or at its top')
+        raise ValueError(
+            f'{path} holds no tensors under state_dict or at its top; a file of another project is '
+            'converted first: tools/convert.py import FILE --from ...'
+        )
     return state
 
 

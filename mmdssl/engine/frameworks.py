@@ -64,8 +64,12 @@ def check_precision(config: Config) -> None:
 
 
 @contextmanager
-def readable_data(config: Config) -> Iterator[None]:
-    """Training data without annotations, or without a single object in them, are told as such.
+def readable_data(config: Config, loader: str = 'train_dataloader') -> Iterator[None]:
+    """Data without annotations, or without a single object in them, are told as such.
+
+    Args:
+        config: Of the run.
+        loader: Which of its loaders is built.
 
     Raises:
         FileNotFoundError: For the file of annotations that is not there.
@@ -83,7 +87,7 @@ def readable_data(config: Config) -> Iterator[None]:
     except ValueError as error:
         if framework_of(config) is None or 'need at least one array' not in str(error):
             raise
-        data = config.train_dataloader.dataset
+        data = config[loader].dataset
         while 'dataset' in data:
             data = data.dataset
         names = (data.get('metainfo') or {}).get('classes') or ('of the data set class',)

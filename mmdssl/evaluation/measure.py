@@ -125,7 +125,8 @@ def measure(
         layers: Names as in :mod:`mmdssl.evaluation.layers`.
         roi_size: Cells per side of RoIAlign.
         max_images: Views in one forward pass.
-        precision: Of the backbone; 'bfloat16' is nearly twice as fast where the processor has it.
+        precision: Of the backbone; 'bfloat16' takes two thirds of the time where the processor
+            has it.
         description: Of the progress bar.
         progress: Show one, where a terminal is there to see it.
 

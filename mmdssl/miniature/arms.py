@@ -103,7 +103,7 @@ ARMS: Mapping[str, Arm] = {
     **_family(
         'soco',
         'r18w32-128px_1xb32-250i',
-        'r18w32-128px_1xb32-250i',
+        'r18w32-128px_1xb32-1000i',
         {'rcc': 'variant', 'd': 'decoupled'},
     ),
     **_family(

@@ -14,6 +14,7 @@ from mmengine.config import Config
 
 from mmdssl.engine.config import load_config
 from mmdssl.engine.launch import set_precision
+from mmdssl.miniature.data import proposal_settings
 from mmdssl.miniature.plan import Run
 
 __all__ = ['make_config', 'make_probes', 'set_steps']
@@ -39,7 +40,8 @@ def make_config(run: Run) -> Config:
     if run.teacher is not None:
         config.merge_from_dict({run.arm.teacher_option: str(run.teacher.checkpoint)})
     pipeline = config.train_dataloader.dataset.pipeline
-    set_steps(pipeline, training.steps)
+    made_with = proposal_settings(regime).parameters()
+    set_steps(pipeline, {**training.steps, 'LoadProposals.expect': made_with})
     for step in _steps(pipeline):
         if step['type'] in _MASKS:
             step.setdefault('stream', _STREAM)

@@ -10,7 +10,7 @@ which way the branch then moves it. Crops of a quarter to three quarters of the 
 resolution: neither the whole scene nor its colours tell two views of it.
 
 ``forms``: the 128 px scenes of the demo, whose classes are shape x texture with a hue for each
-texture, and the configs of configs/scenes as they are. SoCo's base rises far above the random net
+texture, and the configs of configs/scenes as they are. SoCo's base rises above the random net
 there, in O-KNN and in O-KNN-D, within 250 iterations. Only at scale ``cpu``.
 
 The other two come at two scales: ``cpu`` (minutes a run on one core) and ``gpu`` (ViT-S and
@@ -149,7 +149,7 @@ REGIMES: Mapping[tuple[str, str], Regime] = {
         ),
     ),
     ('shapes', 'cpu'): Regime(
-        purpose='where the base learns objects, which way does the branch move it?',
+        purpose='where a random net is weak: does the base learn objects, and what does -D change?',
         scenes=_SHAPES,
         train_images=4000,
         val_images=400,
@@ -245,7 +245,7 @@ REGIMES: Mapping[tuple[str, str], Regime] = {
         amp='bf16',
         workers=8,
     ),
-    # A few hundred photos: the small configs of configs/coco_mini as they are.
+    # A few hundred photos: the small configs of configs/coco_mini, DenseCL as long as iBOT.
     ('photos', 'cpu'): Regime(
         purpose='iBOT and iBOT-D on a folder of photos in the layout of COCO',
         scenes={},

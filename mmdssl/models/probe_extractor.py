@@ -55,8 +55,8 @@ class ProbeExtractor(BaseModel):
         layers: Names as in :mod:`mmdssl.evaluation.layers`.
         roi_size: Cells per side of RoIAlign.
         max_images: Views in one forward pass, the bound of the memory.
-        precision: 'float32', or 'bfloat16' for a backbone under autocast: nearly twice as fast on
-            processors that have it; maps are pooled in float32 either way.
+        precision: 'float32', or 'bfloat16' for a backbone under autocast: two thirds of the
+            time on processors that have it; maps are pooled in float32 either way.
 
     Raises:
         ValueError: If ``layers`` is empty, ``max_images`` below 1 or ``precision`` unknown.

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mmdssl.evaluation.guards import preserve_rng_state
 from mmdssl.models.algorithms.leopart import Leopart
-from mmdssl.models.utils.attention_foreground import attention_foreground, tokens_and_attention
+from mmdssl.models.utils.attention_foreground import tokens_and_attention
 from mmdssl.visualization.figure import (
     COLOURS,
     MUTED,
@@ -49,7 +49,7 @@ class LeopartMaps:
 def leopart_maps(model: Leopart, images: Tensor) -> LeopartMaps:
     """Attention, foreground and clusters of images (N, 3, H, W), normalised, on the CPU."""
     tokens, attention = tokens_and_attention(model.teacher.backbone, images)
-    foreground = attention_foreground(attention, mass=model.attention_mass)
+    foreground = model._foreground(attention)
     clusters = model.teacher.head(tokens[:, 1:]).argmax(dim=-1).view(attention.shape)
     return LeopartMaps(attention.cpu(), foreground.cpu(), clusters.cpu())
 

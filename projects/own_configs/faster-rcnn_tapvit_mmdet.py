@@ -98,6 +98,7 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=30),
     dict(type='CosineAnnealingLR', eta_min_ratio=0.01, by_epoch=False, begin=30, end=300),
 ]
+custom_hooks = [dict(type='mmdssl.RandomStateHook')]
 default_hooks = dict(
     logger=dict(interval=10),
     # mmengine's CheckpointHook works as well; this one's files are plain and never half written

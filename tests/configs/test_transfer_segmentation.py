@@ -212,7 +212,10 @@ def test_missing_label_maps_end_the_run_in_one_sentence(tmp_path: Path, weights:
 
 @pytest.mark.slow
 def test_a_few_scenes_are_learned_by_heart(tmp_path: Path, scenes: Path, weights: Path):
-    """Fails where weights get lost on the way to the test, or labels and pixels do not fit."""
+    """Fails where weights do not arrive or get lost on the way, or labels and pixels do not fit.
+
+    python -m pytest -m slow tests/configs/test_transfer_segmentation.py
+    """
     few = {
         f'{name}_dataloader.dataset.{key}': value
         for name in ('train', 'val', 'test')
@@ -226,6 +229,8 @@ def test_a_few_scenes_are_learned_by_heart(tmp_path: Path, scenes: Path, weights
     faster = {'train_dataloader.batch_size': 4, 'optim_wrapper.optimizer.lr': 3e-3}
     command = options(scenes, weights, **few, **steps, **faster)
     tool('train', TRANSFER / SCENES, '--work-dir', tmp_path, *command)
+    (log,) = tmp_path.glob('*/*.log')
+    assert f'starts from {weights}: all its' in log.read_text()
     tool(
         'test', TRANSFER / SCENES, tmp_path / 'iter_300.pth', '--work-dir', tmp_path / 'test',
         '--out', tmp_path / 'scores.json', *options(scenes, weights, **few),

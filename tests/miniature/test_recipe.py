@@ -128,6 +128,12 @@ def test_every_seed_has_scenes_of_its_own_and_none_those_of_the_demo(tmp_path):
     assert 0 not in seeds
 
 
+def test_every_arm_names_configs_that_exist():
+    for name, arm in ARMS.items():
+        for file in (arm.config, arm.photos):
+            assert (CONFIGS / file).is_file(), (name, file)
+
+
 @pytest.mark.parametrize(('name', 'scale'), REGIMES)
 def test_every_arm_of_every_regime_has_a_config(tmp_path, name, scale):
     plan = plan_of(tmp_path, name, scale)

@@ -164,6 +164,7 @@ def test_only_an_import_and_components_tie_the_configs_to_this_package():
             'PretrainedBackbone',
             'LayerDecayOptimWrapperConstructor',
             'SafeCheckpointHook',
+            'RandomStateHook',
         }
         (base,) = re.findall(r"^_base_ = '(.*)'", text, re.M) or ['']
         assert base.startswith('mmdet::') if framework == 'mmdet' else base == ''

@@ -1,5 +1,6 @@
 import csv
 import importlib.util
+import json
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,9 @@ def test_cutout_ratio_writes_numbers_and_pictures(analyze, tmp_path, capsys):
     assert {row['regions'] for row in rows} == {'1', '3'}
     assert len(rows) == 12
     assert all(0 < float(row['realised']) < 1 for row in rows)
+    facts = json.loads((out / 'cutout_ratio.json').read_text())
+    assert (facts['seed'], facts['arguments']['repeats'], len(facts['rows'])) == (0, 5, 12)
+    assert {'command', 'versions', 'hardware'} <= set(facts)
     for name in ('cutout_ratio.png', 'cutout_masks.png'):
         assert (out / name).read_bytes().startswith(b'\x89PNG')
     printed = capsys.readouterr().out

@@ -188,6 +188,18 @@ def test_affinity_takes_points_of_objects_or_given_ones(analyze, scenes, config,
     assert pictures(tmp_path) == {'affinity'}
 
 
+def test_the_number_of_samples_is_the_configs_where_none_is_given(
+    analyze, scenes, config, tmp_path
+):
+    command = ['coupling', config, '--data-root', str(scenes), '--probes', 'background']
+    command += ['--size', '64', '--out', str(tmp_path)]
+    own = 'coupling_probes.background.dataloader.dataset.num=5'
+    for more, num in (([], 5), (['--num', '3'], 3)):
+        analyze.main([*command, *more, '--cfg-options', own])
+        (row,), _ = results(tmp_path, 'coupling')
+        assert int(row['objects']) == num
+
+
 def test_an_own_json_is_read_from_where_it_lies(analyze, scenes, config, tmp_path):
     files = ['--ann-file', str(scenes / 'annotations/instances_val.json')]
     command = ['coupling', config, *files, '--images', str(scenes / 'val'), '--num', '2']

@@ -141,6 +141,17 @@ def test_an_incomplete_config_is_named(tool, write, capsys, changes: dict, messa
     assert len(error.splitlines()) == 1
 
 
+def test_missing_annotations_are_one_sentence(tool, tmp_path: Path, write, capsys):
+    config = write(EXTRACTOR)
+    for path in tmp_path.rglob('*val*.json'):
+        path.unlink()
+    assert tool.main([config, '--work-dir', str(tmp_path / 'work')]) == 2
+    error = capsys.readouterr().err
+    assert 'val' in error
+    assert len([line for line in error.splitlines() if line.startswith('error: ')]) == 1
+    assert 'Traceback' not in error
+
+
 def test_a_foreign_checkpoint_is_named(tool, tmp_path: Path, write, capsys):
     torch.save(dict(state_dict={'backbone.conv.weight': torch.zeros(2)}), tmp_path / 'a.pth')
     assert tool.main([write(EXTRACTOR), str(tmp_path / 'a.pth')]) == 2

@@ -1,20 +1,26 @@
 """The pictures show what the model computes."""
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
+from mmdssl.models.utils.attention_foreground import tokens_and_attention
 from mmdssl.visualization.leopart import draw_leopart, leopart_maps
 from tests.models.tiny_leopart import leopart_batch, tiny_leopart
 
 
-def test_maps_are_those_of_the_loss():
-    model, batch = tiny_leopart(), leopart_batch(4)
-    maps = leopart_maps(model, batch['views'][0])
-    shares, foreground = model._teach(batch['views'][:1])
+@pytest.mark.parametrize('loss_mask', ['foreground', 'all'])
+def test_maps_are_those_of_the_loss(loss_mask):
+    model, batch = tiny_leopart(loss_mask=loss_mask), leopart_batch(4)
+    images = batch['views'][0]
+    maps = leopart_maps(model, images)
+    _, foreground = model._teach([images])
     assert torch.equal(maps.foreground, foreground[0])
-    assert maps.clusters.shape == shares[0].argmax(dim=1).shape
-    assert maps.clusters.max() < 12
+    assert maps.foreground.all() == (loss_mask == 'all')
+    tokens, _ = tokens_and_attention(model.teacher.backbone, images)
+    scores = model.teacher.head(tokens[:, 1:])  # (N, L, K)
+    assert maps.clusters.flatten(1).tolist() == scores.argmax(dim=-1).tolist()
 
 
 def test_picture_is_written_and_random_states_stay(tmp_path):

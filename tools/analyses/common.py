@@ -102,14 +102,15 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_data_arguments(
-    parser: argparse.ArgumentParser, *, num: int, things: str, annotated: bool = True
+    parser: argparse.ArgumentParser, *, num: int | None, things: str, annotated: bool = True
 ) -> None:
-    """Where the images are and how many are used."""
+    """Where the images are and how many are used; ``num=None``: as many as the config says."""
     parser.add_argument('--data-root', type=Path, help="folder of the data, in place of CONFIG's")
     if annotated:
         parser.add_argument('--ann-file', help='COCO json, relative to --data-root if given')
     parser.add_argument('--images', help='folder of the images, relative to --data-root if given')
-    parser.add_argument('--num', type=positive, default=num, help=f'{things} (default: {num})')
+    shown = "CONFIG's" if num is None else num
+    parser.add_argument('--num', type=positive, default=num, help=f'{things} (default: {shown})')
 
 
 def read_config(args: argparse.Namespace) -> Config:

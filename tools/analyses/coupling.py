@@ -32,7 +32,7 @@ _INTRA = dict(
 def coupling(parser: argparse.ArgumentParser) -> Run:
     """Coupling ratios, self-cosine (Mind Your Augmentation, Fig. 2b, 3b, 6-9; D3SSL, Fig. 3b)."""
     add_network_arguments(parser)
-    add_data_arguments(parser, num=100, things='samples of each probe')
+    add_data_arguments(parser, num=None, things='samples of each probe')
     parser.add_argument(
         '--probes',
         nargs='+',
@@ -108,9 +108,9 @@ def _probes(args: argparse.Namespace, configs: Mapping[str, Any]) -> dict[str, d
     for name, config in configs.items():
         if args.probes and name not in args.probes:
             continue
-        dataset = moved(config['dataloader']['dataset'], args) | dict(num=args.num, seed=args.seed)
-        if args.size:
-            dataset['size'] = args.size
+        dataset = moved(config['dataloader']['dataset'], args) | dict(seed=args.seed)
+        dataset |= dict(num=args.num) if args.num else {}
+        dataset |= dict(size=args.size) if args.size else {}
         if dataset['type'].endswith('ObjectPairs'):
             dataset |= dict(ratios=args.ratios) if args.ratios else {}
             dataset |= dict(source=args.pairs) if args.pairs else {}

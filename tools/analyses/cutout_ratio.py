@@ -1,8 +1,9 @@
 """What masks really cut of the regions they were drawn for."""
 
 import argparse
+from typing import Any
 
-from tools.analyses.common import Run, write_csv
+from tools.analyses.common import Run, write_results
 
 __all__ = ['cutout_ratio']
 
@@ -39,13 +40,13 @@ def _run(args: argparse.Namespace) -> None:
             seed=args.seed,
             variants=[variant],
         )
-    print(f'{"regions":32}' + ''.join(f'{count:8d}' for count in args.regions))
-    for variant in CUTOUT_VARIANTS:
-        points = [row['realised'] for row in rows if row['variant'] == variant]
-        print(f'{variant:32}' + ''.join(f'{value:8.3f}' for value in points))
+    shown: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        cells = shown.setdefault(row['variant'], {'realised, by number of regions': row['variant']})
+        cells[str(row['regions'])] = row['realised']
+    write_results(args, 'cutout_ratio', rows, networks=[], data={}, shown=list(shown.values()))
     boxes, masks = cutout_examples(ratio=args.ratio, size=args.size, seed=args.seed)
     for path in (
-        write_csv(args.out / 'cutout_ratio.csv', rows),
         draw_cutout_ratio(rows, args.out / 'cutout_ratio.png', ratio=args.ratio),
         draw_masks(masks, args.out / 'cutout_masks.png', boxes=boxes),
     ):

@@ -8,6 +8,8 @@
 # taken with its colours.
 #
 # Proposals are made once: python tools/make_proposals.py (see its --help).
+_base_ = './proposals.py'
+
 data_root = 'data/coco/'
 proposals_file = data_root + 'proposals/ss_train2017.npz'
 
@@ -40,7 +42,10 @@ plain_and_small = [
 ]
 moved = [dict(type='ShiftedForeground', cutout=dict(ratio=(0.2, 0.5)), boxes_key='regions')]
 
-load = [dict(type='LoadImage'), dict(type='LoadProposals', file=proposals_file)]
+load = [
+    dict(type='LoadImage'),
+    dict(type='LoadProposals', file=proposals_file, expect=_base_.proposals_made_with),
+]
 common = dict(type='CommonBoxViews', num_views=[1, 1], views=views, num_boxes=4, tries=5)
 d3ssl_pipeline = [
     *load,

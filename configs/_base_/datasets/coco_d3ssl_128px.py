@@ -1,10 +1,13 @@
 # COCO photos in small views, with stored proposals (tools/make_proposals.py).
-_base_ = './d3ssl_views_128px.py'
+_base_ = ['./d3ssl_views_128px.py', './proposals.py']
 
 data_root = 'data/coco/'
 proposals_file = data_root + 'proposals/ss_train2017.npz'
 
-load = [dict(type='LoadImage'), dict(type='LoadProposals', file=proposals_file)]
+load = [
+    dict(type='LoadImage'),
+    dict(type='LoadProposals', file=proposals_file, expect=_base_.proposals_made_with),
+]
 d3ssl_pipeline = load + _base_.d3ssl_steps
 wo_depos_pipeline = load + _base_.wo_depos_steps
 

@@ -4,6 +4,8 @@
 # of the squares.
 #
 # Proposals are made once: python tools/make_proposals.py (see its --help).
+_base_ = './proposals.py'
+
 data_root = 'data/coco/'
 proposals_file = data_root + 'proposals/ss_train2017.npz'
 
@@ -29,7 +31,10 @@ rcc_erase = [dict(type='RegionCollaborativeCutout', ratio=(0.3, 0.5), key='erase
 # own: with and without the branch, a run sees the same views.
 branch_mask = [dict(type='RegionCollaborativeCutout', ratio=(0.3, 0.5), key='dc_mask', stream='dc')]
 
-load = [dict(type='LoadImage'), dict(type='LoadProposals', file=proposals_file)]
+load = [
+    dict(type='LoadImage'),
+    dict(type='LoadProposals', file=proposals_file, expect=_base_.proposals_made_with),
+]
 common = dict(type='CommonBoxViews', num_views=[1, 1], views=views, num_boxes=4, tries=5)
 soco_pipeline = [
     *load,

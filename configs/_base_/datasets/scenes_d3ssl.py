@@ -1,11 +1,14 @@
 # Generated scenes: python tools/make_scenes.py data/scenes
 # and their proposals (tools/make_proposals.py).
-_base_ = './d3ssl_views_128px.py'
+_base_ = ['./d3ssl_views_128px.py', './proposals.py']
 
 data_root = 'data/scenes/'
 proposals_file = data_root + 'proposals/ss_train.npz'
 
-load = [dict(type='LoadImage'), dict(type='LoadProposals', file=proposals_file)]
+load = [
+    dict(type='LoadImage'),
+    dict(type='LoadProposals', file=proposals_file, expect=_base_.proposals_made_with),
+]
 d3ssl_pipeline = load + _base_.d3ssl_steps
 wo_depos_pipeline = load + _base_.wo_depos_steps
 

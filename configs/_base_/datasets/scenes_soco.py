@@ -1,11 +1,14 @@
 # Generated scenes: python tools/make_scenes.py data/scenes
 # and their proposals (tools/make_proposals.py).
-_base_ = './soco_views_128px.py'
+_base_ = ['./soco_views_128px.py', './proposals.py']
 
 data_root = 'data/scenes/'
 proposals_file = data_root + 'proposals/ss_train.npz'
 
-load = [dict(type='LoadImage'), dict(type='LoadProposals', file=proposals_file)]
+load = [
+    dict(type='LoadImage'),
+    dict(type='LoadProposals', file=proposals_file, expect=_base_.proposals_made_with),
+]
 soco_pipeline = load + _base_.soco_steps
 soco_d_pipeline = load + _base_.soco_d_steps
 soco_rcc_pipeline = load + _base_.soco_rcc_steps

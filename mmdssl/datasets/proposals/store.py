@@ -245,7 +245,8 @@ def check_parameters(path: str | Path, stored: Mapping, expected: Mapping) -> No
         if stored.get(key) != value:
             raise ValueError(
                 f'the proposals of {path} were made with {key}={stored.get(key)!r}, not {value!r}: '
-                'name another file, or remove this one and make it anew'
+                'name another file, make this one anew, or where it is meant leave '
+                'LoadProposals(expect=...) out'
             )
 
 

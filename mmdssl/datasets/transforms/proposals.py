@@ -118,7 +118,7 @@ class LoadProposals(BaseTransform):
 
 @TRANSFORMS.register_module()
 class SelectiveSearch(BaseTransform):
-    """Search the picture here and now, for a quick try: half a second to two a picture.
+    """Search the picture here and now, for a quick try: a quarter of a second a COCO photo.
 
     Required keys: ``img``. Added keys: as `LoadProposals`. For training make the proposals once
     with ``tools/make_proposals.py``: the same boxes come out.

@@ -113,6 +113,7 @@ class D3SSL(TeacherStudent):
 
     evaluated_backbone = 'student'
     teacher_lag = 1
+    needs_whole_batches = True
 
     def __init__(
         self,

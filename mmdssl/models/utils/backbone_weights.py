@@ -87,7 +87,8 @@ def load_backbone(
     if report.coverage < min_coverage:
         raise ValueError(
             f'{path} covers too little of {type(backbone).__name__}: {report}; at least '
-            f'{min_coverage:.0%} is needed, so is it the checkpoint of another architecture?'
+            f'{min_coverage:.0%} is needed, so is it the checkpoint of another architecture? A '
+            'file of another project is converted first: tools/convert.py import FILE --from ...'
         )
     try:
         backbone.load_state_dict(own, strict=False)

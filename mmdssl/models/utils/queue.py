@@ -113,7 +113,7 @@ class KeyQueue(nn.Module):
             f'the loss rises while real keys replace them in the first {steps} steps, and falls '
             'after that',
             logger='current',
-            level=logging.WARNING if length < self.length else logging.INFO,
+            level=logging.WARNING,  # also where nothing is shortened: the curve alarms
         )
         self._resize(length)
 

@@ -274,3 +274,7 @@ def test_losses_are_float32_under_autocast(dtype):
     for name, loss in losses.items():
         assert loss.dtype == torch.float32
         torch.testing.assert_close(loss, exact[name], rtol=0.05, atol=0.05)
+
+
+def test_a_loader_with_a_smaller_last_batch_is_refused_before_training():
+    assert narrow_d3ssl().needs_whole_batches  # build_runner asks, see tests/engine/test_launch.py
