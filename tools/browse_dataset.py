@@ -8,6 +8,7 @@ branch, ``xd_000.png`` ... that show how X^D comes about. Colours are as the mod
 is composed by the config's own branch. MaskAlign and Leopart look at a batch before they learn from
 it: ``attentive_000.png`` shows the teacher's attention and the patches it leaves to the student,
 ``leopart_000.png`` overlaps, foreground and clusters, with --checkpoint those of a trained run.
+D3SSL: ``d3ssl_000.png``, the views of its nets, and ``regions_000.png``, draws of PRC, PRM and RBJ.
 """
 
 import argparse
@@ -98,7 +99,7 @@ def browse(
                 )
             )
         if looks:
-            written.append(draw_method(batch.data, model, out, step=step, images=images))
+            written += draw_method(batch.data, model, out, step=step, images=images)
     return written
 
 

@@ -4,6 +4,7 @@
     python tools/make_proposals.py IMAGES OUT --workers 16 --shard 0/4     # on four machines: 0..3
     python tools/make_proposals.py IMAGES OUT --merge                      # when all have finished
     python tools/make_proposals.py IMAGES OUT --validate
+    python tools/make_proposals.py IMAGES OUT --draw 4       # look first: OUT's name with .png
 
 Interrupted, the same command goes on where it stopped; with new images in the folder it adds them.
 Unreadable images are skipped and reported. Defaults are SoCo's settings (selective search,
@@ -15,7 +16,10 @@ import os
 import re
 import sys
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 
+from mmdssl.datasets.decode import IMAGE_EXTENSIONS, ImageDecodeError, decode_image
+from mmdssl.datasets.image_list import list_images
 from mmdssl.datasets.proposals.filters import ProposalFilter, Rule
 from mmdssl.datasets.proposals.making import MakingReport, make_proposals, merge_proposals
 from mmdssl.datasets.proposals.producers import ProposalSettings
@@ -55,6 +59,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument('--merge', action='store_true', help='put the parts of all shards together')
     mode.add_argument('--validate', action='store_true', help='compare the file with the folder')
+    mode.add_argument(
+        '--draw',
+        type=int,
+        metavar='N',
+        help='draw what is found in N images, evenly spaced, and stop',
+    )
     search = parser.add_argument_group('search')
     search.add_argument('--producer', choices=('skimage', 'opencv'), default='skimage')
     search.add_argument('--scale', type=float, default=300, help='of the segmentation (300)')
@@ -98,6 +108,34 @@ def _print(report: MakingReport) -> None:
         print('this shard is complete; when all are: the same command with --merge')
 
 
+def _draw(args: argparse.Namespace, settings: ProposalSettings) -> Path:
+    """A picture of some searches; unreadable images are reported and left out.
+
+    Raises:
+        ValueError: No picture can be drawn.
+    """
+    from mmdssl.visualization.proposals import draw_proposals, search_image
+
+    found = list_images(args.images, IMAGE_EXTENSIONS, cache=False)
+    if args.draw < 1 or not len(found):
+        raise ValueError(
+            f'--draw {args.draw} of {len(found)} images in {args.images}: none to draw'
+        )
+    count = min(args.draw, len(found))
+    searched = []
+    for index in range(count):
+        name = os.fsdecode(found[index * len(found) // count])
+        try:
+            image = decode_image(Path(args.images, name), exif=settings.exif)
+        except ImageDecodeError as error:
+            print(f'skipped {error}', file=sys.stderr)
+            continue
+        searched.append(search_image(image, settings, name))
+    if not searched:
+        raise ValueError(f'none of {count} images of {args.images} can be read')
+    return draw_proposals(searched, Path(args.out).with_suffix('.png'))
+
+
 def main(argv: list[str] | None = None) -> int:
     """Make proposals; 0, 1 for a file that does not fit, 2 for mistakes, 130 if interrupted."""
     args = parse_args(argv)
@@ -112,6 +150,9 @@ def main(argv: list[str] | None = None) -> int:
             ),
             exif=not args.no_exif,
         )
+        if args.draw is not None:
+            print(f'wrote {_draw(args, settings)}')
+            return 0
         if args.validate:
             trouble = validate_proposals(args.images, args.out, expect=settings.parameters())
             print('\n'.join(trouble) or f'{args.out} fits {args.images}')

@@ -1,19 +1,23 @@
 """What a method makes of a batch before its loss: the pictures that only this method has.
 
 MaskAlign: what the teacher attends to and the patches that the student gets. Leopart: overlaps,
-foreground and clusters. Both need a network that has learnt something; the other methods have no
-such picture.
+foreground and clusters. Both need a network that has learnt something. D3SSL: the views of both
+nets, and what its region augmentations draw on the boxes of one image.
 """
 
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import nn
 
+from mmdssl.models.algorithms.d3ssl import D3SSL
 from mmdssl.models.algorithms.leopart import Leopart
 from mmdssl.models.algorithms.maskalign import MaskAlign
 from mmdssl.models.utils.backbone_weights import compare, needed_tensors, read_state_dict
 from mmdssl.visualization.attentive_masks import draw_attentive_masks, draws_of
+from mmdssl.visualization.d3ssl import draw_d3ssl, draw_region_augmentations
+from mmdssl.visualization.figure import as_image
 from mmdssl.visualization.leopart import draw_leopart
 
 __all__ = ['draw_method', 'give_weights', 'has_pictures']
@@ -21,7 +25,7 @@ __all__ = ['draw_method', 'give_weights', 'has_pictures']
 
 def has_pictures(model: nn.Module) -> bool:
     """Whether :func:`draw_method` draws anything for it."""
-    return isinstance(model, (MaskAlign, Leopart))
+    return isinstance(model, (MaskAlign, Leopart, D3SSL))
 
 
 def give_weights(model: nn.Module, checkpoint: str | Path | None = None) -> None:
@@ -39,7 +43,8 @@ def give_weights(model: nn.Module, checkpoint: str | Path | None = None) -> None
             that is trained.
     """
     if checkpoint is None:
-        model.init_weights()  # type: ignore[operator]
+        if not isinstance(model, D3SSL):  # whose pictures are the same with any weights
+            model.init_weights()  # type: ignore[operator]
         return
     if not isinstance(model, Leopart):
         raise ValueError(
@@ -55,7 +60,7 @@ def give_weights(model: nn.Module, checkpoint: str | Path | None = None) -> None
 
 def draw_method(
     data: dict[str, Any], model: nn.Module, out: Path, *, step: int, images: int
-) -> Path:
+) -> list[Path]:
     """Draw one batch.
 
     Args:
@@ -66,7 +71,8 @@ def draw_method(
         images: Most images to show.
 
     Returns:
-        ``attentive_000.png`` or ``leopart_000.png``.
+        ``attentive_000.png``, ``leopart_000.png``, or ``d3ssl_000.png`` and ``regions_000.png``,
+        PRC, PRM and RBJ at their defaults on the first image as cropped for x2.
 
     Raises:
         TypeError: For a model without such pictures, see :func:`has_pictures`.
@@ -74,7 +80,19 @@ def draw_method(
     model.eval()
     if isinstance(model, MaskAlign):
         looked = draws_of(model, data['inputs']['views'][0][:images])
-        return draw_attentive_masks(looked, out / f'attentive_{step:03d}.png')
+        return [draw_attentive_masks(looked, out / f'attentive_{step:03d}.png')]
     if isinstance(model, Leopart):
-        return draw_leopart(data, model, out / f'leopart_{step:03d}.png', max_images=images)
+        return [draw_leopart(data, model, out / f'leopart_{step:03d}.png', max_images=images)]
+    if isinstance(model, D3SSL):
+        views = out / f'd3ssl_{step:03d}.png'
+        inputs = data['inputs']
+        _, first = np.unique(inputs['box_ids'][1][0].numpy(), return_index=True)
+        return [
+            draw_d3ssl(data, model, views, max_images=images, step=step),
+            draw_region_augmentations(
+                as_image(inputs['views'][1][0]),
+                inputs['boxes'][1][0].numpy()[first],
+                out / f'regions_{step:03d}.png',
+            ),
+        ]
     raise TypeError(f'{type(model).__name__} has no pictures of its own')

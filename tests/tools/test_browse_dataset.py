@@ -2,6 +2,9 @@
 
 from PIL import Image
 
+from mmdssl.datasets.proposals.filters import ProposalFilter
+from mmdssl.datasets.proposals.making import make_proposals
+from mmdssl.datasets.proposals.producers import ProposalSettings
 from tests.tiny_scenes import CONFIG, write_tiny_scenes
 from tools.browse_dataset import main
 
@@ -51,6 +54,14 @@ def test_methods_that_look_before_they_learn_have_a_picture_of_it(tmp_path, caps
     assert (out / 'attentive_000.png').exists()
     assert main([maskalign, '--out', str(out), '--checkpoint', 'run.pth', *few, *random]) == 2
     assert 'leave it out' in capsys.readouterr().err
+    out = tmp_path / 'd3ssl'
+    d3ssl = next(CONFIG.parent.glob('d3ssl_*.py'))
+    small = ProposalSettings(filter=ProposalFilter(min_side=10))
+    make_proposals(data / 'train', data / 'proposals/ss_train.npz', small, progress=False)
+    anyhow = ['train_dataloader.dataset.pipeline.1.expect=None', 'train_dataloader.batch_size=4']
+    assert main([str(d3ssl), '--out', str(out), *few, *anyhow]) == 0
+    for name in ('batch', 'd3ssl', 'regions'):
+        assert Image.open(out / f'{name}_000.png').size[0] > 300
     out = tmp_path / 'leopart'
     assert main([leopart, '--out', str(out), *few, 'model.init=random']) == 0
     assert (out / 'leopart_000.png').exists()

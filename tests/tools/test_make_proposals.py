@@ -4,6 +4,7 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from mmdssl.datasets.proposals.store import ProposalStore
 from tests.datasets.proposals.photos import folder_of_photos
@@ -63,6 +64,18 @@ def test_bad_images_are_listed_and_counted(tool, images, tmp_path, capsys):
     error = capsys.readouterr().err
     assert 'skipped 0.png: not an image' in error
     assert '1 of 4 images cannot be read' in error
+
+
+def test_searches_are_drawn_without_making_a_file(tool, images, tmp_path, capsys):
+    (images / '0.png').write_bytes(b'no image')
+    assert tool.main([str(images), str(tmp_path / 'p.npz'), '--draw', '3']) == 0
+    said = capsys.readouterr()
+    assert '0.png' in said.err
+    assert f'wrote {tmp_path / "p.png"}' in said.out
+    width, height = Image.open(tmp_path / 'p.png').size
+    assert width > height > 100
+    assert not (tmp_path / 'p.npz').exists()
+    assert tool.main([str(images), str(tmp_path / 'p.npz'), '--draw', '0']) == 2
 
 
 def test_mistakes_are_one_line(tool, images, tmp_path, capsys):
