@@ -16,7 +16,8 @@ DenseCL-D ("Mind Your Augmentation", ICLR 2024) is this class with a ``Decouplin
 X^D is made from the key view and passes the student alone, in a batch of its own; each
 foreground cell j of it is matched with cell j of the key view, without any search, and
 the loss is averaged over the foreground cells of a sample, then over samples. Nothing of
-X^D enters a queue or the running statistics of BatchNorm.
+X^D enters a queue or the running statistics of BatchNorm. One pass of X^D and the query
+together, whose BatchNorm would mix both, is not offered.
 
 What differs from the official code: the teacher is updated after the optimizer step
 instead of before its own forward pass, which is the same moment; the queues fit their
