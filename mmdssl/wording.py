@@ -1,9 +1,9 @@
 """Pieces of the sentences that a user reads."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import islice
 
-__all__ = ['listed']
+__all__ = ['listed', 'listed_after']
 
 
 def listed(names: Iterable[str], limit: int = 5) -> str:
@@ -15,3 +15,8 @@ def listed(names: Iterable[str], limit: int = 5) -> str:
     """
     first = list(islice(names, limit + 1))
     return ', '.join(first[:limit]) + (', ...' if len(first) > limit else '')
+
+
+def listed_after(names: Collection[str], limit: int = 5) -> str:
+    """The same to put behind their number: `` (a, b, ...)``, nothing for none."""
+    return f' ({listed(names, limit)})' if names else ''

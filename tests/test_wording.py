@@ -2,7 +2,7 @@
 
 import pytest
 
-from mmdssl.wording import listed
+from mmdssl.wording import listed, listed_after
 
 
 @pytest.mark.parametrize(
@@ -12,3 +12,8 @@ from mmdssl.wording import listed
 def test_more_than_the_limit_is_cut(names, text):
     assert listed(names, limit=2) == text
     assert listed(iter(names), limit=2) == text
+
+
+def test_behind_a_number_there_are_brackets_or_nothing():
+    assert listed_after(('a', 'b', 'c'), 2) == ' (a, b, ...)'
+    assert listed_after(()) == ''

@@ -18,6 +18,7 @@ import sys
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+from mmdssl.datasets.base import evenly_spaced
 from mmdssl.datasets.decode import IMAGE_EXTENSIONS, ImageDecodeError, decode_image
 from mmdssl.datasets.image_list import list_images
 from mmdssl.datasets.proposals.filters import ProposalFilter, Rule
@@ -121,10 +122,9 @@ def _draw(args: argparse.Namespace, settings: ProposalSettings) -> Path:
         raise ValueError(
             f'--draw {args.draw} of {len(found)} images in {args.images}: none to draw'
         )
-    count = min(args.draw, len(found))
     searched = []
-    for index in range(count):
-        name = os.fsdecode(found[index * len(found) // count])
+    chosen = evenly_spaced(len(found), args.draw)
+    for name in (os.fsdecode(found[index]) for index in chosen):
         try:
             image = decode_image(Path(args.images, name), exif=settings.exif)
         except ImageDecodeError as error:
@@ -132,7 +132,7 @@ def _draw(args: argparse.Namespace, settings: ProposalSettings) -> Path:
             continue
         searched.append(search_image(image, settings, name))
     if not searched:
-        raise ValueError(f'none of {count} images of {args.images} can be read')
+        raise ValueError(f'none of {len(chosen)} images of {args.images} can be read')
     return draw_proposals(searched, Path(args.out).with_suffix('.png'))
 
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from torch import Tensor
 
 from mmdssl.conversion.architecture import Blueprint, Shape
+from mmdssl.wording import listed_after
 
 __all__ = ['Coverage', 'as_table', 'measure']
 
@@ -44,14 +45,11 @@ class Coverage:
     def __str__(self) -> str:
         return (
             f'{self.part} ({self.title}): {len(self.matched)} tensors matched, '
-            f'{len(self.missing)} missing{_first(self.missing)}, {len(self.mismatched)} of another '
-            f'shape{_first(self.mismatched)}, {len(self.unexpected)} '
-            f'unexpected{_first(self.unexpected)}, coverage {self.share:.1%}'
+            f'{len(self.missing)} missing{listed_after(self.missing, 3)}, '
+            f'{len(self.mismatched)} of another shape{listed_after(self.mismatched, 3)}, '
+            f'{len(self.unexpected)} unexpected{listed_after(self.unexpected, 3)}, '
+            f'coverage {self.share:.1%}'
         )
-
-
-def _first(names: tuple[str, ...], limit: int = 3) -> str:
-    return f' ({", ".join(names[:limit])}{", ..." if len(names) > limit else ""})' if names else ''
 
 
 def measure(

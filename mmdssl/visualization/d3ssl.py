@@ -28,7 +28,7 @@ from mmdssl.visualization.figure import (
 )
 from mmdssl.visualization.marks import Boxes, draw_boxes
 
-__all__ = ['Panel', 'd3ssl_panels', 'draw_d3ssl', 'draw_region_augmentations']
+__all__ = ['Panel', 'd3ssl_panels', 'draw_d3ssl', 'draw_region_augmentations', 'first_regions']
 
 
 @dataclass(frozen=True)
@@ -174,6 +174,13 @@ def draw_d3ssl(
         The path written.
     """
     return _draw(d3ssl_panels(data, model, max_images=max_images, step=step), path)
+
+
+def first_regions(data: dict) -> tuple[np.ndarray, np.ndarray]:
+    """Image and boxes for :func:`draw_region_augmentations`: a batch's first, as cropped for x2."""
+    inputs = data['inputs']
+    ids = inputs['box_ids'][1][0].numpy()
+    return as_image(inputs['views'][1][0]), _once(inputs['boxes'][1][0], ids).corners
 
 
 def _once(boxes: Tensor, ids: np.ndarray) -> Boxes:

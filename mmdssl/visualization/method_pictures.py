@@ -8,7 +8,6 @@ nets, and what its region augmentations draw on the boxes of one image.
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch import nn
 
 from mmdssl.models.algorithms.d3ssl import D3SSL
@@ -16,16 +15,17 @@ from mmdssl.models.algorithms.leopart import Leopart
 from mmdssl.models.algorithms.maskalign import MaskAlign
 from mmdssl.models.utils.backbone_weights import compare, needed_tensors, read_state_dict
 from mmdssl.visualization.attentive_masks import draw_attentive_masks, draws_of
-from mmdssl.visualization.d3ssl import draw_d3ssl, draw_region_augmentations
-from mmdssl.visualization.figure import as_image
+from mmdssl.visualization.d3ssl import draw_d3ssl, draw_region_augmentations, first_regions
 from mmdssl.visualization.leopart import draw_leopart
 
 __all__ = ['draw_method', 'give_weights', 'has_pictures']
 
+_LEARNT = (MaskAlign, Leopart)  # whose pictures depend on weights
+
 
 def has_pictures(model: nn.Module) -> bool:
     """Whether :func:`draw_method` draws anything for it."""
-    return isinstance(model, (MaskAlign, Leopart, D3SSL))
+    return isinstance(model, (*_LEARNT, D3SSL))
 
 
 def give_weights(model: nn.Module, checkpoint: str | Path | None = None) -> None:
@@ -43,7 +43,7 @@ def give_weights(model: nn.Module, checkpoint: str | Path | None = None) -> None
             that is trained.
     """
     if checkpoint is None:
-        if not isinstance(model, D3SSL):  # whose pictures are the same with any weights
+        if isinstance(model, _LEARNT):
             model.init_weights()  # type: ignore[operator]
         return
     if not isinstance(model, Leopart):
@@ -84,15 +84,10 @@ def draw_method(
     if isinstance(model, Leopart):
         return [draw_leopart(data, model, out / f'leopart_{step:03d}.png', max_images=images)]
     if isinstance(model, D3SSL):
-        views = out / f'd3ssl_{step:03d}.png'
-        inputs = data['inputs']
-        _, first = np.unique(inputs['box_ids'][1][0].numpy(), return_index=True)
+        views, regions = (out / f'{name}_{step:03d}.png' for name in ('d3ssl', 'regions'))
+        image, boxes = first_regions(data)
         return [
             draw_d3ssl(data, model, views, max_images=images, step=step),
-            draw_region_augmentations(
-                as_image(inputs['views'][1][0]),
-                inputs['boxes'][1][0].numpy()[first],
-                out / f'regions_{step:03d}.png',
-            ),
+            draw_region_augmentations(image, boxes, regions),
         ]
     raise TypeError(f'{type(model).__name__} has no pictures of its own')

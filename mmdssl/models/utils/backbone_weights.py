@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from mmdssl.conversion.locating import Source, find, tensors
 from mmdssl.engine.checkpointing import load_checkpoint_file
-from mmdssl.wording import listed
+from mmdssl.wording import listed_after
 
 __all__ = ['LoadReport', 'Source', 'compare', 'load_backbone', 'needed_tensors', 'read_state_dict']
 
@@ -39,13 +39,9 @@ class LoadReport:
     def __str__(self) -> str:
         return (
             f'{len(self.matched)} tensors matched under {self.prefix!r}, {len(self.missing)} '
-            f'missing{_some(self.missing)}, {len(self.unexpected)} '
-            f'unexpected{_some(self.unexpected)}, coverage {self.coverage:.1%}'
+            f'missing{listed_after(self.missing)}, {len(self.unexpected)} '
+            f'unexpected{listed_after(self.unexpected)}, coverage {self.coverage:.1%}'
         )
-
-
-def _some(names: tuple[str, ...]) -> str:
-    return f' ({listed(names)})' if names else ''
 
 
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:
