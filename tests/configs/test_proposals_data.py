@@ -11,7 +11,7 @@ from mmdssl.registry import TRANSFORMS
 from tests.datasets.proposals.photos import folder_of_photos
 
 FOLDER = Path(__file__).parents[2] / 'configs/_base_/datasets'
-FILES = sorted(path for path in FOLDER.glob('*.py') if 'LoadProposals' in path.read_text())
+FILES = sorted(path for path in FOLDER.glob('*.py') if '_base_.load' in path.read_text())
 
 
 def loader(file: Path) -> dict:

@@ -8,10 +8,7 @@
 # taken with its colours.
 #
 # Proposals are made once: python tools/make_proposals.py (see its --help).
-_base_ = './proposals.py'
-
-data_root = 'data/coco/'
-proposals_file = data_root + 'proposals/ss_train2017.npz'
+_base_ = './coco_proposals.py'
 
 flip = dict(type='RandomFlipWithBoxes', prob=0.5)
 views = [
@@ -42,13 +39,9 @@ plain_and_small = [
 ]
 moved = [dict(type='ShiftedForeground', cutout=dict(ratio=(0.2, 0.5)), boxes_key='regions')]
 
-load = [
-    dict(type='LoadImage'),
-    dict(type='LoadProposals', file=proposals_file, expect=_base_.proposals_made_with),
-]
 common = dict(type='CommonBoxViews', num_views=[1, 1], views=views, num_boxes=4, tries=5)
 d3ssl_pipeline = [
-    *load,
+    *_base_.load,
     dict(common, finish=[erased, plain_and_small + moved]),
     dict(
         type='PackViews',
@@ -56,7 +49,7 @@ d3ssl_pipeline = [
     ),
 ]
 wo_depos_pipeline = [
-    *load,
+    *_base_.load,
     dict(common, finish=[erased, plain_and_small]),
     dict(type='PackViews', keys=('boxes', 'box_ids', 'erase', 'erase_small')),
 ]
@@ -88,7 +81,7 @@ train_dataloader = dict(
     worker_init_fn=dict(type='seed_worker'),
     dataset=dict(
         type='ImageFolder',
-        data_root=data_root + 'train2017/',
+        data_root=_base_.data_root + 'train2017/',
         pipeline=d3ssl_pipeline,
     ),
 )

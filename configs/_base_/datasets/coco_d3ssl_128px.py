@@ -1,15 +1,8 @@
 # COCO photos in small views, with stored proposals (tools/make_proposals.py).
-_base_ = ['./d3ssl_views_128px.py', './proposals.py']
+_base_ = ['./d3ssl_views_128px.py', './coco_proposals.py']
 
-data_root = 'data/coco/'
-proposals_file = data_root + 'proposals/ss_train2017.npz'
-
-load = [
-    dict(type='LoadImage'),
-    dict(type='LoadProposals', file=proposals_file, expect=_base_.proposals_made_with),
-]
-d3ssl_pipeline = load + _base_.d3ssl_steps
-wo_depos_pipeline = load + _base_.wo_depos_steps
+d3ssl_pipeline = _base_.load + _base_.d3ssl_steps
+wo_depos_pipeline = _base_.load + _base_.wo_depos_steps
 
 train_dataloader = dict(
     batch_size=32,
@@ -21,7 +14,7 @@ train_dataloader = dict(
     worker_init_fn=dict(type='seed_worker'),
     dataset=dict(
         type='ImageFolder',
-        data_root=data_root + 'train2017/',
+        data_root=_base_.data_root + 'train2017/',
         pipeline=d3ssl_pipeline,
     ),
 )

@@ -4,10 +4,7 @@
 # of the squares.
 #
 # Proposals are made once: python tools/make_proposals.py (see its --help).
-_base_ = './proposals.py'
-
-data_root = 'data/coco/'
-proposals_file = data_root + 'proposals/ss_train2017.npz'
+_base_ = './coco_proposals.py'
 
 flip = dict(type='RandomFlipWithBoxes', prob=0.5)
 views = [
@@ -31,23 +28,19 @@ rcc_erase = [dict(type='RegionCollaborativeCutout', ratio=(0.3, 0.5), key='erase
 # own: with and without the branch, a run sees the same views.
 branch_mask = [dict(type='RegionCollaborativeCutout', ratio=(0.3, 0.5), key='dc_mask', stream='dc')]
 
-load = [
-    dict(type='LoadImage'),
-    dict(type='LoadProposals', file=proposals_file, expect=_base_.proposals_made_with),
-]
 common = dict(type='CommonBoxViews', num_views=[1, 1], views=views, num_boxes=4, tries=5)
 soco_pipeline = [
-    *load,
+    *_base_.load,
     dict(common, finish=[no_erase, square_erase]),
     dict(type='PackViews', keys=('boxes', 'box_ids', 'erase')),
 ]
 soco_d_pipeline = [
-    *load,
+    *_base_.load,
     dict(common, finish=[no_erase + branch_mask, square_erase + branch_mask]),
     dict(type='PackViews', keys=('boxes', 'box_ids', 'erase', 'dc_mask')),
 ]
 soco_rcc_pipeline = [
-    *load,
+    *_base_.load,
     dict(common, finish=[no_erase, rcc_erase]),
     dict(type='PackViews', keys=('boxes', 'box_ids', 'erase')),
 ]
@@ -86,7 +79,7 @@ train_dataloader = dict(
     worker_init_fn=dict(type='seed_worker'),
     dataset=dict(
         type='ImageFolder',
-        data_root=data_root + 'train2017/',
+        data_root=_base_.data_root + 'train2017/',
         pipeline=soco_pipeline,
     ),
 )

@@ -1,16 +1,9 @@
 # COCO photos in small views, with stored proposals (tools/make_proposals.py).
-_base_ = ['./soco_views_128px.py', './proposals.py']
+_base_ = ['./soco_views_128px.py', './coco_proposals.py']
 
-data_root = 'data/coco/'
-proposals_file = data_root + 'proposals/ss_train2017.npz'
-
-load = [
-    dict(type='LoadImage'),
-    dict(type='LoadProposals', file=proposals_file, expect=_base_.proposals_made_with),
-]
-soco_pipeline = load + _base_.soco_steps
-soco_d_pipeline = load + _base_.soco_d_steps
-soco_rcc_pipeline = load + _base_.soco_rcc_steps
+soco_pipeline = _base_.load + _base_.soco_steps
+soco_d_pipeline = _base_.load + _base_.soco_d_steps
+soco_rcc_pipeline = _base_.load + _base_.soco_rcc_steps
 
 train_dataloader = dict(
     batch_size=32,
@@ -22,7 +15,7 @@ train_dataloader = dict(
     worker_init_fn=dict(type='seed_worker'),
     dataset=dict(
         type='ImageFolder',
-        data_root=data_root + 'train2017/',
+        data_root=_base_.data_root + 'train2017/',
         pipeline=soco_pipeline,
     ),
 )

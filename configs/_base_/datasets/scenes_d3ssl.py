@@ -1,16 +1,9 @@
 # Generated scenes: python tools/make_scenes.py data/scenes
 # and their proposals (tools/make_proposals.py).
-_base_ = ['./d3ssl_views_128px.py', './proposals.py']
+_base_ = ['./d3ssl_views_128px.py', './scenes_proposals.py']
 
-data_root = 'data/scenes/'
-proposals_file = data_root + 'proposals/ss_train.npz'
-
-load = [
-    dict(type='LoadImage'),
-    dict(type='LoadProposals', file=proposals_file, expect=_base_.proposals_made_with),
-]
-d3ssl_pipeline = load + _base_.d3ssl_steps
-wo_depos_pipeline = load + _base_.wo_depos_steps
+d3ssl_pipeline = _base_.load + _base_.d3ssl_steps
+wo_depos_pipeline = _base_.load + _base_.wo_depos_steps
 
 train_dataloader = dict(
     batch_size=32,
@@ -22,7 +15,7 @@ train_dataloader = dict(
     worker_init_fn=dict(type='seed_worker'),
     dataset=dict(
         type='ImageFolder',
-        data_root=data_root + 'train/',
+        data_root=_base_.data_root + 'train/',
         pipeline=d3ssl_pipeline,
     ),
 )

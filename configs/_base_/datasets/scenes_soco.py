@@ -1,17 +1,10 @@
 # Generated scenes: python tools/make_scenes.py data/scenes
 # and their proposals (tools/make_proposals.py).
-_base_ = ['./soco_views_128px.py', './proposals.py']
+_base_ = ['./soco_views_128px.py', './scenes_proposals.py']
 
-data_root = 'data/scenes/'
-proposals_file = data_root + 'proposals/ss_train.npz'
-
-load = [
-    dict(type='LoadImage'),
-    dict(type='LoadProposals', file=proposals_file, expect=_base_.proposals_made_with),
-]
-soco_pipeline = load + _base_.soco_steps
-soco_d_pipeline = load + _base_.soco_d_steps
-soco_rcc_pipeline = load + _base_.soco_rcc_steps
+soco_pipeline = _base_.load + _base_.soco_steps
+soco_d_pipeline = _base_.load + _base_.soco_d_steps
+soco_rcc_pipeline = _base_.load + _base_.soco_rcc_steps
 
 train_dataloader = dict(
     batch_size=32,
@@ -23,7 +16,7 @@ train_dataloader = dict(
     worker_init_fn=dict(type='seed_worker'),
     dataset=dict(
         type='ImageFolder',
-        data_root=data_root + 'train/',
+        data_root=_base_.data_root + 'train/',
         pipeline=soco_pipeline,
     ),
 )

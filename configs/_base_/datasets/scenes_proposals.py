@@ -1,0 +1,10 @@
+# Generated scenes (python tools/make_scenes.py data/scenes) with the proposals that were made of them
+# once (tools/make_proposals.py).
+_base_ = './proposals.py'
+
+data_root = 'data/scenes/'
+proposals_file = data_root + 'proposals/ss_train.npz'
+load = [
+    dict(type='LoadImage'),
+    dict(type='LoadProposals', file=proposals_file, expect=_base_.proposals_made_with),
+]
