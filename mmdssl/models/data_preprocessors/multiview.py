@@ -11,6 +11,7 @@ from mmdssl.models.data_preprocessors.colour_augment import AUG_ORDERS, augment_
 from mmdssl.models.data_preprocessors.colour_ops import normalize_, to_float
 from mmdssl.models.data_preprocessors.colour_policy import ColourDraws, ColourPolicy
 from mmdssl.models.data_preprocessors.gaussian_blur import blur_radius
+from mmdssl.models.utils.host_copies import HOST, HostCopies
 from mmdssl.registry import MODELS
 
 __all__ = ['MultiViewPreprocessor']
@@ -104,7 +105,7 @@ class MultiViewPreprocessor(BaseDataPreprocessor):
             ValueError: If the number of views differs from the configured one, a view is not
                 (N, 3, H, W), or the masks under ``erase_key`` do not fit the views.
         """
-        batch: Any = {'data_samples': None, **self.cast_data(data)}
+        batch: Any = {'data_samples': None, **self.cast_data(self._with_host(data, training))}
         inputs = batch['inputs']
         if isinstance(inputs, Tensor):
             return {**batch, 'inputs': self._convert(inputs)}
@@ -131,6 +132,13 @@ class MultiViewPreprocessor(BaseDataPreprocessor):
         if training and self.keep_raw:
             inputs.update(raw=views, recolor=self.recolor)
         return {**batch, 'inputs': inputs}
+
+    def _with_host(self, data: Mapping[str, Any], training: bool) -> Mapping[str, Any]:
+        """The batch, with what the host knows of it where it is about to leave the host."""
+        inputs = data['inputs']
+        if not training or self.device.type == 'cpu' or not isinstance(inputs, Mapping):
+            return data
+        return {**data, 'inputs': {HOST: HostCopies(inputs), **inputs}}
 
     def recolor(self, raw: Tensor, view: int) -> Tensor:
         """Draws new colours for some samples.
