@@ -105,7 +105,8 @@ class MultiViewPreprocessor(BaseDataPreprocessor):
             ValueError: If the number of views differs from the configured one, a view is not
                 (N, 3, H, W), or the masks under ``erase_key`` do not fit the views.
         """
-        batch: Any = {'data_samples': None, **self.cast_data(self._with_host(data, training))}
+        moved = self.to_device(data) if training else self.cast_data(data)
+        batch: Any = {'data_samples': None, **moved}
         inputs = batch['inputs']
         if isinstance(inputs, Tensor):
             return {**batch, 'inputs': self._convert(inputs)}
@@ -133,12 +134,16 @@ class MultiViewPreprocessor(BaseDataPreprocessor):
             inputs.update(raw=views, recolor=self.recolor)
         return {**batch, 'inputs': inputs}
 
-    def _with_host(self, data: Mapping[str, Any], training: bool) -> Mapping[str, Any]:
-        """The batch, with what the host knows of it where it is about to leave the host."""
+    def to_device(self, data: Mapping[str, Any]) -> Any:
+        """A training batch on the device, as it came otherwise.
+
+        What leaves the host is also kept there as ``inputs['host']``, see :class:`HostCopies`.
+        A batch that is on the device already stays as it is.
+        """
         inputs = data['inputs']
-        if not training or self.device.type == 'cpu' or not isinstance(inputs, Mapping):
-            return data
-        return {**data, 'inputs': {HOST: HostCopies(inputs), **inputs}}
+        if self.device.type != 'cpu' and isinstance(inputs, Mapping):
+            data = {**data, 'inputs': {HOST: HostCopies(inputs), **inputs}}
+        return self.cast_data(data)
 
     def recolor(self, raw: Tensor, view: int) -> Tensor:
         """Draws new colours for some samples.
