@@ -39,9 +39,7 @@ object_knn_dataloader = dict(
 train_cfg = dict(max_iters=3000)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [
-    dict(
-        type='WarmupCosine', param_name='lr', warmup_iters=300, eta_min=1e-6, by_epoch=False
-    ),
+    dict(type='WarmupCosine', param_name='lr', warmup_iters=300, eta_min=1e-6, by_epoch=False),
 ]
 custom_hooks = [
     *_base_.custom_hooks,

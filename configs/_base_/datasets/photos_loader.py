@@ -9,7 +9,5 @@ train_dataloader = dict(
     sampler=dict(type='InfiniteSampler', shuffle=True),
     collate_fn=dict(type='default_collate'),
     worker_init_fn=dict(type='seed_worker'),
-    dataset=dict(
-        type='ImageFolder', data_root=data_root, folders=['unlabelled', 'voc/train2012']
-    ),
+    dataset=dict(type='ImageFolder', data_root=data_root, folders=['unlabelled', 'voc/train2012']),
 )

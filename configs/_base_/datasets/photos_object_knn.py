@@ -12,9 +12,7 @@ object_knn_dataloader = dict(
             dict(type='ResizeWithBoxes', size=224),
         ],
         datasets=dict(
-            bank=dict(
-                ann_file='annotations/instances_train2012.json', data_prefix='train2012/'
-            ),
+            bank=dict(ann_file='annotations/instances_train2012.json', data_prefix='train2012/'),
             query=dict(ann_file='annotations/instances_val2012.json', data_prefix='val2012/'),
             bank_disturbed=dict(
                 ann_file='annotations/instances_train2012.json', data_prefix='train2012/'
