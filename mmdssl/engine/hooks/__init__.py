@@ -3,6 +3,7 @@
 from mmdssl.engine.hooks.bad_images import BadImagesHook
 from mmdssl.engine.hooks.checkpoint import SafeCheckpointHook
 from mmdssl.engine.hooks.coupling_hook import CouplingHook
+from mmdssl.engine.hooks.finite_step import FiniteStepHook
 from mmdssl.engine.hooks.health import RepresentationHealthHook
 from mmdssl.engine.hooks.object_knn_hook import ObjectKNNHook
 from mmdssl.engine.hooks.over_clustering_hook import OverClusteringHook
@@ -13,6 +14,7 @@ from mmdssl.engine.hooks.teacher_update import TeacherUpdateHook
 __all__ = [
     'BadImagesHook',
     'CouplingHook',
+    'FiniteStepHook',
     'ObjectKNNHook',
     'OverClusteringHook',
     'PreciseBatchNormHook',
