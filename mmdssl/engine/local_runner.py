@@ -17,9 +17,13 @@ def local_runner(config: Config) -> Runner:
     Its steps are watched by a ``FiniteStepHook`` also where the config does not name one (of an
     older version, or of mmdet or mmseg); ``default_hooks=dict(finite=None)`` leaves it out.
     """
+    hooks = dict(config.get('default_hooks') or {})
+    wanted = hooks.get('finite', True)
+    if wanted is None:  # mmengine takes None for its own hooks only
+        del hooks['finite']
+        config.default_hooks = hooks
     runner = Runner.from_cfg(config)
-    named = 'finite' in (config.get('default_hooks') or {})
-    if not named and not any(isinstance(hook, FiniteStepHook) for hook in runner.hooks):
+    if wanted and not any(isinstance(hook, FiniteStepHook) for hook in runner.hooks):
         runner.register_hook(FiniteStepHook())
     if not torch.cuda.is_available():  # synchronised BatchNorm runs on GPUs only
         revert_sync_batchnorm(unwrap_model(runner.model))

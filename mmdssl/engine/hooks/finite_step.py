@@ -127,10 +127,11 @@ class FiniteStepHook(Hook):
 
     def _tell(self, runner: Runner, record: StepRecord, values: dict[str, float]) -> None:
         """One line of the log, one of the file; the images of the processes it began in."""
-        own = values['own_loss_not_finite'] or values['own_written_not_finite']
-        everywhere = all_gather_object((bool(own), record.images()))
-        begun = [images for guilty, images in everywhere if guilty] or [i for _, i in everywhere]
-        images = [name for part in begun for name in part]
+        # Gradients are averaged, and much of what is written: a loss is nobody else's.
+        own = values['own_loss_not_finite'], values['own_written_not_finite']
+        everywhere = all_gather_object((own, record.images()))
+        worst = max(own for own, _ in everywhere)
+        images = [name for own, names in everywhere if own == worst for name in names]
         reason = _reason(values, record)
         if not is_main_process():
             return
