@@ -11,6 +11,8 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='SafeCheckpointHook', interval=10, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    # A step that is not finite leaves no trace; three in a row end the run.
+    finite=dict(type='FiniteStepHook', patience=3),
 )
 custom_hooks = [
     dict(type='RandomStateHook'),

@@ -3,6 +3,7 @@
 from mmdssl.engine.hooks.bad_images import BadImagesHook
 from mmdssl.engine.hooks.checkpoint import SafeCheckpointHook
 from mmdssl.engine.hooks.coupling_hook import CouplingHook
+from mmdssl.engine.hooks.finite_step import FiniteStepHook
 from mmdssl.engine.hooks.health import RepresentationHealthHook
 from mmdssl.engine.hooks.object_knn_hook import ObjectKNNHook
 from mmdssl.engine.hooks.over_clustering_hook import OverClusteringHook
@@ -15,6 +16,7 @@ __all__ = [
     'BadImagesHook',
     'CouplingHook',
     'DeferredRuntimeInfoHook',
+    'FiniteStepHook',
     'ObjectKNNHook',
     'OverClusteringHook',
     'PreciseBatchNormHook',

@@ -1,11 +1,12 @@
-"""Training steps as users run them on a GPU: bf16, blocks compiled, channels-last, fused optimizer.
+"""Training steps as users run them on a GPU: bf16, compiled blocks, channels-last, fused optimizer.
 
-A step is preprocessing left out, everything else in: losses, backward, clipping, optimizer, teacher.
-Inputs are random pixels with masks and boxes as the loader makes them (``tools/benchmarks/step.py``);
-masks are known on the host as they are in training.
+A step is losses, backward, clipping, optimizer and teacher, without the preprocessor. Inputs are
+random pixels with masks and boxes as the loader makes them (``tools/benchmarks/step.py``); masks
+are known on the host as they are in training.
 """
 
 import gc
+import itertools
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mmdssl.engine.config import load_config
 from mmdssl.engine.efficiency.compiled_blocks import compile_blocks
+from mmdssl.engine.finite import StepGuard
 from mmdssl.models.utils.host_copies import HOST, HostCopies
 from mmdssl.registry import MODELS
 from tools.benchmarks import step as published
@@ -41,6 +43,7 @@ class Row:
         batch: Images on a GPU.
         compiled: Compile the transformer blocks.
         channels_last: Memory format of convolutions.
+        guarded: Take steps back that are not finite, as runs do.
         against: Row whose images/s this one is compared with.
         target: Of images/s.
         floor: Least possible share of the plain step's time that the branch adds, in %.
@@ -51,6 +54,7 @@ class Row:
     batch: int
     compiled: bool = False
     channels_last: bool = False
+    guarded: bool = True
     against: str | None = None
     target: str = ''
     floor: float | None = None
@@ -59,6 +63,7 @@ class Row:
 ROWS = (
     Row('iBOT ViT-S/16, eager', 'iBOT', 256),
     Row('iBOT ViT-S/16', 'iBOT', 256, compiled=True, target='>= 2700'),
+    Row('iBOT ViT-S/16, steps not guarded', 'iBOT', 256, compiled=True, guarded=False),
     Row(
         'iBOT-D ViT-S/16, a quarter of one view',
         'iBOT-D, 25 % of one key view',
@@ -200,7 +205,7 @@ def timed(step: Callable[[], None], device: str, repeat: int) -> list[float]:
         step()
         mark.record()
     torch.cuda.synchronize()
-    return [a.elapsed_time(b) / 1000 for a, b in zip(marks, marks[1:], strict=False)]
+    return [a.elapsed_time(b) / 1000 for a, b in itertools.pairwise(marks)]
 
 
 def build(row: Row, size: int, device: str, *, smoke: bool = False) -> tuple[Any, dict]:
@@ -250,13 +255,18 @@ def step_of(
     if device == 'cuda' and settings['optimizer']['type'] in ('AdamW', 'SGD'):
         settings['optimizer']['fused'] = True
     wrapper = build_optim_wrapper(model, settings)
+    guard = StepGuard(model=model, wrapper=wrapper) if row.guarded else None
+    if guard is not None:
+        guard.attach()
 
     def step() -> None:
+        if guard is not None:
+            guard.begin()
         with torch.autocast(device, dtype, enabled=dtype is not None):
             losses = model.loss(batch)
         wrapper.update_params(sum(value for name, value in losses.items() if 'loss' in name))
         if hasattr(model, 'update_teacher'):
-            model.update_teacher()
+            (guard or model).update_teacher()
 
     return step
 
