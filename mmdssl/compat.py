@@ -23,6 +23,7 @@ __all__ = [
     'Problem',
     'check_stack',
     'diagnose',
+    'hide_new_transformers',
     'inspect_stack',
     'require_stack',
 ]
@@ -319,3 +320,21 @@ def _problems(purpose: str) -> list[Problem]:
     if purpose not in PURPOSES:
         raise ValueError(f"purpose '{purpose}' is unknown: use one of {', '.join(PURPOSES)}")
     return diagnose(inspect_stack())
+
+
+def hide_new_transformers() -> bool:
+    """Keep mmpretrain from its multimodal models where they cannot be imported.
+
+    They are written for transformers 4, and mmpretrain imports them together with everything else
+    where any transformers is installed: beside transformers 5 ``import mmpretrain.models`` fails.
+    Nothing here uses them. To be called before that import; mmpretrain itself is imported.
+
+    Returns:
+        Whether they are hidden.
+    """
+    if _release(_installed('transformers')) < (5,) or 'mmpretrain.models' in sys.modules:
+        return False
+    from mmpretrain.utils import dependency
+
+    dependency.WITH_MULTIMODAL = False
+    return True

@@ -13,6 +13,10 @@ from mmengine.registry import FUNCTIONS as ROOT_FUNCTIONS
 from mmengine.registry import Registry
 from mmpretrain import registry as parent
 
+from mmdssl.compat import hide_new_transformers
+
+hide_new_transformers()  # whatever imports a model of mmpretrain by way of a registry comes later
+
 __all__ = [
     'DATASETS',
     'DATA_SAMPLERS',

@@ -119,7 +119,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     stages: dict[str, Callable[[], Iterable[dict[str, Any]]]] = dict(
         ceilings=measure_peak,
         tests=lambda: tests(device),
-        steps=lambda: steps.rows(device, smoke=args.smoke, peak=peak, only=args.only),
+        steps=lambda: steps.rows(
+            device, smoke=args.smoke, peak=peak, only=args.only, eager=args.eager
+        ),
         colours=lambda: colours.rows(device, smoke=args.smoke),
         loading=lambda: loading.rows(
             photos / 'unlabelled',
@@ -159,7 +161,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--smoke', action='store_true', help='smallest sizes: does it run?')
     parser.add_argument('--photos', type=Path, help='folder with unlabelled and voc')
     parser.add_argument('--stages', nargs='+', choices=STAGES, default=STAGES)
-    parser.add_argument('--only', metavar='TEXT', help='steps with TEXT in their name')
+    parser.add_argument('--only', nargs='+', default=(), metavar='TEXT', help='steps so named')
+    parser.add_argument('--eager', action='store_true', help='compile nothing in the steps')
     parser.add_argument('--seconds', type=float, default=150, help='of each run (%(default)s)')
     parser.add_argument('--configs', nargs='+', help='of the runs (default: iBOT and iBOT-D)')
     parser.add_argument('--out', type=Path, help='CSV to write (default: named by the hardware)')

@@ -1,5 +1,6 @@
 """Hosts, the de-coupling branch and their parts."""
 
+import mmdssl.registry  # noqa: F401  (before any import of mmpretrain.models)
 from mmdssl.models import algorithms, backbones, data_preprocessors, heads, losses, necks
 from mmdssl.models.consistency_extractor import ConsistencyExtractor
 from mmdssl.models.decoupling import DecouplingBranch

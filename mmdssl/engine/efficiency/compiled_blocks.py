@@ -10,13 +10,15 @@ block: results by rounding, and the draws of stochastic depth, which come from t
 but in the compiler's order.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import torch
 from mmcv.cnn.bricks.drop import DropPath
-from mmpretrain.models.backbones.vision_transformer import TransformerEncoderLayer
 from torch import Tensor, nn
+
+from mmdssl.models.backbones.dense_vit import TransformerEncoderLayer
 
 __all__ = ['compile_blocks']
 
@@ -64,8 +66,15 @@ def compile_blocks(model: nn.Module, **options: Any) -> int:
         if dropping:
             block.attn.out_drop = _like(block.attn.out_drop, block)
             block.ffn.dropout_layer = _like(block.ffn.dropout_layer, block)
-        block.forward = partial(shared, block)
+        block.forward = partial(_call, shared, block)
     return len(blocks)
+
+
+def _call(shared: Callable, block: TransformerEncoderLayer, x: Tensor) -> Tensor:
+    """The compiled function, or the block itself where somebody listens to what it computes."""
+    if block.attn.qkv._forward_hooks:  # compiled code would not call them
+        return TransformerEncoderLayer.forward(block, x)
+    return shared(block, x)
 
 
 def _forward(block: TransformerEncoderLayer, x: Tensor) -> Tensor:

@@ -13,10 +13,13 @@ from typing import Any
 import torch
 from mmengine.logging import MMLogger
 from mmpretrain.models.backbones import VisionTransformer
+from mmpretrain.models.backbones.vision_transformer import TransformerEncoderLayer
 from torch import Tensor, nn
 
 from mmdssl.models.backbones.position_embedding import resize_position_embedding
 from mmdssl.registry import MODELS
+
+__all__ = ['DenseViT', 'TransformerEncoderLayer']
 
 
 @MODELS.register_module()

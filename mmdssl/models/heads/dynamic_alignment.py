@@ -33,6 +33,8 @@ class DynamicAlignment(BaseModule):
     ) -> None:
         super().__init__()
         self.layers = tuple(layers)
+        self.register_buffer('rows', torch.tensor(self.layers), persistent=False)
+        self.rows: Tensor
         self.matrix = nn.Parameter(self._start(depth))
         self.linears = nn.ModuleList(nn.Linear(in_channels, out_channels) for _ in range(depth))
         for index, linear in enumerate(self.linears):
@@ -58,7 +60,9 @@ class DynamicAlignment(BaseModule):
             One (..., D) for each of ``layers``.
         """
         # (layers, depth) x (depth, ..., C) -> (layers, ..., C)
-        mixed = torch.tensordot(self.matrix[list(self.layers)], torch.stack(list(hidden)), 1)
+        mixed = torch.tensordot(
+            self.matrix.index_select(0, self.rows), torch.stack(list(hidden)), 1
+        )
         return [self.linears[i](x) for i, x in zip(self.layers, mixed, strict=True)]
 
     @staticmethod

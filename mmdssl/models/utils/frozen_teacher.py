@@ -12,6 +12,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmdssl.models.utils.backbone_weights import Source, load_backbone
+from mmdssl.models.utils.host_copies import move
 from mmdssl.registry import MODELS
 
 __all__ = ['FrozenTeacher', 'TeacherView', 'cls_attention']
@@ -154,7 +155,10 @@ class FrozenTeacher(BaseModule):
             images = F.interpolate(images, size, mode='bicubic', align_corners=False)
         if self.mean is None:
             return images
-        factor, shift = (images.new_tensor(x)[:, None, None] for x in (self._factor, self._shift))
+        factor, shift = (
+            move(torch.tensor(x, dtype=images.dtype), images.device)[:, None, None]
+            for x in (self._factor, self._shift)
+        )
         return images * factor + shift
 
     @torch.no_grad()

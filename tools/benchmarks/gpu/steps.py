@@ -9,8 +9,8 @@ import gc
 import itertools
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -114,7 +114,13 @@ ROWS = (
 
 
 def rows(
-    device: str, *, smoke: bool, peak: float, only: str | None = None, repeat: int | None = None
+    device: str,
+    *,
+    smoke: bool,
+    peak: float,
+    only: Sequence[str] = (),
+    eager: bool = False,
+    repeat: int | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Images per second, milliseconds, memory and utilisation of every row.
 
@@ -122,7 +128,8 @@ def rows(
         device: ``'cuda'`` or ``'cpu'``.
         smoke: Batches of 4, one step: shows that the path works.
         peak: TFLOP/s of a large matrix product, which MFU divides by.
-        only: Rows with this in their name.
+        only: Rows with one of these in their name; none: all.
+        eager: Compile nothing; names say so.
         repeat: Steps timed; default 20, 1 in smoke.
 
     Yields:
@@ -131,8 +138,11 @@ def rows(
     """
     speeds: dict[str, float] = {}
     for row in ROWS:
-        if only and only not in row.name:
+        if only and not any(text in row.name for text in only):
             continue
+        if eager and row.compiled:
+            against = None if row.against is None else f'{row.against}, eager'
+            row = replace(row, name=f'{row.name}, eager', compiled=False, against=against)
         try:
             found = measure(row, device, smoke=smoke, peak=peak, repeat=repeat)
         except Exception as error:  # one host that cannot run here must not hide the others
@@ -147,7 +157,7 @@ def rows(
         title = f'step {row.name}, batch {size}'
         speeds[row.name] = found['images/s']
         yield dict(name=title, value=found['images/s'], unit='images/s', target=row.target)
-        for unit in ('ms', 'GB', 'GFLOP/image', '% MFU', 's to start'):
+        for unit in ('ms', 'ms of the host', 'GB', 'GFLOP/image', '% MFU', 's to start'):
             yield dict(name=title, value=found[unit], unit=unit)
         if row.against in speeds:
             yield dict(
@@ -177,7 +187,7 @@ def measure(
         step()
     synchronize(device)
     begin = time.perf_counter() - start
-    seconds = timed(step, device, repeat)
+    seconds, launched = timed(step, device, repeat)
     memory = torch.cuda.max_memory_allocated() / 1e9 if device == 'cuda' else float('nan')
     speed = size / statistics.median(seconds)
     return {
@@ -187,25 +197,35 @@ def measure(
         'GFLOP/image': flops / 1e9,
         '% MFU': 100 * speed * flops / (peak * 1e12),
         's to start': begin,
+        'ms of the host': 1000 * launched,
     }
 
 
-def timed(step: Callable[[], None], device: str, repeat: int) -> list[float]:
-    """Seconds of single steps; on a GPU without waiting between them."""
+def timed(step: Callable[[], None], device: str, repeat: int) -> tuple[list[float], float]:
+    """Seconds of single steps, and what the host takes to launch one.
+
+    On a GPU nobody waits between the steps; the second number is that of a step of its own, whose
+    start finds the device idle. Where it is as long as the first, the host is what limits.
+    """
+    synchronize(device)
+    start = time.perf_counter()
+    step()
+    launched = time.perf_counter() - start
     if device != 'cuda':
         seconds = []
         for _ in range(repeat):
             start = time.perf_counter()
             step()
             seconds.append(time.perf_counter() - start)
-        return seconds
+        return seconds, launched
+    torch.cuda.synchronize()
     marks = [torch.cuda.Event(enable_timing=True) for _ in range(repeat + 1)]
     marks[0].record()
     for mark in marks[1:]:
         step()
         mark.record()
     torch.cuda.synchronize()
-    return [a.elapsed_time(b) / 1000 for a, b in itertools.pairwise(marks)]
+    return [a.elapsed_time(b) / 1000 for a, b in itertools.pairwise(marks)], launched
 
 
 def build(row: Row, size: int, device: str, *, smoke: bool = False) -> tuple[Any, dict]:
