@@ -61,6 +61,7 @@ class SafeCheckpointHook(CheckpointHook):
     """
 
     priority = 'VERY_LOW'
+    last_ckpt: str | None
 
     def __init__(
         self,
@@ -245,10 +246,10 @@ class SafeCheckpointHook(CheckpointHook):
         try:
             if hasattr(runner.optim_wrapper, 'step_guard'):
                 runner.optim_wrapper.step_guard.roll_back()  # what an unfinished step has written
-            stopped = isinstance(error, TrainingStopped)
-            reason = error.signal_name if stopped else type(error).__name__
+            stop = error if isinstance(error, TrainingStopped) else None
+            reason = stop.signal_name if stop else type(error).__name__
             together = isinstance(error, TrainingNotFinite)  # not by one process alone
-            self._leave_checkpoint(runner, reason=reason, exact=stopped, gather=together)
+            self._leave_checkpoint(runner, reason=reason, exact=bool(stop), gather=together)
         except TrainingNotFinite as refusal:
             if is_main_process():
                 runner.logger.error(refusal.sentence)
@@ -261,8 +262,7 @@ class SafeCheckpointHook(CheckpointHook):
         done, note = self._finished, ''
         if done > self._saved:
             epoch = done // len(runner.train_dataloader) if is_epoch_based(runner) else runner.epoch
-            interrupted = dict(reason=reason, exact=exact)
-            meta = dict(epoch=epoch, iter=done, interrupted=interrupted)
+            meta = dict(epoch=epoch, iter=done, interrupted=dict(reason=reason, exact=exact))
             self._write(runner, INTERRUPTED, meta, gather=gather)
             if not exact:
                 note = f' (random draws may belong to iteration {done + 1} already)'

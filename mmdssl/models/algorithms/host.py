@@ -81,7 +81,7 @@ class SelfSupHost(BaseSelfSupervisor):
             return self.backbone
         raise ValueError(f"which is {which!r}, choose 'teacher', 'student' or 'auto'")
 
-    def written_parameters(self) -> list[nn.Parameter]:
+    def written_parameters(self) -> list[Tensor]:
         """Parameters that a forward pass in training writes, as its parts name them.
 
         They, as the buffers, are put back after a step that is not finite.

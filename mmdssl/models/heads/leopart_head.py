@@ -64,7 +64,7 @@ class LeopartHead(BaseModule):
         """Bring every prototype back to unit length, in place."""
         self.prototypes.weight.copy_(F.normalize(self.prototypes.weight, dim=1))
 
-    def written_parameters(self) -> list[nn.Parameter]:
+    def written_parameters(self) -> list[Tensor]:
         """The prototypes, which :meth:`normalise_prototypes` writes before a step."""
         return [self.prototypes.weight]
 
