@@ -146,3 +146,15 @@ def test_teacher_momentum_of_every_step_equals_official(shared, monkeypatch):
         model.clock.set(iteration=step, max_iterations=total)
         model.update_teacher()
     assert_close(torch.tensor(used, dtype=torch.float64), table[1:], 1e-12, 'momentum')
+    # The same from data and batch; a loader that drops incomplete batches ends earlier in it.
+    images, batch_size, epochs = (
+        golden.number(f'full/{name}') for name in ('num_instances', 'batch_size', 'epochs')
+    )
+    length = images // batch_size
+    model.check_data(batch_size=batch_size, num_images=images)
+    used.clear()
+    for step in range(epochs * length):
+        model.clock.set(iteration=step, max_iterations=epochs * length, iterations_per_epoch=length)
+        model.update_teacher()
+    want = table[1 : epochs * length + 1]
+    assert_close(torch.tensor(used, dtype=torch.float64), want, 1e-12, 'momentum of a run')
