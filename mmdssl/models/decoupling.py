@@ -28,6 +28,7 @@ from mmdssl.models.dense_host import DenseHost
 from mmdssl.models.foreground import Foreground
 from mmdssl.models.objectives import OBJECTIVES, Objective
 from mmdssl.models.utils.host_copies import HostCopies
+from mmdssl.models.utils.setting_checks import SettingChecks
 from mmdssl.models.utils.step_generator import BRANCH, step_generator
 from mmdssl.models.view_selection import Selection, select_key_views
 from mmdssl.registry import MODELS
@@ -73,6 +74,10 @@ class DecouplingBranch(BaseModule):
             for ``'fresh'``, ``'mask'`` for ``'pool'``.
         complement_prob: Share of the samples (the last ones of each view) that use
             the complement of the mask: the cut rectangles become the foreground.
+        complement_rectangles: Complement masks too that leave a single rectangle as
+            foreground (``RectangleForeground``; nothing cut leaves the whole image). False
+            is iBOT's default: its code complements RCC masks, and the studies with
+            rectangles compare what is inside of them.
         mix_level: ``'pixel'``, or ``'patch_embed'`` for ViT hosts.
         detach: No gradient through background patch embeddings. Has no meaning
             at pixel level, where ``True`` is refused; default: True for ``'patch_embed'``.
@@ -97,6 +102,7 @@ class DecouplingBranch(BaseModule):
         mask_source: Literal['fresh', 'pool'] = 'fresh',
         mask_key: str | None = None,
         complement_prob: float = 0.0,
+        complement_rectangles: bool = True,
         mix_level: Literal['pixel', 'patch_embed'] = 'pixel',
         detach: bool | None = None,
         fg_thr: float = 0.5,
@@ -104,16 +110,17 @@ class DecouplingBranch(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
-        _check_choice('objective', objective, OBJECTIVES)
-        _check_choice('combine', combine, ('convex', 'additive'))
-        _check_choice('select', select, ('last', 'random'))
-        _check_choice('background', background, ('flip', 'roll', 'random'))
-        _check_choice('mask_source', mask_source, ('fresh', 'pool'))
-        _check_choice('mix_level', mix_level, ('pixel', 'patch_embed'))
-        _check_choice('reaugment', reaugment, (False, True, 'student', 'both'))
-        _check_range('weight', weight, 0, 1 if combine == 'convex' else float('inf'))
-        _check_range('sample_ratio', sample_ratio, 0, 1)
-        _check_range('fg_thr', fg_thr, 0, 1)
+        check = SettingChecks('DecouplingBranch')
+        check.choice('objective', objective, OBJECTIVES)
+        check.choice('combine', combine, ('convex', 'additive'))
+        check.choice('select', select, ('last', 'random'))
+        check.choice('background', background, ('flip', 'roll', 'random'))
+        check.choice('mask_source', mask_source, ('fresh', 'pool'))
+        check.choice('mix_level', mix_level, ('pixel', 'patch_embed'))
+        check.choice('reaugment', reaugment, (False, True, 'student', 'both'))
+        check.above('weight', weight, 0, 1 if combine == 'convex' else float('inf'))
+        check.above('sample_ratio', sample_ratio, 0, 1)
+        check.above('fg_thr', fg_thr, 0, 1)
         if not 0 <= complement_prob <= 1:
             raise ValueError(f'DecouplingBranch: complement_prob is {complement_prob}, give 0 to 1')
         if detach and mix_level == 'pixel':
@@ -133,6 +140,7 @@ class DecouplingBranch(BaseModule):
         self.mask_source = mask_source
         self.mask_key = mask_key or ('dc_mask' if mask_source == 'fresh' else 'mask')
         self.complement_prob = complement_prob
+        self.complement_rectangles = complement_rectangles
         self.mix_level = mix_level
         self.detach = mix_level == 'patch_embed' if detach is None else detach
         self.fg_thr = fg_thr
@@ -206,6 +214,7 @@ class DecouplingBranch(BaseModule):
             background=self.background,
             mask_source=self.mask_source,
             complement_share=self.complement_prob,
+            complement_rectangles=self.complement_rectangles,
             generator=step_generator(step, BRANCH),
         )
         selections = [one.to(images[self.views[0]].device) for one in drawn]
@@ -297,17 +306,3 @@ def _inverse_on_host(selections: Sequence[Selection]) -> Tensor | None:
 def _take(nest: Any, index: Tensor) -> Any:
     """Rows ``index`` of every tensor of a nest."""
     return tree_map(lambda leaf: leaf[index], nest)
-
-
-def _check_choice(name: str, value: object, choices: tuple) -> None:
-    if value not in choices:
-        raise ValueError(
-            f'DecouplingBranch: {name} is {value!r}, choose one of {", ".join(map(repr, choices))}'
-        )
-
-
-def _check_range(name: str, value: float, low: float, high: float) -> None:
-    if not low < value <= high:
-        raise ValueError(
-            f'DecouplingBranch: {name} is {value}, give a number above {low} and at most {high}'
-        )

@@ -51,6 +51,7 @@ def select_key_views(
     background: str,
     mask_source: str,
     complement_share: float,
+    complement_rectangles: bool = True,
     generator: torch.Generator,
 ) -> list[Selection]:
     """Choose samples, masks and backgrounds for every key view.
@@ -63,6 +64,7 @@ def select_key_views(
         background: ``'flip'``, ``'roll'`` or ``'random'``.
         mask_source: ``'fresh'`` (mask i belongs to image i) or ``'pool'``.
         complement_share: Share of each view's samples whose mask is inverted.
+        complement_rectangles: Whether masks that leave one rectangle are inverted with the others.
         generator: CPU generator of the random choices.
 
     Returns:
@@ -84,11 +86,35 @@ def select_key_views(
         partner = _partners(index, size, background, generator)
         index, partner = index.to(device), partner.to(device)
         chosen = masks[view][index] if pools is None else pools[position]
-        inverted = torch.arange(count) >= count - round(complement_share * count)
-        chosen = chosen ^ inverted.to(device)[:, None, None]
+        inverted = (torch.arange(count) >= count - round(complement_share * count)).to(device)
+        if complement_share and not complement_rectangles:
+            inverted = inverted & ~leaves_rectangle(chosen)
+        chosen = chosen ^ inverted[:, None, None]
         other = views[(position + 1) % len(views)] if background == 'flip' else view
         selections.append(Selection(view, index, other, partner, chosen))
     return selections
+
+
+def leaves_rectangle(masks: Tensor) -> Tensor:
+    """Whether all that is not cut is a single filled rectangle, the whole image included.
+
+    Args:
+        masks: (k, h, w) bool, True = cut.
+
+    Returns:
+        (k,) bool on the device of the masks, without waiting for it; False where all is cut.
+    """
+    kept = ~masks
+    filled = torch.ones(len(masks), dtype=torch.bool, device=masks.device)
+    outline = torch.ones_like(kept)
+    for axis in (1, 2):  # rows that hold something, then columns
+        line = kept.any(dim=3 - axis)  # (k, h) or (k, w)
+        place = torch.arange(line.shape[1], device=masks.device)
+        first = torch.where(line, place, line.shape[1]).amin(dim=1)
+        last = torch.where(line, place, -1).amax(dim=1)
+        filled &= line.sum(dim=1) == last - first + 1
+        outline &= line.unsqueeze(3 - axis)
+    return filled & (kept == outline).flatten(1).all(dim=1) & kept.flatten(1).any(dim=1)
 
 
 def _pool(masks: dict[int, Tensor], views: Sequence[int], count: int) -> list[Tensor]:

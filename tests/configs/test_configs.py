@@ -69,7 +69,8 @@ def _report(sender, function, *args) -> None:
 
 
 def train_one_step(path: str, data: str, work_dir: str) -> None:
-    """What tools/train.py builds, down to one optimizer and teacher step on 4 images."""
+    """What tools/train.py builds, down to one optimizer and teacher step on 4 images, or as many
+    as the branch needs to de-couple one of each view."""
     import math
 
     import torch
@@ -80,7 +81,9 @@ def train_one_step(path: str, data: str, work_dir: str) -> None:
     torch.set_num_threads(2)
     config = load_config(ROOT / path, {'data_root': data})
     config.work_dir = work_dir
-    config.train_dataloader.update(batch_size=4, num_workers=0, persistent_workers=False)
+    ratio = (config.model.get('decoupling') or {}).get('sample_ratio', 1)
+    size = max(4, math.ceil(1 / ratio))
+    config.train_dataloader.update(batch_size=size, num_workers=0, persistent_workers=False)
     config.visualizer = None
     if config.model.type == 'Leopart':  # the file to start from is another run's
         config.model.init = 'random'

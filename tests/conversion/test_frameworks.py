@@ -73,22 +73,27 @@ def test_a_vit_with_names_of_timm_computes_the_same(images, tmp_path):
 @pytest.mark.golden
 def test_official_weights_compute_the_same_here_and_under_timm_names(shared, tmp_path):
     golden = Golden.load(shared('golden/ibot_vit.npz'))
-    torch.save(dict(golden.sub('state/')), tmp_path / 'backbone.pth')
+    official = golden.sub('state/')
+    width, patch = official['cls_token'].shape[-1], official['patch_embed.proj.weight'].shape[-1]
+    depth, heads = golden.number('cfg_depth'), golden.number('cfg_num_heads')
+    hidden, tokens = len(official['blocks.0.mlp.fc1.bias']), official['pos_embed'].shape[1]
+    plain = dict(width=width, depth=depth, hidden=hidden, heads=heads, patch=patch)
+    torch.save(dict(official), tmp_path / 'backbone.pth')
     result = import_weights(tmp_path / 'backbone.pth', source='ibot')
     write_weights(result.state, result.meta, tmp_path / 'ours.pth')
-    arch = dict(embed_dims=48, num_layers=2, num_heads=3, feedforward_channels=192)
-    ours = DenseViT(arch=arch, img_size=32, patch_size=8)
+    arch = dict(embed_dims=width, num_layers=depth, num_heads=heads, feedforward_channels=hidden)
+    ours = DenseViT(arch=arch, img_size=golden.number('cfg_img_size'), patch_size=patch)
     ours.load_state_dict(backbone_part(result.state), strict=True)
     ours.eval()
     assert_close(ours.forward_tokens(golden['images']), golden['nomask_out'], 1e-4)
-    theirs = PlainViT(width=48, depth=2, hidden=192, heads=3, patch=8, tokens=17)
+    theirs = PlainViT(**plain, tokens=tokens)
     state = export_backbone(tmp_path / 'ours.pth', to='timm').state
     theirs.load_state_dict(state, strict=True)
     assert_close(theirs(golden['images']), golden['nomask_out'], 1e-4)
     # Non-square images: a table resampled on export gives what the official code computes.
     height, width = golden['other_images'].shape[-2:]
     state = export_backbone(tmp_path / 'ours.pth', to='timm', image_size=(height, width)).state
-    theirs = PlainViT(width=48, depth=2, hidden=192, heads=3, patch=8, tokens=49)
+    theirs = PlainViT(**plain, tokens=golden['other_pos_embed'].shape[1])
     theirs.load_state_dict(state, strict=True)
     assert_close(theirs(golden['other_images']), golden['other_out'], 1e-4)
 

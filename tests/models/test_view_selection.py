@@ -1,9 +1,13 @@
 """Which key views are de-coupled, with which mask and background."""
 
+import numpy as np
 import pytest
 import torch
 
-from mmdssl.models.view_selection import select_key_views
+from mmdssl.datasets.transforms.masks import BlockwiseMask, RandomPatchMask, RectangleForeground
+from mmdssl.datasets.transforms.rcc import RegionCollaborativeCutout
+from mmdssl.datasets.transforms.regions import GridRegions
+from mmdssl.models.view_selection import leaves_rectangle, select_key_views
 
 
 def select(masks, **kwargs):
@@ -93,3 +97,49 @@ def test_random_choices_follow_their_generator():
     assert torch.equal(one.index, same.index)
     assert torch.equal(one.background_index, same.background_index)
     assert not torch.equal(one.index, other.index)
+
+
+def drawn_masks(transform, size=14, number=200) -> torch.Tensor:
+    """(number, size, size) masks of a transform of the package over grid regions."""
+    np.random.seed(0)
+    regions, image = GridRegions(), dict(img=np.zeros((112, 112, 3), np.uint8))
+    return torch.stack(
+        [torch.from_numpy(transform(regions(dict(image)))['mask']) for _ in range(number)]
+    )
+
+
+@pytest.mark.parametrize('size', [7, 14])
+def test_foregrounds_that_are_a_rectangle_are_told_from_all_others(size):
+    for transform in (
+        RegionCollaborativeCutout(ratio=(0.2, 0.6), mask_size=size),
+        RandomPatchMask(ratio=(0.4, 0.6), mask_size=size),
+        BlockwiseMask(ratio=(0.3, 0.5), mask_size=size),
+    ):
+        masks = drawn_masks(transform, size)
+        for mask, rectangle in zip(masks, leaves_rectangle(masks).tolist(), strict=True):
+            kept = (~mask).nonzero()
+            (top, left), (bottom, right) = kept.amin(0).tolist(), kept.amax(0).tolist()
+            inside = (~mask)[top : bottom + 1, left : right + 1]
+            assert rectangle == bool(inside.all())
+        assert leaves_rectangle(masks).float().mean() < 0.15  # blocks may cut a side off
+    assert leaves_rectangle(drawn_masks(RectangleForeground(mask_size=size), size)).all()
+    apart = torch.ones(4, 5, 6, dtype=torch.bool)
+    apart[0, 1:3, [0, 3]] = False  # two columns with a gap
+    apart[1, 0, 0] = apart[1, 4, 5] = False  # two corners
+    apart[2] = False  # nothing cut
+    assert leaves_rectangle(apart).tolist() == [False, False, True, False]
+
+
+def test_rectangles_are_complemented_only_where_that_is_asked_for():
+    masks = random_masks(8, 1)
+    masks[0][6:] = True
+    masks[0][6, 1:3, 0:2] = False
+    masks[0][7, 0:3, 3] = False
+    assert not leaves_rectangle(masks[0][:6]).any()
+    settings = dict(count=8, complement_share=0.5)
+    (inverted,) = select(masks, **settings)
+    assert torch.equal(inverted.masks[:4], masks[0][:4])
+    assert torch.equal(inverted.masks[4:], ~masks[0][4:])
+    (kept,) = select(masks, **settings, complement_rectangles=False)
+    assert torch.equal(kept.masks[4:6], ~masks[0][4:6])
+    assert torch.equal(kept.masks[6:], masks[0][6:])

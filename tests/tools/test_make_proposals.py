@@ -1,8 +1,10 @@
 """tools/make_proposals.py: options reach the search, mistakes are one line, exit codes tell."""
 
 import importlib.util
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -56,6 +58,27 @@ def test_shards_merge_and_validate(tool, images, tmp_path, capsys):
     (images / '0.png').rename(images / '9.png')
     assert tool.main([str(images), str(out), '--validate']) == 1
     assert '1 images are not in' in capsys.readouterr().out
+
+
+def test_a_file_that_kept_each_box_once_is_neither_extended_nor_judged(
+    tool, images, tmp_path, capsys
+):
+    out = tmp_path / 'p.npz'
+    assert tool.main([str(images), str(out), '--workers', '1']) == 0
+    with np.load(out) as kept:
+        arrays = {key: kept[key] for key in kept.files if key != 'counts'}
+    facts = json.loads(arrays['facts'].tobytes()) | dict(format=1)
+    arrays['facts'] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
+    np.savez(out, **arrays)
+    before = out.read_bytes()
+    capsys.readouterr()
+    for mode in ([], ['--validate'], ['--merge']):
+        assert tool.main([str(images), str(out), '--workers', '1', *mode]) == 2
+        error = capsys.readouterr().err
+        assert 'format 1, which kept repeated boxes only once' in error
+        assert 'remove it and make it anew' in error
+        assert error.count('\n') == 1
+    assert out.read_bytes() == before
 
 
 def test_bad_images_are_listed_and_counted(tool, images, tmp_path, capsys):

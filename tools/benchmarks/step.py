@@ -12,7 +12,8 @@ student (forward, and backward for twice that) and 1 in the teacher (forward):
                                                       a quarter of both key views:           9.5 / 8
 
 Hence 1.188 is the floor of DenseCL-D, and 1.094 that of SoCo-D and iBOT-D where the quarter is one
-of the batch; their default takes a quarter of both views, and its floor is 1.188 again.
+of the batch, as in the config of SoCo-D; the public code of iBOT-D takes a quarter of both views,
+and so do the variants here: their floor is 1.188 again.
 
 MaskAlign's student sees 58 of 196 patches, its frozen ViT-B/16 costs 3.8 passes of a ViT-S/16 (17.6
 and 4.6 GFLOPs): 3 * 0.3 + 3.8 = 4.7; X^D is whole and adds 3 / 4: a floor of 1.16.

@@ -1,6 +1,8 @@
-# O-KNN and O-KNN-D of COCO ("Mind Your Augmentation", ICLR 2024, App. E.3.2): three random objects
-# an image, train2017 as bank, val2017 asks. One loader gives the features of all metrics. It is
-# read by tools/test.py and, during pre-training, by dict(type='ObjectKNNHook', interval=...).
+# O-KNN and O-KNN-D of COCO ("Mind Your Augmentation", ICLR 2024, App. E.3.2): train2017 as bank,
+# three random objects an image; all objects of val2017 ask in O-KNN, three an image in O-KNN-D,
+# which exchanges all else (num_by_tag={}: three in O-KNN too). One loader gives the features of all
+# metrics. It is read by tools/test.py and, during pre-training, by
+# dict(type='ObjectKNNHook', interval=...).
 # Another place, size or choice of objects needs one entry:
 #   object_knn_dataloader = dict(dataset=dict(data_root='...', pipeline=[...]))
 object_knn_dataloader = dict(
@@ -14,7 +16,7 @@ object_knn_dataloader = dict(
         data_root='data/coco/',
         pipeline=[
             dict(type='LoadImage'),
-            dict(type='SelectObjects', num=3, select='random'),
+            dict(type='SelectObjects', num=3, num_by_tag=dict(query=None), select='random'),
             dict(type='ResizeWithBoxes', size=224),
         ],
         datasets=dict(

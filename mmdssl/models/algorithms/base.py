@@ -74,11 +74,15 @@ class TeacherStudent(SelfSupHost):
         super().init_weights()
         self.teacher.copy_from(self._followed())
 
+    def _momentum_steps(self) -> int:
+        """Steps after which the momentum would reach its end."""
+        return self.clock.max_iterations
+
     def update_teacher(self) -> None:
         """One EMA step; called once after every optimizer step."""
         momentum = cosine_momentum(
             self.clock.iteration + self.teacher_lag,
-            self.clock.max_iterations,
+            self._momentum_steps(),
             start=self.momentum[0],
             end=self.momentum[1],
         )

@@ -45,7 +45,8 @@ class IBOT(TeacherStudent):
             which the student sees unmasked and only L_CLS uses.
         momentum: EMA momentum (start, end).
         decoupling: Branch or None. For iBOT its defaults are those of the public
-            code: additive, both views as key views, half of the masks complemented,
+            code: additive, both views as key views, half of the masks complemented (but
+            none that leaves a rectangle as foreground, ``complement_rectangles=False``),
             mixing at (detached) patch embeddings.
         correspondence: Which teacher patch of the same view a masked patch learns: 1: the
             one at its place (iBOT); n: the n-th most similar to that one (T@n of "Mind
@@ -61,7 +62,11 @@ class IBOT(TeacherStudent):
     """
 
     decoupling_defaults = dict(
-        combine='additive', views=(0, 1), complement_prob=0.5, mix_level='patch_embed'
+        combine='additive',
+        views=(0, 1),
+        complement_prob=0.5,
+        complement_rectangles=False,
+        mix_level='patch_embed',
     )
     supports_patch_mixing = True
     further_objectives = ('average', 'all')

@@ -7,7 +7,10 @@ a predictor q. With p = q(student), t = teacher (EMA of backbone and projector):
     L = sum over both directions of  -2 * mean over images of mean over matched boxes of cos(p, t)
 
 so L lies in [-4, 4]. As in the official code both nets normalise every view by its own batch
-statistics (four separate passes), and the teacher moves just before its pass.
+statistics (four separate passes), and the teacher moves just before its pass. Its momentum
+follows a cosine whose length is counted in images: epochs * images / (images a step), the last and
+incomplete batch of each epoch included, though the loader drops it. Hence a run ends a little
+before the cosine does, on COCO with 1024 images a step at 99.6 % of it.
 
 SoCo-D ("Mind Your Augmentation" (ICLR 2024), Sec. 4.2 and App. B) is this class with a
 ``DecouplingBranch`` whose masks cut the proposals. Its dense loss pairs a box of X^D, pooled
@@ -20,6 +23,7 @@ anything is left are passed over.
 from typing import Any, Literal
 
 import torch
+from mmengine import dist
 from torch import Tensor, nn
 
 from mmdssl.models.algorithms.base import TeacherStudent
@@ -43,7 +47,8 @@ class SoCo(TeacherStudent):
         neck: Projector of region vectors, e.g. mmpretrain's ``NonLinearNeck`` without pooling.
         head: Predictor, the student's alone; another ``NonLinearNeck``.
         roi_size: Cells per side that RoIAlign cuts out of C4; ``layer4`` halves them.
-        momentum: EMA momentum (start, end).
+        momentum: EMA momentum (start, end), along a cosine that the dropped images prolong, see
+            above; over the iterations where :meth:`check_data` was not called.
         decoupling: Branch or None; both views are key views by default.
         min_kept: Boxes of X^D of which a smaller share is foreground are passed over.
         dense_reduction: L_D is added over the key views as L is over its directions
@@ -93,6 +98,18 @@ class SoCo(TeacherStudent):
         self.roi_size = roi_size
         self.min_kept = min_kept
         self.dense_reduction = dense_reduction
+        self._batches_per_epoch = 0.0  # dropped images included; 0: not known
+
+    def check_data(self, *, batch_size: int, num_images: int) -> None:
+        """As :meth:`SelfSupHost.check_data`; keeps the length of an epoch for the momentum."""
+        super().check_data(batch_size=batch_size, num_images=num_images)
+        self._batches_per_epoch = num_images / dist.get_world_size() / batch_size
+
+    def _momentum_steps(self) -> int:
+        """Epochs times images over images a step, whole; never below the iterations there are."""
+        iterations = self.clock.max_iterations
+        epochs = iterations / self.clock.iterations_per_epoch
+        return max(int(self._batches_per_epoch * epochs), iterations)
 
     def _followed(self) -> dict[str, nn.Module]:
         """The teacher is backbone and projector; the predictor belongs to the student."""

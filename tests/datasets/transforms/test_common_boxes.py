@@ -138,10 +138,17 @@ def test_without_a_common_proposal_the_whole_view_is_the_box(boxes):
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize('case', range(4))
-def test_the_transform_reproduces_the_reference_for_its_draws(shared, case, monkeypatch):
+def test_the_transform_reproduces_the_reference_for_its_draws(shared, monkeypatch):
+    golden = Golden.load(shared('golden/soco_loss.npz'))
+    cases = sorted({name.split('/')[0] for name in golden if name.startswith('boxes')})
+    assert cases
+    for case in cases:
+        with monkeypatch.context() as patch:
+            check_reference(golden.sub(f'{case}/'), patch)
+
+
+def check_reference(golden: Golden, monkeypatch) -> None:
     """Crops, choice, repetitions and flips injected; the rest is the transform's own."""
-    golden = Golden.load(shared('golden/soco_loss.npz')).sub(f'boxes{case}/')
     width, height = golden['image_wh'].tolist()
     top, left, crop_height, crop_width = golden['crop_top_left_height_width'].tolist()
     proposals = golden['proposals_xywh'].numpy().reshape(-1, 4)
@@ -177,6 +184,7 @@ def test_the_transform_reproduces_the_reference_for_its_draws(shared, case, monk
             [WHOLE[0], dict(type='RandomFlipWithBoxes', prob=flips[0])],
             [CROP[0], dict(type='RandomFlipWithBoxes', prob=flips[1])],
         ],
+        num_boxes=len(golden['correspondence']),
         tries=1,
     )
     views = transform(sample(proposals, height, width))['views']
@@ -186,6 +194,31 @@ def test_the_transform_reproduces_the_reference_for_its_draws(shared, case, monk
         assert view['box_ids'].tolist() == want[:, 4].tolist()
     match = views[0]['box_ids'][:, None] == views[1]['box_ids']
     np.testing.assert_array_equal(match, golden['correspondence'].numpy())
+
+
+@pytest.mark.golden
+def test_boxes_are_drawn_as_often_as_the_search_gave_them(shared):
+    """Of K rows out of N, drawn without replacement, K m / N show a box of m rows on average."""
+    with np.load(shared('golden/proposals.npz')) as golden:
+        stem = golden['names'][0].removesuffix('.jpg')
+        rows, (height, width) = golden[f'{stem}/filtered_xywh'], golden[f'{stem}/image_hw']
+    rows = rows.astype(np.float32)
+    rows[:, 2:] += rows[:, :2] - 1
+    boxes, counts = np.unique(rows, axis=0, return_counts=True)
+    assert counts.max() / len(rows) > 3 / len(boxes)  # far more than its share of the boxes
+    np.random.seed(8)
+    transform = build(views=[WHOLE[:1], WHOLE[:1]])
+    draws, seen = 1500, np.zeros(len(boxes))
+    for _ in range(draws):
+        view = transform(sample(rows, height, width))['views'][0]
+        chosen, often = np.unique(rows[view['box_ids'] - 1], axis=0, return_counts=True)
+        for box, times in zip(chosen, often, strict=True):
+            seen[(boxes == box).all(axis=1).argmax()] += times
+        assert len(set(view['box_ids'])) == 4  # rows, without replacement
+        assert len(view['regions']) == len(chosen)  # a region is a box, not a row
+    share = counts / len(rows)
+    error = np.sqrt(share * (1 - share) / (4 * draws))
+    assert (np.abs(seen / (4 * draws) - share) < 4.5 * error).all()
 
 
 def test_any_number_of_views_share_their_boxes():

@@ -1,6 +1,5 @@
 import math
 import random
-import re
 
 import numpy as np
 import pytest
@@ -47,7 +46,8 @@ def test_masks_equal_the_official_ones_cell_for_cell(shared):
         for case in cases:
             random.seed(case['python_random_seed'])
             uniforms = [random.random() for _ in range(4 * len(case['boxes']))]
-            boxes = np.array(GridRegions().boxes_from(uniforms)) * side
+            regions = GridRegions(grid=math.isqrt(len(case['boxes'])))
+            boxes = np.array(regions.boxes_from(uniforms)) * side
             draws = [random.random() for _ in range(2 * len(boxes))]
             mask = rcc_mask(boxes, ratio=ratio, height=side, width=side, draws=draws)
             np.testing.assert_array_equal(mask, np.array(case['cut_cells'], bool))
@@ -303,16 +303,18 @@ def slow_rcc_in_order(cells, ratio, side):
 @pytest.mark.parametrize('by_cells', [False, True])
 def test_golden_cases_tell_sorting_by_float_area_from_sorting_by_cells(shared, by_cells):
     """The statistics are sharp enough for a mistake that raises the mean from .423 to .439."""
-    name = 'grid3_V14_scale0.12-0.3_rc0.4'
-    want = load_cases(shared(STATS), re.escape(name))[name][1]
-    regions = GridRegions()
+    name = 'grid3_V14_scale0.12-0.3_rc0.4'  # the one whose means were compared
+    pattern = r'grid(\d)_V(\d+)_scale([\d.]+)-([\d.]+)_rc([\d.]+)'
+    match, want = load_cases(shared(STATS), pattern)[name]
+    side, ratio = int(match[2]), float(match[5])
+    regions = GridRegions(grid=int(match[1]), scale=(float(match[3]), float(match[4])))
 
     def draw():
-        boxes = np.array(regions.boxes_from(np.random.random(36))) * 14
-        cells = np.minimum(np.rint(boxes), 13).astype(int)
+        boxes = np.array(regions.boxes_from(np.random.random(4 * int(match[1]) ** 2))) * side
+        cells = np.minimum(np.rint(boxes), side - 1).astype(int)
         sizes = (cells[:, 2:] - cells[:, :2] + 1) if by_cells else boxes[:, 2:] - boxes[:, :2]
         order = np.argsort(-sizes.prod(1), kind='stable')
-        return boxes, slow_rcc_in_order(cells[order].tolist(), 0.4, 14)
+        return boxes, slow_rcc_in_order(cells[order].tolist(), ratio, side)
 
     np.random.seed(0)
     if by_cells:

@@ -1,9 +1,11 @@
 import json
+import math
 
 import numpy as np
 import pytest
 
 from mmdssl.datasets.transforms.regions import GridRegions
+from tests.datasets.transforms.golden_masks import load_cases
 
 
 def image(height=224, width=224):
@@ -14,8 +16,9 @@ def image(height=224, width=224):
 def test_box_corners_have_the_official_moments(shared):
     want = json.loads(shared('golden/rcc_stats.json').read_text())['grid_boxes_default']
     np.random.seed(0)
-    regions, count = GridRegions(), want['n']
-    boxes = np.array([regions.boxes_from(np.random.random(36)) for _ in range(count)])
+    cells, count = len(want['box_mean_xyxy_by_cell']), want['n']
+    regions = GridRegions(grid=math.isqrt(cells))
+    boxes = np.array([regions.boxes_from(np.random.random(4 * cells)) for _ in range(count)])
     mean, std = np.array(want['box_mean_xyxy_by_cell']), np.array(want['box_std_xyxy_by_cell'])
     error = 4 * std * np.sqrt(2 / count)
     assert (np.abs(boxes.mean(0) - mean) <= np.maximum(error, 1e-3)).all()
@@ -25,7 +28,7 @@ def test_box_corners_have_the_official_moments(shared):
     difference = np.abs(area.mean(0) - want['clipped_area_mean_by_cell'])
     assert (difference <= 4 * spread * np.sqrt(2 / count)).all()
     np.testing.assert_allclose(area.std(0), spread, atol=0.004)
-    assert area.max() <= 0.3
+    assert area.max() <= regions.scale[1]
     assert want['max_box_area'] - 0.01 < area.max()
     assert (boxes[..., 2:] - boxes[..., :2]).min() == pytest.approx(want['min_side'], abs=0.02)
 
@@ -34,11 +37,12 @@ def test_box_corners_have_the_official_moments(shared):
 def test_boxes_equal_the_official_ones_for_the_same_draws(shared):
     import random
 
-    cases = json.loads(shared('golden/rcc_stats.json').read_text())
-    for case in cases['examples_rc0.4_V14']:
-        random.seed(case['python_random_seed'])
-        uniforms = [random.random() for _ in range(4 * len(case['boxes']))]
-        np.testing.assert_allclose(GridRegions().boxes_from(uniforms), case['boxes'], atol=1e-12)
+    for _, cases in load_cases(shared('golden/rcc_stats.json'), r'examples_.+').values():
+        for case in cases:
+            random.seed(case['python_random_seed'])
+            uniforms = [random.random() for _ in range(4 * len(case['boxes']))]
+            regions = GridRegions(grid=math.isqrt(len(case['boxes'])))
+            np.testing.assert_allclose(regions.boxes_from(uniforms), case['boxes'], atol=1e-12)
 
 
 def test_boxes_are_float32_pixels_of_the_image():

@@ -1,9 +1,16 @@
 """Which objects are evaluated: few, the same every time, and all of them equally likely."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from mmdssl.datasets.transforms.select_objects import SelectObjects
+from mmdssl.engine.config import load_config
+from mmdssl.registry import DATASETS
+from tests.coco_files import write_coco
+
+BASE = Path(__file__).parents[3] / 'configs' / '_base_' / 'datasets' / 'coco_object_knn.py'
 
 
 def image(count: int, img_id: int = 7) -> dict:
@@ -61,6 +68,37 @@ def test_largest_takes_the_first_of_equal_ones():
 @pytest.mark.parametrize('settings', [dict(select='all'), dict(num=None), dict(num=5)])
 def test_all_objects_where_none_is_too_many(settings: dict):
     assert chosen(5, **settings) == [0, 1, 2, 3, 4]
+
+
+def test_parts_may_have_numbers_of_their_own():
+    select = SelectObjects(num_by_tag=dict(query=None, few=1))
+    found = {
+        tag: len(select.transform(image(5) | dict(tag=tag))['gt_labels'])
+        for tag in ('bank', 'query', 'few', 'query_disturbed')
+    }
+    assert found == dict(bank=3, query=5, few=1, query_disturbed=3)
+    with pytest.raises(ValueError, match='found no tag of an image: use it within TaggedConcat'):
+        select.transform(image(5))
+    every = SelectObjects(select='all', num_by_tag=dict(few=1)).transform(image(5))
+    assert len(every['gt_labels']) == 5
+
+
+def test_the_protocol_limits_the_bank_and_disturbed_images_but_not_the_queries(tmp_path):
+    """App. E.3.2: N = 3 an image go into the bank, each object of the evaluation set asks."""
+    for seed, split in enumerate(('train2017', 'val2017')):
+        write_coco(tmp_path, split, 12, seed=seed, objects=9)
+    settings = load_config(BASE).object_knn_dataloader.dataset.to_dict()
+    data = DATASETS.build(dict(settings, data_root=str(tmp_path)))
+    kept: dict[str, list[tuple[int, int]]] = {}
+    for index in range(len(data)):
+        sample, info = data[index]['data_samples'], data.get_data_info(index)
+        number = len(sample.gt_instances.labels)
+        kept.setdefault(info['tag'], []).append((number, len(info['gt_bboxes'])))
+    assert set(kept) == {'bank', 'query', 'bank_disturbed', 'query_disturbed'}
+    for tag, numbers in kept.items():
+        assert max(there for _, there in numbers) > 3
+        for number, there in numbers:
+            assert number == (there if tag == 'query' else min(there, 3)), tag
 
 
 def test_images_without_objects_pass():

@@ -10,12 +10,14 @@ SIDE = 64
 
 
 class NarrowResNet(ResNet):
-    """One bottleneck per stage, 4 channels wide: C4 has 64, C5 128 channels."""
+    """One bottleneck per stage, 4 channels wide: C4 has 64, C5 128 channels; or as told."""
 
-    arch_settings = {14: (Bottleneck, (1, 1, 1, 1))}
-
-    def __init__(self, **kwargs) -> None:
-        super().__init__(14, stem_channels=4, base_channels=4, **kwargs)
+    def __init__(
+        self, *, stem: int = 4, base: int = 4, blocks: tuple[int, ...] = (1, 1, 1, 1), **kwargs
+    ) -> None:
+        depth = 3 * sum(blocks) + 2
+        self.arch_settings = {depth: (Bottleneck, blocks)}
+        super().__init__(depth, stem_channels=stem, base_channels=base, **kwargs)
 
 
 def mlp(inner: int, channels: tuple[int, int]) -> dict:

@@ -37,6 +37,7 @@ def test_ibot_brings_the_public_codes_defaults_and_a_config_overrides_them():
     branch = tiny_ibot(decoupling=BRANCH).decoupling
     assert (branch.combine_rule, branch.views, branch.complement_prob) == ('additive', (0, 1), 0.5)
     assert (branch.mix_level, branch.detach) == ('patch_embed', True)
+    assert not branch.complement_rectangles
     own = tiny_ibot(decoupling=dict(**BRANCH, combine='convex', views=(1,))).decoupling
     assert (own.combine_rule, own.views) == ('convex', (1,))
 

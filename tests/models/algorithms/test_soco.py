@@ -1,6 +1,7 @@
 """SoCo learns, its teacher follows, and its de-coupling reads the foreground of boxes only."""
 
 import copy
+import math
 
 import pytest
 import torch
@@ -203,3 +204,21 @@ def test_views_of_any_shape():
     batch['boxes'][0] = batch['boxes'][0] * torch.tensor([1, 0.75, 1, 0.75])
     assert c4_map(model.backbone, batch['views'][0]).shape[-2:] == (3, 4)
     assert torch.isfinite(model.loss(batch)['loss_region'])
+
+
+def test_momentum_counts_the_images_that_an_incomplete_batch_loses(monkeypatch):
+    """Of 7 images a pass, 3 a step, two steps are taken, and 7 / 3 count for the cosine."""
+    model = narrow_soco(momentum=(0.9, 1.0))
+    used: list[float] = []
+    monkeypatch.setattr(model.teacher, 'update', lambda modules, *, momentum: used.append(momentum))
+    model.check_data(batch_size=3, num_images=7)
+    for step in range(12):  # six passes; int(6 * 7 / 3) = 14
+        model.clock.set(iteration=step, max_iterations=12, iterations_per_epoch=2)
+        model.update_teacher()
+    wanted = [1 - 0.1 * (math.cos(math.pi * (step + 1) / 14) + 1) / 2 for step in range(12)]
+    assert used == pytest.approx(wanted, abs=1e-12)
+    assert used[-1] < 1
+    # where nothing is dropped, the last batch is smaller and the iterations are what there is
+    model.clock.set(iteration=17, max_iterations=18, iterations_per_epoch=3)
+    model.update_teacher()
+    assert used[-1] == 1

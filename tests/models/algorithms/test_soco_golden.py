@@ -7,7 +7,7 @@ from torch import Tensor
 from mmdssl.models.algorithms import soco
 from mmdssl.models.algorithms.soco import SoCo
 from tests.golden import Golden, assert_close
-from tests.models.algorithms.narrow_soco import narrow_soco
+from tests.models.algorithms.narrow_soco import NarrowResNet, mlp, narrow_soco
 
 MODULES = {
     'encoder': 'backbone',
@@ -33,6 +33,27 @@ def our_name(official: str) -> str:
     return f'{MODULES[module]}.{rest}'
 
 
+def golden_soco(golden: Golden) -> SoCo:
+    """A net of the sizes of the file's, with its teacher's momentum."""
+    state = golden.sub('state_before/')
+    encoder = state.sub('encoder.')
+    stages = [encoder.sub(f'layer{stage}.') for stage in (1, 2, 3, 4)]
+    middle, mixed = stages[0]['0.conv3.weight'].shape[1::-1]
+    backbone = NarrowResNet(
+        stem=len(encoder['conv1.weight']),
+        base=middle,
+        blocks=tuple(len({name.split('.')[0] for name in stage}) for stage in stages),
+        expansion=mixed // middle,
+        zero_init_residual=False,
+    )
+    heads = {}
+    for ours, official in (('neck', 'projector'), ('head', 'predictor')):
+        inner, wide = state[f'{official}.linear1.weight'].shape
+        heads[ours] = mlp(inner, (wide, len(state[f'{official}.linear2.weight'])))
+    momentum = (golden.number('base_momentum'), 1.0)
+    return narrow_soco(backbone=backbone, **heads, momentum=momentum)
+
+
 def batch(step: Golden) -> dict:
     """The file's boxes are shares of the view."""
     views = [step['im1'].double(), step['im2'].double()]
@@ -51,13 +72,13 @@ def load(model: SoCo, state: dict[str, Tensor], *, complete: bool) -> None:
 
 
 @pytest.mark.golden
-def test_two_steps_equal_official(golden, monkeypatch):
-    model = narrow_soco().double()
+def test_steps_equal_official(golden, monkeypatch):
+    model = golden_soco(golden).double()
     load(model, golden.sub('state_before/'), complete=True)
-    images_per_step = golden.number('batch_size')
-    total = golden.number('epochs') * (golden.number('num_instances') // images_per_step)
-    assert total == golden.number('K_total_steps')
-    for number in range(2):
+    total = golden.number('K_total_steps')
+    steps = sorted(int(name[4:-4]) for name in golden if name.startswith('step') and '/im1' in name)
+    assert len(steps) > 1
+    for number in steps:
         step = golden.sub(f'step{number}/')
         if number == 0:  # the file's nets differ at the start, where ours are equal
             momentum = step.number('ema_momentum')
@@ -118,10 +139,22 @@ def test_teacher_momentum_of_every_step_equals_official(shared, monkeypatch):
     golden = Golden.load(shared('golden/soco_loss.npz'))
     table = golden['ema_table']
     total = golden.number('full/K_total_steps')
-    model = narrow_soco(momentum=(golden.number('full/base_momentum'), 1.0))
+    model = golden_soco(golden.sub('full/'))
     used: list[float] = []
     monkeypatch.setattr(model.teacher, 'update', lambda modules, *, momentum: used.append(momentum))
     for step in range(total):  # the update after step k is the official one of step k + 1
         model.clock.set(iteration=step, max_iterations=total)
         model.update_teacher()
     assert_close(torch.tensor(used, dtype=torch.float64), table[1:], 1e-12, 'momentum')
+    # The same from data and batch; a loader that drops incomplete batches ends earlier in it.
+    images, batch_size, epochs = (
+        golden.number(f'full/{name}') for name in ('num_instances', 'batch_size', 'epochs')
+    )
+    length = images // batch_size
+    model.check_data(batch_size=batch_size, num_images=images)
+    used.clear()
+    for step in range(epochs * length):
+        model.clock.set(iteration=step, max_iterations=epochs * length, iterations_per_epoch=length)
+        model.update_teacher()
+    want = table[1 : epochs * length + 1]
+    assert_close(torch.tensor(used, dtype=torch.float64), want, 1e-12, 'momentum of a run')
