@@ -61,6 +61,8 @@ _WRITERS: Mapping[str, tuple[str, ...]] = {
     'pycocotools': ('pycocotools',),
     **_OPENMMLAB,
 }
+# Before it a prepared checkpoint runs code in spite of `weights_only` (CVE-2025-32434).
+_SAFE_TORCH = (2, 6)
 _EXTRAS = {'mmdet': 'det', 'mmseg': 'seg'}
 _REINSTALL = 'pip install --force-reinstall --no-deps'
 # FORCE: the Makefile's own note of what it installed is not believed any more.
@@ -232,6 +234,19 @@ def _lines(stack: Mapping[str, Package]) -> Iterator[Problem]:
         )
 
 
+def _unsafe_torch(torch: Package) -> Iterator[Problem]:
+    """A torch whose safe loading of checkpoints is not safe."""
+    have = _release(torch.version)
+    if torch.present and have and have < _SAFE_TORCH:
+        oldest = '.'.join(map(str, _SAFE_TORCH))
+        message = (
+            f'torch {torch.version} runs code hidden in checkpoints, even where it is asked for '
+            f'weights only (CVE-2025-32434, mended in {oldest}).'
+        )
+        remedy = "pip install -e '.[pretrain]' -c constraints.txt"
+        yield Problem(message, remedy, _EVERY)
+
+
 def _torch_pair(torch: Package, vision: Package) -> Iterator[Problem]:
     have, seen = _release(torch.version), _release(vision.version)
     if not (torch.present and vision.present and have[:1] == (2,) and len(have) > 1):
@@ -262,7 +277,11 @@ def diagnose(
     Returns:
         Problems that block a purpose first, mere warnings after them.
     """
-    problems = [*_torch_pair(stack['torch'], stack['torchvision']), *_lines(stack)]
+    problems = [
+        *_unsafe_torch(stack['torch']),
+        *_torch_pair(stack['torch'], stack['torchvision']),
+        *_lines(stack),
+    ]
     if not (3, 10) <= python[:2] <= (3, 12):
         message = f'Python {python[0]}.{python[1]} is outside the tested range 3.10 to 3.12.'
         problems.append(Problem(message, 'make env PYTHON=python3.11 VENV=.venv311', _EVERY))

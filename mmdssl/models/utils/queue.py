@@ -11,9 +11,10 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from mmengine import dist
 from mmengine.logging import print_log
 from torch import Tensor, nn
+
+from mmdssl.models.utils.collectives import all_gather
 
 
 class KeyQueue(nn.Module):
@@ -62,7 +63,7 @@ class KeyQueue(nn.Module):
         Raises:
             ValueError: If the length is no multiple of what all processes bring.
         """
-        gathered = torch.cat(dist.all_gather(keys.detach().to(self.keys.dtype).contiguous()))
+        gathered = all_gather(keys.to(self.keys.dtype))
         count = len(gathered)
         start = int(self.pointer)
         if self.length % count or start % count:
