@@ -162,7 +162,7 @@ def test_bounds_of_the_metadata_are_those_of_the_checks():
     bounds = {name: version for name, _, version in (line.partition('>=') for line in lines)}
     torch = tuple(int(part) for part in bounds['torch'].split(',')[0].split('.'))
     vision = tuple(int(part) for part in bounds['torchvision'].split(',')[0].split('.'))
-    assert torch == compat._SAFE_TORCH
+    assert torch == compat._SAFE_LOADING
     assert vision == (0, torch[1] + 15)
 
 
