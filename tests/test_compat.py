@@ -141,20 +141,6 @@ def test_torch_and_torchvision_have_to_fit(torch, vision, fits):
     assert all(problem.blocks == set(PURPOSES) for problem in problems)
 
 
-@pytest.mark.parametrize(
-    ('torch', 'vision'),
-    [('2.5.1+cu124', '0.20.1+cu124'), ('2.4.1', '0.19.1'), ('1.13.1', '0.14.1')],
-)
-def test_torch_that_runs_code_of_checkpoints_is_refused(torch, vision):
-    stack = make_stack(
-        torch=(torch, {'torch': torch}), torchvision=(vision, {'torchvision': vision})
-    )
-    (problem,) = problems_of(stack)
-    assert problem.blocks == set(PURPOSES)
-    assert 'CVE-2025-32434' in problem.message
-    assert f'torch {torch}' in problem.message
-
-
 def test_bounds_of_the_metadata_are_those_of_the_checks():
     declared = configparser.ConfigParser()
     declared.read(ROOT / 'setup.cfg')
