@@ -40,8 +40,9 @@ class GatheredMetric(BaseMetric):
         Args:
             size: Samples of the data set; what pads a distributed run beyond is cut off.
         """
-        items = gather_items(self.results, size)
-        self.results = []
+        own: list[Any] = self.results
+        items = gather_items(own, size)
+        self.results: list[Any] = []
         numbers: list[Any] = [None]
         if items is not None:
             found = self.compute_metrics(items)

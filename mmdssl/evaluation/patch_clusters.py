@@ -56,9 +56,11 @@ def cluster_patches(
             is none of its choices.
         ImportError: Without scikit-learn.
     """
-    blocks = features
+    blocks: Sequence[np.ndarray]
     if isinstance(features, np.ndarray):
         blocks = [features[row : row + _ROWS] for row in range(0, len(features), _ROWS)]
+    else:
+        blocks = features
     return cluster_points(
         reduce_patches(blocks, pca_dim=pca_dim),
         num_clusters=num_clusters,
