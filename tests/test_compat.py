@@ -1,5 +1,6 @@
 """The stack checks, on made-up stacks: every trouble is found and blocks what it has to block."""
 
+import configparser
 import subprocess
 import sys
 import warnings
@@ -9,6 +10,7 @@ import pytest
 
 from mmdssl import compat
 from mmdssl.compat import PURPOSES, Package, Problem, diagnose, inspect_stack
+from tests.conftest import ROOT
 
 ONEDL = {
     'torch': ('2.10.0+cu128', {'torch': '2.10.0'}),
@@ -122,7 +124,7 @@ def test_two_opencv_of_one_version_are_fine_and_of_two_versions_are_not():
 @pytest.mark.parametrize(
     ('torch', 'vision', 'fits'),
     [
-        ('2.4.1', '0.19.1', True),
+        ('2.6.0', '0.21.0', True),
         ('2.10.0+cu128', '0.25.0+cu128', True),
         ('2.11.0+cu130', '0.26.0+cu130', True),
         ('2.13.0+cpu', '0.25.0', False),
@@ -137,6 +139,17 @@ def test_torch_and_torchvision_have_to_fit(torch, vision, fits):
     problems = problems_of(stack)
     assert (problems == []) is fits
     assert all(problem.blocks == set(PURPOSES) for problem in problems)
+
+
+def test_bounds_of_the_metadata_are_those_of_the_checks():
+    declared = configparser.ConfigParser()
+    declared.read(ROOT / 'setup.cfg')
+    lines = declared['options.extras_require']['pretrain'].splitlines()
+    bounds = {name: version for name, _, version in (line.partition('>=') for line in lines)}
+    torch = tuple(int(part) for part in bounds['torch'].split(',')[0].split('.'))
+    vision = tuple(int(part) for part in bounds['torchvision'].split(',')[0].split('.'))
+    assert torch == compat._SAFE_LOADING
+    assert vision == (0, torch[1] + 15)
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         type=int,
         nargs=2,
         metavar=('HEIGHT', 'WIDTH'),
-        help='resample the position table of a ViT for such images, by the rule of DINO and iBOT',
+        help='resample the position table of a ViT for such images, by the rule of pre-training',
     )
     writer.add_argument('--min-coverage', type=_share, default=1.0, help='least share (1.0)')
 

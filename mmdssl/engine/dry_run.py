@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.dist import all_reduce, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
@@ -23,6 +23,7 @@ from mmdssl.engine.checkpointing import atomic_text, install_safe_loading
 from mmdssl.engine.frameworks import framework_of
 from mmdssl.engine.launch import build_runner
 from mmdssl.engine.unwrap import unwrap_model
+from mmdssl.models.utils.collectives import all_reduce
 
 __all__ = ['DryRunReport', 'dry_run']
 

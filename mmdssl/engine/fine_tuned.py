@@ -6,6 +6,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmdssl.engine.checkpointing import install_safe_loading, load_checkpoint_file
+from mmdssl.engine.exchange import check_exchange
 from mmdssl.engine.frameworks import framework_of
 from mmdssl.engine.local_runner import local_runner
 from mmdssl.engine.unwrap import unwrap_model
@@ -44,6 +45,7 @@ def build_test_runner(
     config.setdefault('test_cfg', dict())
     if show_dir is not None:
         _draw_into(config, show_dir)
+    check_exchange(config)
     runner = local_runner(config)
     try:
         runner.load_checkpoint(str(checkpoint), strict=True)

@@ -16,6 +16,7 @@ from mmengine.dist import barrier, is_distributed
 from mmengine.runner import Runner
 
 from mmdssl.engine.efficiency import prepare_efficiency, set_up
+from mmdssl.engine.exchange import check_exchange
 from mmdssl.engine.frameworks import (
     check_classes,
     check_precision,
@@ -178,6 +179,7 @@ def build_runner(config: Config) -> Runner:
             precision the machine.
     """
     check_precision(config)
+    check_exchange(config)
     prepare_efficiency(config)
     runner = local_runner(config)
     with readable_data(config):

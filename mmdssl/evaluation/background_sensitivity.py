@@ -26,8 +26,6 @@ class BackgroundSensitivity(ProbeMetric):
     Args:
         save: NPZ file for ``values``.
         prefix: Of the reported names.
-        collect_device: How processes exchange items, 'cpu' or 'gpu'.
-        collect_dir: Folder for the exchange through files, 'cpu' only.
     """
 
     default_prefix = 'bg_self'

@@ -21,10 +21,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 import torch
 import torch.nn.functional as F
-from mmengine.evaluator import BaseMetric
 from torch import Tensor, nn
 
 from mmdssl.evaluation.features import pool_boxes
+from mmdssl.evaluation.gathering import GatheredMetric
 from mmdssl.evaluation.guards import evaluating
 from mmdssl.evaluation.layers import layer_maps
 from mmdssl.registry import METRICS
@@ -198,7 +198,7 @@ def _shares(count: int, cells: int, size: int, *, patch: int, side: int) -> Tens
 
 
 @METRICS.register_module()
-class LocalSemanticConsistency(BaseMetric):
+class LocalSemanticConsistency(GatheredMetric):
     """Mean of the LSC maps over a set of images.
 
     Reads ``local_consistency`` (I, J) of every sample, as :class:`ConsistencyExtractor` gives it.
@@ -210,8 +210,6 @@ class LocalSemanticConsistency(BaseMetric):
     Args:
         maps_file: ``.npz`` that keeps the maps ('0', '1', ...); None: no file.
         prefix: Of the reported names.
-        collect_device: How processes exchange maps, 'cpu' or 'gpu'.
-        collect_dir: Folder for the exchange through files, 'cpu' only.
 
     Raises:
         ValueError: On evaluation without a single image.
@@ -224,10 +222,8 @@ class LocalSemanticConsistency(BaseMetric):
         *,
         maps_file: str | Path | None = None,
         prefix: str | None = None,
-        collect_device: str = 'cpu',
-        collect_dir: str | None = None,
     ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
+        super().__init__(prefix=prefix)
         self.maps_file = maps_file
         self.maps: list[np.ndarray] = []
 

@@ -52,7 +52,7 @@ class InterObjectCoupling(ProbeMetric):
         b_from: Image that B's feature comes from: 'alone', 'beside', or 'auto', that of the form.
         per_ratio: Also report each ratio.
         save: NPZ file for ``values``.
-        **settings: ``prefix``, ``collect_device``, ``collect_dir`` of mmengine.
+        **settings: ``prefix`` of the reported names.
 
     Raises:
         ValueError: If ``form`` or ``b_from`` is unknown or ``eps`` not positive.

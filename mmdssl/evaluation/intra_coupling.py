@@ -31,7 +31,7 @@ class IntraObjectCoupling(ProbeMetric):
             data set must have made these views.
         bins: Of the histogram.
         save: NPZ file for ``values``.
-        **settings: ``prefix``, ``collect_device``, ``collect_dir`` of mmengine.
+        **settings: ``prefix`` of the reported names.
 
     Raises:
         ValueError: If ``rest`` is unknown, or not among the views.

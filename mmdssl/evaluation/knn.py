@@ -7,7 +7,7 @@ comes first in the bank wins, whatever the tile size.
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
@@ -26,7 +26,7 @@ _PROGRESS_FROM = 10**9  # similarities; below this the search takes well under 1
 
 def knn_search(
     queries: Tensor,
-    bank: Tensor,
+    bank: Tensor | Sequence[Tensor],
     k: int,
     *,
     tile: tuple[int, int] = (1024, 8192),
@@ -36,7 +36,8 @@ def knn_search(
 
     Args:
         queries: (Q, C) features; cosine similarity if the rows have unit length.
-        bank: (B, C) features.
+        bank: (B, C) features, or blocks (b_i, C) of them, which are put together tile by tile: what
+            lies in memory in blocks is not copied as a whole.
         k: Neighbours per query. More than the bank holds is cut to the bank's size with a warning.
         tile: Queries and bank rows whose similarities are held at a time; the search needs about
             ``4 * tile[0] * tile[1]`` bytes (32 MiB) beside its input and its result.
@@ -49,23 +50,25 @@ def knn_search(
         ValueError: If either side is empty, the feature sizes differ or a value is not finite.
     """
     _check(queries, bank, k, tile)
-    if k > len(bank):
-        warnings.warn(f'k={k} neighbours of a bank of {len(bank)}: using all of it', stacklevel=2)
-        k = len(bank)
+    size = len(bank) if isinstance(bank, Tensor) else sum(map(len, bank))
+    if k > size:
+        warnings.warn(f'k={k} neighbours of a bank of {size}: using all of it', stacklevel=2)
+        k = size
     if device is None:
         device = 'cuda' if torch.cuda.is_available() else 'cpu'
     queries = queries.to(device, torch.float32)
     best = torch.empty(len(queries), 0, device=device)
     index = torch.empty(len(queries), 0, dtype=torch.int64, device=device)
     # Written over for every tile: fresh memory each time costs a tenth of the search.
-    buffer = torch.empty(min(tile[0], len(queries)) * min(tile[1], len(bank)), device=device)
+    buffer = torch.empty(min(tile[0], len(queries)) * min(tile[1], size), device=device)
 
-    starts = range(0, len(bank), tile[1])
+    starts = range(0, size, tile[1])
+    tiles = _tiles(bank, tile[1])
     console = Console(stderr=True)
-    quiet = len(queries) * len(bank) < _PROGRESS_FROM or not console.is_terminal
+    quiet = len(queries) * size < _PROGRESS_FROM or not console.is_terminal
     with torch.inference_mode(), _full_precision():
         for start in track(starts, 'nearest neighbours', console=console, disable=quiet):
-            part = bank[start : start + tile[1]].to(device, torch.float32)
+            part = next(tiles).to(device, torch.float32)
             found = []
             for rows in queries.split(tile[0]):
                 block = buffer[: len(rows) * len(part)].view(len(rows), len(part))
@@ -79,25 +82,46 @@ def knn_search(
     return best.cpu(), index.cpu()
 
 
-def _check(queries: Tensor, bank: Tensor, k: int, tile: tuple[int, int]) -> None:
+def _tiles(features: Tensor | Sequence[Tensor], rows: int) -> Iterator[Tensor]:
+    """Features (rows, C) at a time; of blocks of any size only these are copied."""
+    if isinstance(features, Tensor):
+        yield from features.split(rows)
+        return
+    held: list[Tensor] = []
+    count = 0
+    for block in features:
+        for part in (block[: rows - count], *block[rows - count :].split(rows)):
+            held.append(part)
+            count += len(part)
+            if count == rows:
+                yield torch.cat(held)
+                held, count = [], 0
+    if count:
+        yield torch.cat(held)
+
+
+def _check(queries: Tensor, bank: Tensor | Sequence[Tensor], k: int, tile: tuple[int, int]) -> None:
     if k < 1 or min(tile) < 1:
         raise ValueError(f'k={k} and tile={tile} must be positive')
-    for name, features in (('query', queries), ('bank', bank)):
-        if features.ndim != 2 or len(features) == 0:
+    blocks = [bank] if isinstance(bank, Tensor) else bank
+    for name, parts in (('query', [queries]), ('bank', blocks)):
+        if any(part.ndim != 2 for part in parts) or not any(map(len, parts)):
+            shape = tuple(parts[0].shape) if parts else ()
             raise ValueError(
-                f'the {name} has no objects (features of shape {tuple(features.shape)}): check the '
+                f'the {name} has no objects (features of shape {shape}): check the '
                 f'annotation file and the tags of the evaluation data'
             )
         # Part by part: isfinite makes copies.
-        if not all(part.isfinite().all() for part in features.split(tile[1])):
+        if not all(rows.isfinite().all() for part in parts for rows in part.split(tile[1])):
             raise ValueError(
                 f'the {name} features contain NaN or infinity: the backbone has diverged'
             )
-    if queries.shape[1] != bank.shape[1]:
-        raise ValueError(
-            f'query features have {queries.shape[1]} channels and bank features {bank.shape[1]}: '
-            'both must come from the same backbone'
-        )
+    for block in blocks:
+        if queries.shape[1] != block.shape[1]:
+            raise ValueError(
+                f'query features have {queries.shape[1]} channels and bank features '
+                f'{block.shape[1]}: both must come from the same backbone'
+            )
 
 
 @contextmanager

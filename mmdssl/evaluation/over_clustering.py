@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from mmengine.evaluator import BaseMetric
 
+from mmdssl.evaluation.gathering import GatheredMetric
+from mmdssl.evaluation.patch_clusters import Start
 from mmdssl.evaluation.segmentation import Match, overclustering
 from mmdssl.registry import METRICS
 
@@ -19,7 +20,7 @@ _Item = tuple[np.ndarray, np.ndarray]
 
 
 @METRICS.register_module()
-class OverClustering(BaseMetric):
+class OverClustering(GatheredMetric):
     """mIoU of clusters of patch features, each named by a class; K far above the classes.
 
     Reads of every sample ``patch_features`` (C, h, w), which :class:`FeatureExtractor` adds, and
@@ -30,18 +31,20 @@ class OverClustering(BaseMetric):
     ``miou_<rule>_std``, and ``num_classes``. A class without a pixel counts 0, so scores of a few
     images compare with each other only.
 
-    All features are held at once: VOC val at 448 pixels takes 1.7 GB for a ViT-S/16, COCO val 6 GB.
+    All features are held at once, and once: VOC val at 448 pixels takes 1.7 GB for a ViT-S/16, COCO
+    val 6 GB; what is clustered adds ``4 * pca_dim`` bytes a patch.
 
     Args:
         num_clusters: K; published: 500.
         match: Rules, one or several, see :mod:`mmdssl.evaluation.segmentation`.
         pca_dim: Dimensions of the features that are clustered.
+        start: How k-means starts, 'random' or 'k-means++', see
+            :mod:`mmdssl.evaluation.patch_clusters`; published: random.
+        points_per_cluster: Patches that k-means learns from, times K; published: 256; None: all.
         iterations: Most rounds of k-means.
         restarts: Runs of k-means per seed, of which the tightest is kept.
         seeds: One clustering each.
         prefix: Of the reported names.
-        collect_device: How processes exchange features, 'cpu' or 'gpu'.
-        collect_dir: Folder for the exchange through files, 'cpu' only.
 
     Raises:
         ValueError: On evaluation, if samples lack features or a map, or their number or shapes do
@@ -57,18 +60,20 @@ class OverClustering(BaseMetric):
         num_clusters: int = 500,
         match: Match | Sequence[Match] = 'precision',
         pca_dim: int = 50,
+        start: Start = 'random',
+        points_per_cluster: int | None = 256,
         iterations: int = 100,
         restarts: int = 5,
         seeds: Sequence[int] = (0, 1, 2, 3, 4),
         prefix: str | None = None,
-        collect_device: str = 'cpu',
-        collect_dir: str | None = None,
     ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
+        super().__init__(prefix=prefix)
         self.settings: dict[str, Any] = dict(
             num_clusters=num_clusters,
             match=match,
             pca_dim=pca_dim,
+            start=start,
+            points_per_cluster=points_per_cluster,
             iterations=iterations,
             restarts=restarts,
             seeds=tuple(seeds),
@@ -105,8 +110,8 @@ class OverClustering(BaseMetric):
                 'CocoSemantic, or give the data set metainfo with classes'
             )
         scores = overclustering(
-            np.stack([features for features, _ in results]),
-            np.stack([labels for _, labels in results]).astype(np.int64),
+            [features for features, _ in results],
+            [labels for _, labels in results],
             num_classes=len(classes),
             **self.settings,
         )

@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmengine.evaluator import BaseMetric
+
+from mmdssl.evaluation.gathering import GatheredMetric
 
 __all__ = ['ProbeMetric', 'cosines', 'statistics']
 
 _Item = dict[str, dict[str, np.ndarray]]  # layer -> name -> array of one sample
 
 
-class ProbeMetric(BaseMetric):
+class ProbeMetric(GatheredMetric):
     """Base of the metrics that read ``probe_features`` of :class:`ProbeExtractor`.
 
     Names of the numbers are ``<prefix>/<layer>/<statistic>``. After an evaluation the main process
@@ -23,8 +24,6 @@ class ProbeMetric(BaseMetric):
     Args:
         save: NPZ file for ``values``, an array a layer; None: none.
         prefix: Of the reported names.
-        collect_device: How processes exchange items, 'cpu' or 'gpu'.
-        collect_dir: Folder for the exchange through files, 'cpu' only.
 
     Raises:
         ValueError: On evaluation, if there are no samples, or they are of another probe.
@@ -38,10 +37,8 @@ class ProbeMetric(BaseMetric):
         *,
         save: str | Path | None = None,
         prefix: str | None = None,
-        collect_device: str = 'cpu',
-        collect_dir: str | None = None,
     ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
+        super().__init__(prefix=prefix)
         self.save = save
         self.values: dict[str, np.ndarray] = {}
 

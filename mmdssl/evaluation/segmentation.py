@@ -1,8 +1,8 @@
 """Over-clustering: do clusters of frozen patch features name semantic classes? (Leopart, CVPR 2022)
 
-Patch features of a labelled set are standardised, reduced by PCA and clustered into K groups,
-many more than there are classes. Each cluster is given a class by what it covers, and the maps so
-made are scored by mIoU over the whole set. The rule that gives classes:
+Patch features of a labelled set are clustered into K groups, many more than there are classes
+(:mod:`mmdssl.evaluation.patch_clusters`). Each cluster is given a class by what it covers, and the
+maps so made are scored by mIoU over the whole set. The rule that gives classes:
 
 * ``'precision'``: the class that most of the cluster is; several clusters may share a class.
   What Leopart's code does for K=500, and the default.
@@ -18,6 +18,13 @@ from typing import Literal
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
+
+from mmdssl.evaluation.patch_clusters import (
+    Start,
+    cluster_patches,
+    cluster_points,
+    reduce_patches,
+)
 
 __all__ = [
     'Match',
@@ -118,62 +125,16 @@ def match_clusters(counts: np.ndarray, *, match: Match = 'precision') -> Matched
     return MatchedScore(float(iou.mean()), iou, assigned, hits, false_positives, false_negatives)
 
 
-def cluster_patches(
-    features: np.ndarray,
-    *,
-    num_clusters: int,
-    pca_dim: int = 50,
-    iterations: int = 100,
-    restarts: int = 5,
-    seed: int = 0,
-) -> np.ndarray:
-    """Standardise, reduce by PCA, k-means.
-
-    Args:
-        features: (P, C) float patch features of all images.
-        num_clusters: K.
-        pca_dim: Dimensions that are kept; all where there are fewer.
-        iterations: Most rounds of k-means.
-        restarts: Runs of k-means of which the tightest is kept.
-        seed: Of PCA and k-means.
-
-    Returns:
-        (P,) int64 clusters.
-
-    Raises:
-        ValueError: If there are fewer patches than clusters, or a feature is not finite.
-        ImportError: Without scikit-learn.
-    """
-    try:
-        from sklearn.cluster import KMeans
-        from sklearn.decomposition import PCA
-    except ImportError as error:
-        raise ImportError(
-            "over-clustering needs scikit-learn: pip install 'mmdssl[pretrain]'"
-        ) from error
-    if len(features) < num_clusters or num_clusters < 1:
-        raise ValueError(
-            f'{num_clusters} clusters of {len(features)} patches: give more images or a smaller, '
-            'positive num_clusters'
-        )
-    if not np.isfinite(features).all():
-        raise ValueError('patch features hold NaN or infinity: the network has diverged')
-    spread = features.std(axis=0)
-    scaled = (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1)
-    if pca_dim < min(scaled.shape):
-        scaled = PCA(pca_dim, random_state=seed).fit_transform(scaled)
-    means = KMeans(num_clusters, max_iter=iterations, n_init=restarts, random_state=seed)
-    return means.fit_predict(scaled).astype(np.int64)
-
-
 def overclustering(
-    features: np.ndarray,
-    labels: np.ndarray,
+    features: np.ndarray | Sequence[np.ndarray],
+    labels: np.ndarray | Sequence[np.ndarray],
     *,
     num_classes: int,
     num_clusters: int = 500,
     match: Match | Sequence[Match] = 'precision',
     pca_dim: int = 50,
+    start: Start = 'random',
+    points_per_cluster: int | None = 256,
     iterations: int = 100,
     restarts: int = 5,
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
@@ -181,14 +142,17 @@ def overclustering(
     """mIoU of over-clustering, mean over seeds.
 
     Args:
-        features: (N, h, w, C) float patch features of N images.
+        features: (N, h, w, C) float patch features of N images, or N times (h, w, C), which are
+            not put together: beside them lie only their ``pca_dim`` components.
         labels: (N, H, W) int class maps, H and W free (published: 100 x 100, made with the nearest
             pixel); values outside 0 .. ``num_classes - 1`` are ignored. Clusters are brought to
             H x W by the nearest patch.
         num_classes: Number of classes.
         num_clusters: K.
         match: Rules, one or several.
-        pca_dim: See :func:`cluster_patches`, as for the next two.
+        pca_dim: Dimensions of the features that are clustered.
+        start: See :func:`cluster_points`, as for the next three.
+        points_per_cluster: Patches that k-means learns from, times K; None: all.
         iterations: Most rounds of k-means.
         restarts: Runs of k-means per seed.
         seeds: One clustering each; the published protocol averages five.
@@ -204,30 +168,43 @@ def overclustering(
     rules: Sequence[Match] = (match,) if isinstance(match, str) else tuple(match)
     if not rules or not seeds:
         raise ValueError(f'match={match!r} and seeds={seeds!r}: give at least one of each')
-    if features.ndim != 4 or labels.ndim != 3 or len(features) != len(labels):
+    shapes, sizes = ({np.shape(one) for one in side} for side in (features, labels))
+    fit = [len(shape) == dims for found, dims in ((shapes, 3), (sizes, 2)) for shape in found]
+    if len(shapes) != 1 or len(sizes) != 1 or not all(fit) or len(features) != len(labels):
         raise ValueError(
-            f'features {features.shape} and labels {labels.shape}: give (N, h, w, C) and (N, H, W)'
+            f'{len(features)} features {_listed(shapes)}, {len(labels)} labels {_listed(sizes)}: '
+            'give (N, h, w, C) and (N, H, W)'
         )
-    count, height, width, channels = features.shape
+    height, width, channels = shapes.pop()
+    rows, columns = sizes.pop()
     # Pixel centres fall into patches.
-    rows = (np.arange(labels.shape[1]) + 0.5) * height // labels.shape[1]
-    columns = (np.arange(labels.shape[2]) + 0.5) * width // labels.shape[2]
-    place = np.ix_(np.arange(count), rows.astype(np.int64), columns.astype(np.int64))
-    flat = features.reshape(-1, channels)
+    place = np.ix_(
+        ((np.arange(rows) + 0.5) * height // rows).astype(np.int64),
+        ((np.arange(columns) + 0.5) * width // columns).astype(np.int64),
+    )
+    points = reduce_patches([one.reshape(-1, channels) for one in features], pca_dim=pca_dim)
     found: dict[str, list[float]] = {rule: [] for rule in rules}
     for seed in seeds:
-        clusters = cluster_patches(
-            flat,
+        clusters = cluster_points(
+            points,
             num_clusters=num_clusters,
-            pca_dim=pca_dim,
+            start=start,
+            points_per_cluster=points_per_cluster,
             iterations=iterations,
             restarts=restarts,
             seed=seed,
-        )
-        maps = clusters.reshape(count, height, width)[place]
-        counts = confusion(labels, maps, num_classes=num_classes, num_clusters=num_clusters)
+        ).reshape(-1, height, width)
+        counts = np.zeros((num_classes, num_clusters), np.int64)
+        for own, map_ in zip(clusters, labels, strict=True):
+            counts += confusion(
+                map_, own[place], num_classes=num_classes, num_clusters=num_clusters
+            )
         for rule in rules:
             found[rule].append(100 * match_clusters(counts, match=rule).miou)
     scores = {f'miou_{rule}': float(np.mean(values)) for rule, values in found.items()}
     scores |= {f'miou_{rule}_std': float(np.std(values)) for rule, values in found.items()}
     return scores
+
+
+def _listed(shapes: set[tuple[int, ...]]) -> str:
+    return ', '.join(map(str, sorted(shapes))) or '()'

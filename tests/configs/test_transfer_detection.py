@@ -168,47 +168,6 @@ def test_cascade_config_says_what_was_published():
     assert config.train_dataloader.batch_size * 8 == 32
 
 
-def test_c4_configs_say_what_was_published():
-    for path, iterations, milestones, warmup, sides in (
-        (MASK, 90000, [60000, 80000], 1000, (640, 800)),
-        (FASTER, 24000, [18000, 22000], 100, (480, 800)),
-    ):
-        config = load_config(path)
-        assert config.model.data_preprocessor.mean == [123.675, 116.28, 103.53]
-        assert config.model.data_preprocessor.std == [58.395, 57.12, 57.375]
-        assert config.model.data_preprocessor.bgr_to_rgb
-        backbone = config.model.backbone
-        assert (backbone.style, backbone.frozen_stages, backbone.norm_eval) == (
-            'pytorch',
-            -1,
-            False,
-        )
-        assert backbone.norm_cfg.type == config.model.roi_head.shared_head.norm_cfg.type == 'SyncBN'
-        assert config.model.test_cfg.rpn.nms_pre == 6000
-        assert config.model.test_cfg.rpn.max_per_img == 1000
-        assert config.optim_wrapper.optimizer == dict(
-            type='SGD', lr=0.02, momentum=0.9, weight_decay=1e-4
-        )
-        assert (config.train_cfg.max_iters, config.param_scheduler[1].milestones) == (
-            iterations,
-            milestones,
-        )
-        assert config.param_scheduler[0].end == warmup
-        scales = next(
-            step.scales for step in config.train_pipeline if step.type == 'RandomChoiceResize'
-        )
-        assert (min(min(s) for s in scales), max(min(s) for s in scales)) == sides
-        assert {max(s) for s in scales} == {1333}
-        assert config.train_dataloader.batch_size * 8 == 16
-        # measured before the test and before the last checkpoint
-        hook = config.custom_hooks[-1]
-        assert (hook.type, hook.num_batches) == ('mmdssl.PreciseBatchNormHook', 200)
-        assert hook.interval == iterations == config.train_cfg.val_interval
-    assert len(config.val_evaluator.iou_thrs) == 10
-    assert config.val_evaluator.eval_mode == '11points'
-    assert config.test_evaluator == config.val_evaluator
-
-
 def test_both_resize_policies_are_drawn(tmp_path):
     register_all_modules(init_default_scope=False)
     write_scenes(tmp_path, SceneSpec(), images=2, val_images=1, workers=1, progress=False)

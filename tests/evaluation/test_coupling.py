@@ -181,7 +181,7 @@ def distributed(rank: int, port: int, folder: str) -> None:
         'gloo', init_method=f'tcp://127.0.0.1:{port}', rank=rank, world_size=2
     )
     data = samples(7)
-    metric = InterObjectCoupling(collect_dir=f'{folder}/exchange')
+    metric = InterObjectCoupling()
     metric.process(None, [*data, data[0]][rank::2])  # padded as mmengine's sampler does
     torch.save(metric.evaluate(len(data)), Path(folder) / f'{rank}.pth')
     leave_process_group()

@@ -46,6 +46,19 @@ def test_search_equals_brute_force_on_unit_features():
     assert torch.equal(index, expected_index)
 
 
+@pytest.mark.parametrize('rows', [1, 6, 7, 100])
+def test_a_bank_in_blocks_is_the_bank_in_one(rows: int):
+    queries, bank = coarse(33, 6, 0), coarse(203, 6, 1)
+    cuts = np.random.default_rng(rows).integers(0, 203, 40)  # empty blocks too
+    blocks = list(bank.tensor_split(sorted(cuts.tolist())))
+    assert min(map(len, blocks)) == 0
+    want = knn_search(queries, bank, 20, tile=(5, rows), device='cpu')
+    for got, expected in zip(
+        knn_search(queries, blocks, 20, tile=(5, rows), device='cpu'), want, strict=True
+    ):
+        assert torch.equal(got, expected)
+
+
 def test_constant_features_give_the_first_bank_rows():
     values, index = knn_search(torch.ones(5, 4), torch.ones(100, 4), 20, tile=(2, 30), device='cpu')
     assert torch.equal(index, torch.arange(20).expand(5, 20))
@@ -62,6 +75,9 @@ def test_k_beyond_the_bank_is_cut_with_a_warning():
     ('queries', 'bank', 'message'),
     [
         (torch.ones(2, 3), torch.ones(0, 3), 'the bank has no objects'),
+        (torch.ones(2, 3), [torch.ones(0, 3)], 'the bank has no objects'),
+        (torch.ones(2, 3), [], 'the bank has no objects'),
+        (torch.ones(2, 3), [torch.ones(2, 3), torch.ones(2, 4)], 'same backbone'),
         (torch.ones(0, 3), torch.ones(2, 3), 'the query has no objects'),
         (torch.ones(2, 3), torch.ones(2, 4), 'same backbone'),
         (torch.ones(2, 3), torch.full((2, 3), torch.nan), 'bank features contain NaN'),

@@ -198,7 +198,7 @@ def distributed(rank: int, port: int, folder: str) -> None:
     data = samples(61, ('bank', 'query', 'other'))
     # mmengine's sampler: padded to a common length, rank r sees r, r + 2, ...
     mine = [*data, data[0]][rank::2]
-    found = run(ObjectKNN(collect_dir=f'{folder}/exchange'), mine, size=len(data))
+    found = run(ObjectKNN(), mine, size=len(data))
     torch.save(found, Path(folder) / f'{rank}.pth')
     leave_process_group()
 

@@ -34,6 +34,8 @@ def test_the_official_scores_come_through_the_metric(shared):
         [str(i) for i in range(num_classes)],
         num_clusters=num_clusters,
         match=('precision', 'iou', 'hungarian'),
+        start='k-means++',  # finds every cluster
+        points_per_cluster=None,
         seeds=(0, 1),
     )
     for rule in ('precision', 'iou', 'hungarian'):

@@ -25,7 +25,9 @@ test_dataloader = dict(
         ],
     ),
 )
-# 'hungarian' and 'iou' cost nothing beside it: the papers do not agree on the rule.
+# 'hungarian' and 'iou' cost nothing beside it: the papers do not agree on the rule. k-means starts
+# at random and learns from 256 patches a cluster, as published; the other way:
+# start='k-means++', points_per_cluster=None.
 test_evaluator = dict(
     type='OverClustering', num_clusters=500, match=('precision', 'iou', 'hungarian')
 )

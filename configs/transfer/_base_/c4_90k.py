@@ -1,11 +1,13 @@
 # 90 000 iterations of 16 images, batch statistics measured exactly before the test at the end
-# (200 batches).
+# (200 batches). Norms do not decay (detectron2's WEIGHT_DECAY_NORM 0); biases do.
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=90000, val_interval=90000)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
 optim_wrapper = dict(
-    type='OptimWrapper', optimizer=dict(type='SGD', lr=0.02, momentum=0.9, weight_decay=1e-4)
+    type='OptimWrapper',
+    optimizer=dict(type='SGD', lr=0.02, momentum=0.9, weight_decay=1e-4),
+    paramwise_cfg=dict(norm_decay_mult=0.0),
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=1000),

@@ -1,7 +1,8 @@
 # What the C4 detectors of the MoCo protocol change in mmdet's (which are of Caffe's style, for
 # supervised weights): RGB input, stride in the 3x3 convolution, everything trained, SyncBN, and a
-# norm behind layer4, which stands in the RoI head and takes its pre-trained weights there. A config
-# says `model = _base_.c4_model`.
+# norm behind layer4, which stands in the RoI head and takes its pre-trained weights there. Anchors
+# across the border train too (detectron2's BOUNDARY_THRESH -1; one of mmdet's two models leaves
+# them out). A config says `model = _base_.c4_model`.
 pretrained = 'weights/resnet50_mmdet.pth'
 sync_bn = dict(type='SyncBN', requires_grad=True)
 c4_model = dict(
@@ -24,4 +25,5 @@ c4_model = dict(
             init_cfg=dict(type='Pretrained', checkpoint=pretrained),
         )
     ),
+    train_cfg=dict(rpn=dict(allowed_border=-1)),
 )

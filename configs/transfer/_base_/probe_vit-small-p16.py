@@ -20,6 +20,7 @@ model = dict(
         img_size=448,
         out_indices=(11,),
         tap_norm=True,
+        load_rule='factor',  # Leopart's net resizes its table as in pre-training
         init_cfg=dict(type='Pretrained', checkpoint=pretrained),
     ),
     # An FCN head without any of its 3 x 3 convolutions is a 1 x 1 convolution.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.dist import all_reduce, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
@@ -22,6 +22,7 @@ from mmdssl.engine.interruption import StopSignals, TrainingStopped
 from mmdssl.engine.resuming import fit_to_run, is_epoch_based
 from mmdssl.engine.unwrap import unwrap_model
 from mmdssl.models.utils.clock import EPOCH_LENGTH_KEY
+from mmdssl.models.utils.collectives import all_reduce
 from mmdssl.registry import HOOKS
 
 __all__ = ['INTERRUPTED', 'SafeCheckpointHook', 'train_and_keep']

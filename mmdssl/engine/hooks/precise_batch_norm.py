@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Any
 
 import torch
-from mmengine.dist import all_reduce, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from mmengine.runner import IterBasedTrainLoop, Runner
@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmdssl.engine.unwrap import unwrap_model
+from mmdssl.models.utils.collectives import all_reduce
 from mmdssl.registry import HOOKS
 
 __all__ = ['PreciseBatchNormHook', 'measure_batch_statistics']

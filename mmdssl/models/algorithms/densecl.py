@@ -29,7 +29,6 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from mmengine import dist
-from mmpretrain.models.utils.batch_shuffle import batch_shuffle_ddp, batch_unshuffle_ddp
 from torch import Tensor, nn
 
 from mmdssl.models.algorithms.base import TeacherStudent
@@ -39,6 +38,7 @@ from mmdssl.models.foreground import Foreground
 from mmdssl.models.losses.info_nce import info_nce
 from mmdssl.models.objectives import Objective, unit_mean_of_samples
 from mmdssl.models.utils.batch_statistics import frozen_running_stats
+from mmdssl.models.utils.collectives import shuffle_batch, unshuffle_batch
 from mmdssl.models.utils.queue import KeyQueue
 from mmdssl.models.utils.step_generator import CORRESPONDENCE, step_generator
 from mmdssl.registry import MODELS
@@ -251,11 +251,9 @@ class DenseCL(TeacherStudent):
         backbone, neck = self.teacher.backbone, self.teacher.neck
         if not self.shuffle_bn or dist.get_world_size() == 1:
             return self._encode(backbone, neck, images)
-        shuffled, order = batch_shuffle_ddp(images)
+        shuffled, order = shuffle_batch(images)
         encoded = self._encode(backbone, neck, shuffled)
-        return Encoded(
-            *(batch_unshuffle_ddp(x.contiguous(), order) if x.numel() else x for x in encoded)
-        )
+        return Encoded(*(unshuffle_batch(x, order) if x.numel() else x for x in encoded))
 
     def _check_parts(self) -> None:
         if len(getattr(self.backbone, 'out_indices', (3,))) != 1:

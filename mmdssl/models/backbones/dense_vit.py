@@ -16,7 +16,7 @@ from mmpretrain.models.backbones import VisionTransformer
 from mmpretrain.models.backbones.vision_transformer import TransformerEncoderLayer
 from torch import Tensor, nn
 
-from mmdssl.models.backbones.position_embedding import resize_position_embedding
+from mmdssl.models.backbones.position_embedding import Rule, resize_position_embedding
 from mmdssl.registry import MODELS
 
 __all__ = ['DenseViT', 'TransformerEncoderLayer']
@@ -38,6 +38,9 @@ class DenseViT(VisionTransformer):
         init_std: Standard deviation of the truncated normal initialisation.
         **kwargs: Further arguments of ``mmpretrain.VisionTransformer``.
     """
+
+    #: How a table of another grid is resized on loading, see :mod:`position_embedding`.
+    load_rule: Rule = 'factor'
 
     def __init__(
         self,
@@ -190,16 +193,20 @@ class DenseViT(VisionTransformer):
         return scores.softmax(dim=-1)
 
     def _prepare_pos_embed(self, state_dict: dict, prefix: str, *args: Any, **kwargs: Any) -> None:
-        """On loading: resize a square table of another size by the official rule."""
+        """On loading: resize a square table of another size by the rule of this use."""
         name = prefix + 'pos_embed'
         if name not in state_dict or state_dict[name].shape == self.pos_embed.shape:
             return
         table = state_dict[name]
         side = int((table.shape[1] - self.num_extra_tokens) ** 0.5)
         state_dict[name] = resize_position_embedding(
-            table, (side, side), tuple(self.patch_resolution), extra_tokens=self.num_extra_tokens
+            table,
+            (side, side),
+            tuple(self.patch_resolution),
+            extra_tokens=self.num_extra_tokens,
+            rule=self.load_rule,
         )
         MMLogger.get_current_instance().info(
             f'{name}: position table resized from {tuple(table.shape)} to '
-            f'{tuple(state_dict[name].shape)}'
+            f'{tuple(state_dict[name].shape)} (rule {self.load_rule!r})'
         )

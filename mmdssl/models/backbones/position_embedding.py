@@ -1,33 +1,50 @@
-"""Position tables: the constant one of MAE; how the official DINO / iBOT code resizes theirs."""
+"""Position tables: the constant one of MAE; how the official DINO / iBOT code resizes theirs.
+
+The official code has two rules, which differ by up to about a third of the table's standard
+deviation, even between grids of the same sizes:
+
+* ``'factor'``: bicubic interpolation is handed the *scale factors* ``(target + 0.1) / source``.
+  Where images of another size pass a network: pre-training, frozen evaluation, and every forward
+  pass of fine-tuning.
+* ``'size'``: it is handed the target size. Where the loaders of detection and segmentation bring
+  the pre-trained table to the grid of their images, once.
+"""
+
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+Rule = Literal['factor', 'size']
+
 
 def resize_position_embedding(
-    table: Tensor, source: tuple[int, int], target: tuple[int, int], *, extra_tokens: int = 1
+    table: Tensor,
+    source: tuple[int, int],
+    target: tuple[int, int],
+    *,
+    extra_tokens: int = 1,
+    rule: Rule = 'factor',
 ) -> Tensor:
     """Resample the patch part of a position table to another grid.
-
-    The official code hands bicubic interpolation the *scale factors*
-    ``(target + 0.1) / source`` instead of the target size. The two differ by up
-    to about a third of the table's standard deviation, so weights trained with
-    one rule must be read with the same rule.
 
     Args:
         table: Position embeddings, (1, extra_tokens + source_h * source_w, C), float.
         source: Grid (height, width) that the table was made for.
         target: Grid (height, width) wanted.
         extra_tokens: Leading tokens without a place in the grid (CLS); copied.
+        rule: 'factor' or 'size', see the module.
 
     Returns:
         (1, extra_tokens + target_h * target_w, C), same dtype; ``table`` itself
         where the grids agree.
 
     Raises:
-        ValueError: If the table's length does not fit ``source``.
+        ValueError: If the table's length does not fit ``source``, or the rule is neither.
     """
+    if rule not in get_args(Rule):
+        raise ValueError(f"position tables are resized by 'factor' or 'size', not by {rule!r}")
     if source == target:
         return table
     length = table.shape[1]
@@ -42,13 +59,16 @@ def resize_position_embedding(
     grid = patches.reshape(1, *source, -1).permute(0, 3, 1, 2)
     # Bicubic kernels exist in single and double precision only.
     wide = grid if grid.dtype == torch.float64 else grid.float()
-    resized = F.interpolate(
-        wide,
-        scale_factor=((target[0] + 0.1) / source[0], (target[1] + 0.1) / source[1]),
-        mode='bicubic',
-        align_corners=False,
-        recompute_scale_factor=False,
-    )
+    if rule == 'size':
+        resized = F.interpolate(wide, size=target, mode='bicubic', align_corners=False)
+    else:
+        resized = F.interpolate(
+            wide,
+            scale_factor=((target[0] + 0.1) / source[0], (target[1] + 0.1) / source[1]),
+            mode='bicubic',
+            align_corners=False,
+            recompute_scale_factor=False,
+        )
     # (1, C, H, W) -> (1, H*W, C)
     resized = resized.flatten(2).transpose(1, 2).to(table.dtype)
     return torch.cat((extra, resized), dim=1)

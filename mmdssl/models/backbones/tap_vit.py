@@ -7,12 +7,13 @@ last tap only.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 from mmengine.model.weight_init import initialize
 from torch import Tensor
 
 from mmdssl.models.backbones.dense_vit import DenseViT
+from mmdssl.models.backbones.position_embedding import Rule
 from mmdssl.models.utils.pretrained import as_strict
 from mmdssl.registry import MODELS
 
@@ -21,8 +22,9 @@ from mmdssl.registry import MODELS
 class TapViT(DenseViT):
     """:class:`DenseViT` that returns the maps of some of its blocks.
 
-    The position table is resampled by the official DINO / iBOT rule: on loading to the grid of
-    ``img_size``, and for every batch to the grid of its images.
+    The position table is resized twice, as in the official fine-tuning of iBOT: on loading to the
+    grid of ``img_size`` by ``load_rule``, and for every batch to the grid of its images, always by
+    the rule of pre-training (``'factor'``). Both rules: :mod:`position_embedding`.
 
     Args:
         arch: As :class:`DenseViT`.
@@ -30,6 +32,9 @@ class TapViT(DenseViT):
         out_indices: Blocks, counted from 0, after which a map is taken; rising.
         tap_norm: Normalise every tap by the final norm of the pre-trained network
             (segmentation). False: no tap, and there is no final norm (detection).
+        load_rule: ``'size'``: as the official loaders of detection and segmentation; ``'factor'``:
+            as a network that was never loaded for another grid, e.g. in the frozen probes of
+            Leopart.
         with_mask_token: A mask token is of no use here; default False.
         init_cfg: ``dict(type='Pretrained', checkpoint=FILE)`` starts from a file of
             ``tools/convert.py export`` or from a checkpoint of a run. The file must hold the
@@ -37,7 +42,8 @@ class TapViT(DenseViT):
         **kwargs: Further arguments of :class:`DenseViT`, like ``drop_path_rate``.
 
     Raises:
-        ValueError: If a tap lies behind the last block, or the taps do not rise.
+        ValueError: If a tap lies behind the last block, the taps do not rise, or ``load_rule`` is
+            neither.
     """
 
     def __init__(
@@ -47,12 +53,15 @@ class TapViT(DenseViT):
         img_size: int | tuple[int, int] = 224,
         out_indices: Sequence[int] = (3, 5, 7, 11),
         tap_norm: bool = False,
+        load_rule: Rule = 'size',
         with_mask_token: bool = False,
         init_cfg: dict | None = None,
         **kwargs: Any,
     ) -> None:
         taps = list(out_indices)
         _check_taps(taps, arch)
+        if load_rule not in get_args(Rule):
+            raise ValueError(f"TapViT: load_rule={load_rule!r} must be 'size' or 'factor'")
         super().__init__(
             arch=arch,
             img_size=img_size,
@@ -64,6 +73,7 @@ class TapViT(DenseViT):
             **kwargs,
         )
         self.tap_norm = tap_norm
+        self.load_rule = load_rule
 
     def init_weights(self) -> None:
         """As :class:`DenseViT` initialises, then whatever ``init_cfg`` asks for."""

@@ -7,10 +7,10 @@ that count within a sample, mean over samples, mean over the terms (view pairs).
 
 import torch
 import torch.nn.functional as F
-from mmengine import dist
 from torch import Tensor, nn
 
 from mmdssl.engine.schedules import teacher_temperature
+from mmdssl.models.utils.collectives import all_reduce
 from mmdssl.registry import MODELS
 
 
@@ -153,7 +153,7 @@ class IBOTLoss(nn.Module):
             patch_mean: (K',) mean of the raw patch logits, over all patches.
         """
         means = torch.cat((cls_mean.flatten(), patch_mean.flatten())).to(self.center.dtype)
-        dist.all_reduce(means, op='mean')  # one message for both
+        all_reduce(means, op='mean')  # one message for both
         cls_mean, patch_mean = means.split((self.center.numel(), self.patch_center.numel()))
         self.center.lerp_(cls_mean.view_as(self.center), 1 - self.center_momentum)
         self.patch_center.lerp_(

@@ -11,9 +11,10 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from mmengine import dist
 from mmengine.logging import print_log
 from torch import Tensor, nn
+
+from mmdssl.models.utils.collectives import all_gather
 
 
 class KeyQueue(nn.Module):
@@ -63,7 +64,7 @@ class KeyQueue(nn.Module):
         Raises:
             ValueError: If the length is no multiple of what all processes bring.
         """
-        gathered = torch.cat(dist.all_gather(keys.detach().to(self.keys.dtype).contiguous()))
+        gathered = all_gather(keys.to(self.keys.dtype))
         count = len(gathered)
         self._check_fit(count)
         columns = self.pointer + torch.arange(count, device=self.pointer.device)  # (n,)

@@ -7,8 +7,9 @@ up the prototypes over processes only where one is empty, so this one is our own
 """
 
 import torch
-from mmengine import dist
 from torch import Tensor
+
+from mmdssl.models.utils.collectives import all_reduce
 
 __all__ = ['sinkhorn']
 
@@ -31,13 +32,13 @@ def sinkhorn(scores: Tensor, *, epsilon: float = 0.05, iterations: int = 3) -> T
     with torch.autocast(scores.device.type, enabled=False):
         scaled = (scores if scores.dtype == torch.float64 else scores.float()) / epsilon
         highest = scaled.max()
-        dist.all_reduce(highest, op='max')
+        all_reduce(highest, op='max')
         shares = (scaled - highest).exp()  # a common factor cancels, an overflow would not
         count = shares.new_tensor(float(len(shares)))
-        dist.all_reduce(count)
+        all_reduce(count)
         for _ in range(iterations):
             filled = shares.sum(dim=0)  # (K,)
-            dist.all_reduce(filled)
+            all_reduce(filled)
             # Prototypes that nothing is near to stay empty instead of becoming NaN.
             shares = shares / (filled.clamp_min(torch.finfo(shares.dtype).tiny) * shares.shape[1])
             shares = shares / (shares.sum(dim=1, keepdim=True) * count)

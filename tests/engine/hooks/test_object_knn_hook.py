@@ -216,7 +216,7 @@ def distributed(rank: int, port: int, data: str) -> None:
     )
     # mmengine's own start of a process group asks for a GPU.
     torch.distributed.init_process_group('gloo')
-    evaluator = [dict(e, collect_dir=f'{data}/exchange') for e in EVALUATOR]
+    evaluator = [dict(e) for e in EVALUATOR]
     hook = dict(interval=10, initial=True, evaluator=evaluator)
     wrapper = dict(type='MMDistributedDataParallel', device_ids=None)  # no GPU is meant
     runner = train(

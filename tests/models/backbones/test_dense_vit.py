@@ -5,6 +5,7 @@ import torch
 
 from mmdssl.conversion.official_ibot import backbone_from_official
 from mmdssl.models.backbones.dense_vit import DenseViT
+from mmdssl.models.backbones.position_embedding import resize_position_embedding
 from tests.golden import Golden, assert_close
 
 
@@ -79,6 +80,23 @@ def test_position_table_follows_the_official_rule(golden):
     )
     assert_close(position[:1], golden['other_pos_embed'], 1e-4)
     assert_close(vit.forward_tokens(images), golden['other_out'], 1e-4)
+
+
+@pytest.mark.golden
+def test_the_two_rules_differ_by_what_the_official_ones_differ(golden):
+    vit = build(golden)
+    images = golden['other_images']
+    target = vit.grid_size(images)
+    source = tuple(vit.patch_resolution)
+    tables = [
+        resize_position_embedding(vit.pos_embed, source, target, rule=rule)
+        for rule in ('factor', 'size')
+    ]
+    assert_close(tables[0], golden['other_pos_embed'], 1e-5)
+    difference = (tables[1] - golden['other_pos_embed']).abs().max()
+    assert_close(difference, golden['other_pos_embed_size_based_max_abs_diff'], 1e-5)
+    with pytest.raises(ValueError, match="not by 'timm'"):
+        resize_position_embedding(vit.pos_embed, source, target, rule='timm')
 
 
 @pytest.mark.golden

@@ -57,11 +57,16 @@ def test_every_parameter_gets_a_gradient():
     assert not without
 
 
-def test_positions_are_resampled_by_the_official_rule_on_loading_and_per_image():
-    small, wide = vit(), vit(img_size=(48, 64))
+@pytest.mark.parametrize('rule', [None, 'size', 'factor'])
+def test_positions_are_resized_by_the_loaders_rule_and_per_image_by_that_of_pre_training(rule):
+    settings = {} if rule is None else dict(load_rule=rule)
+    small, wide = vit(), vit(img_size=(48, 64), **settings)
     wide.load_state_dict(small.state_dict())
-    expected = resize_position_embedding(small.pos_embed, (4, 4), (6, 8))
-    assert torch.equal(wide.pos_embed, expected)
+    grid = small.pos_embed[:, 1:].reshape(1, 4, 4, 24).permute(0, 3, 1, 2)
+    to = dict(scale_factor=(6.1 / 4, 8.1 / 4)) if rule == 'factor' else dict(size=(6, 8))
+    table = torch.nn.functional.interpolate(grid, mode='bicubic', align_corners=False, **to)
+    torch.testing.assert_close(wide.pos_embed[:, 1:], table.flatten(2).transpose(1, 2))
+    assert torch.equal(wide.pos_embed[:, 0], small.pos_embed[:, 0])
     images = torch.randn(1, 3, 40, 72)
     patches, _ = wide.patch_embed(images)
     at_grid = resize_position_embedding(wide.pos_embed, (6, 8), (5, 9))
@@ -92,6 +97,7 @@ def test_same_maps_as_the_pre_training_network():
         (dict(out_indices=(3, 5, 7, 11)), 'after block 11 .* has 4 blocks .*set out_indices'),
         (dict(out_indices=(2, 1)), 'must be rising'),
         (dict(out_indices=(-1,)), 'must be rising'),
+        (dict(load_rule='offset'), "load_rule='offset' must be 'size' or 'factor'"),
         (dict(arch='vit-s'), "no architecture 'vit-s'"),
     ],
 )
