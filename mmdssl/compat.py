@@ -24,6 +24,7 @@ __all__ = [
     'check_stack',
     'diagnose',
     'inspect_stack',
+    'require_safe_loading',
     'require_stack',
 ]
 
@@ -62,6 +63,7 @@ _WRITERS: Mapping[str, tuple[str, ...]] = {
     **_OPENMMLAB,
 }
 _EXTRAS = {'mmdet': 'det', 'mmseg': 'seg'}
+_SAFE_LOADING = (2, 6)  # the first torch in which weights_only=True keeps what it promises
 _REINSTALL = 'pip install --force-reinstall --no-deps'
 # FORCE: the Makefile's own note of what it installed is not believed any more.
 _COMPILE = 'make env-full FORCE=1' + (
@@ -246,6 +248,17 @@ def _torch_pair(torch: Package, vision: Package) -> Iterator[Problem]:
         yield Problem(message, remedy, _EVERY)
 
 
+def _loading(torch: Package) -> Iterator[Problem]:
+    """A torch whose ``weights_only`` runs code of a prepared file all the same."""
+    if torch.present and () < _release(torch.version) < _SAFE_LOADING:
+        yield Problem(
+            f'torch {torch.version} runs code that a prepared checkpoint holds, in spite of '
+            'weights_only=True (CVE-2025-32434).',
+            "pip install 'torch>=2.6', with the torchvision made for it",
+            _EVERY,
+        )
+
+
 def diagnose(
     stack: Mapping[str, Package],
     *,
@@ -262,7 +275,8 @@ def diagnose(
     Returns:
         Problems that block a purpose first, mere warnings after them.
     """
-    problems = [*_torch_pair(stack['torch'], stack['torchvision']), *_lines(stack)]
+    torch = stack['torch']
+    problems = [*_loading(torch), *_torch_pair(torch, stack['torchvision']), *_lines(stack)]
     if not (3, 10) <= python[:2] <= (3, 12):
         message = f'Python {python[0]}.{python[1]} is outside the tested range 3.10 to 3.12.'
         problems.append(Problem(message, 'make env PYTHON=python3.11 VENV=.venv311', _EVERY))
@@ -312,6 +326,21 @@ def require_stack(purpose: str) -> None:
     if blocking:
         first = blocking[0]
         raise ImportError(f'{first.message} Remedy: {first.remedy}')
+
+
+def require_safe_loading(version: str | None = None) -> None:
+    """Refuses a torch that cannot read checkpoints without running what is hidden in them.
+
+    Args:
+        version: Of torch; None for the one installed here.
+
+    Raises:
+        ImportError: With the reason and the remedy.
+    """
+    if version is None:
+        version = _file_version(_folder('torch')) or _installed('torch')
+    for problem in _loading(Package('torch', True, {}, version)):
+        raise ImportError(f'{problem.message} Remedy: {problem.remedy}')
 
 
 def _problems(purpose: str) -> list[Problem]:

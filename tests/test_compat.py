@@ -122,7 +122,7 @@ def test_two_opencv_of_one_version_are_fine_and_of_two_versions_are_not():
 @pytest.mark.parametrize(
     ('torch', 'vision', 'fits'),
     [
-        ('2.4.1', '0.19.1', True),
+        ('2.6.0', '0.21.0', True),
         ('2.10.0+cu128', '0.25.0+cu128', True),
         ('2.11.0+cu130', '0.26.0+cu130', True),
         ('2.13.0+cpu', '0.25.0', False),
@@ -224,3 +224,21 @@ def test_require_stack_says_what_is_missing_and_the_remedy(monkeypatch: pytest.M
         compat.require_stack('det')
     with pytest.raises(ValueError, match='detection'):
         compat.require_stack('detection')
+
+
+@pytest.mark.parametrize('version', ['2.4.1', '2.5.1+cu121', '1.13.1'])
+def test_torch_that_runs_code_of_checkpoints_is_refused(version):
+    vision = f'0.{int(version.split(".")[1]) + 15}.0' if version[0] == '2' else '0.14.1'
+    stack = make_stack(
+        torch=(version, {'torch': version}), torchvision=(vision, {'torchvision': vision})
+    )
+    first = problems_of(stack)[0]
+    assert 'CVE-2025-32434' in first.message
+    assert first.blocks == set(PURPOSES)
+    with pytest.raises(ImportError, match=r"CVE-2025-32434.*torch>=2\.6"):
+        compat.require_safe_loading(version)
+
+
+def test_torch_of_this_machine_reads_checkpoints_safely():
+    compat.require_safe_loading()
+    compat.require_safe_loading('2.6.0a0+git')

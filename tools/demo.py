@@ -66,6 +66,7 @@ def make_config(options: argparse.Namespace) -> Any:
         ValueError: If the config does not read scenes, or counts epochs.
     """
     from mmdssl.engine.config import load_config
+    from mmdssl.engine.newest import checkpoints_of
 
     config = load_config(options.config, {'data_root': str(options.data)})
     published = config.get('train_cfg', {}).get('max_iters')
@@ -73,7 +74,7 @@ def make_config(options: argparse.Namespace) -> Any:
         raise ValueError(f'{options.config}: the demo runs configs of configs/scenes only')
     iterations = options.iters or published
     config.work_dir = str(options.work_dir)
-    config.resume = not options.fresh and (options.work_dir / 'last_checkpoint').exists()
+    config.resume = not options.fresh and bool(checkpoints_of(options.work_dir))
     config.train_cfg.max_iters = iterations
     for scheduler in config.param_scheduler:
         scheduler.end = iterations
