@@ -112,8 +112,8 @@ def newest_checkpoint(
 def checkpoints_of(work_dir: str | Path, template: str | None = None) -> list[Path]:
     """Files of a folder with the names that a run gives its checkpoints."""
     templates = [*_TEMPLATES, *([template] if template else [])]
-    names = '|'.join(re.escape(one).replace(r'\{\}', r'\d+') for one in templates)
-    pattern = re.compile(f'(?:{names}|{re.escape(INTERRUPTED)})')
+    names = [r'\d+'.join(map(re.escape, re.split(r'\{[^}]*\}', one))) for one in templates]
+    pattern = re.compile('|'.join([*names, re.escape(INTERRUPTED)]))
     folder = Path(work_dir)
     if not folder.is_dir():
         return []

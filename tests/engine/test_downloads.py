@@ -192,7 +192,7 @@ def two_processes(tmp_path, url):
         )
         for rank in range(2)
     ]
-    outputs = [run.communicate(timeout=90)[0].strip() for run in runs]
+    outputs = [run.communicate(timeout=90)[0].splitlines()[-1] for run in runs]  # after gloo's
     return [run.returncode for run in runs], outputs
 
 
