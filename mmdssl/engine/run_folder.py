@@ -29,8 +29,8 @@ def held_folder(work_dir: str | Path) -> Iterator[None]:
     lock = FileLock(Path(work_dir) / _LOCK)
 
     def take() -> None:
-        Path(work_dir).mkdir(parents=True, exist_ok=True)
         try:
+            Path(work_dir).mkdir(parents=True, exist_ok=True)
             lock.__enter__()
         except LockedError as error:
             raise ValueError(
