@@ -235,7 +235,7 @@ def test_torch_that_runs_code_of_checkpoints_is_refused(version):
     first = problems_of(stack)[0]
     assert 'CVE-2025-32434' in first.message
     assert first.blocks == set(PURPOSES)
-    with pytest.raises(ImportError, match=r"CVE-2025-32434.*torch>=2\.6"):
+    with pytest.raises(ImportError, match=r'CVE-2025-32434.*torch>=2\.6'):
         compat.require_safe_loading(version)
 
 

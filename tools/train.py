@@ -2,8 +2,8 @@
 
     python tools/train.py CONFIG
     python tools/train.py CONFIG --dry-run       # a few steps: speed, memory, hours, a picture
-    python tools/train.py CONFIG --resume        # continue the newest whole checkpoint of the folder
-    python tools/train.py CONFIG --overwrite     # a new run in the place of the one in the folder
+    python tools/train.py CONFIG --resume        # continue the newest checkpoint that is whole
+    python tools/train.py CONFIG --overwrite     # a new run in place of the one in the folder
 
 Several processes: tools/dist_train.sh, tools/slurm_train.sh. Ctrl-C and SIGTERM leave a checkpoint.
 """

@@ -114,15 +114,14 @@ def tensors(content: Any, path: str | Path) -> dict[str, Tensor]:
     state = _only_tensors(content)
     if not state:
         networks = _networks_in(content)
-        where = f'under {", ".join(networks)}' if networks else 'nowhere'
-        keys = ', '.join(str(key) for key in content) or 'none'
-        raise ValueError(
-            f'{path} holds no tensors under state_dict or at its top, but {where} (its keys: '
-            f'{keys[:200]})' + (
-                ': a file of another project is converted by tools/convert.py import'
-                if networks
-                else ': it is no file of weights'
+        if not networks:
+            raise ValueError(
+                f'{path} holds no tensors ({_keys(content)}): it is no file of weights'
             )
+        raise ValueError(
+            f'{path} holds no tensors under state_dict or at its top, but under '
+            f'{", ".join(networks)}: a file of another project is converted first: '
+            'tools/convert.py import FILE --from ...'
         )
     return state
 
@@ -163,9 +162,12 @@ def _only_state(content: Mapping, path: str | Path) -> dict[str, Tensor]:
             'is meant alone, with torch.save'
         )
     if not found:
-        keys = ', '.join(str(key) for key in content) or 'none'
-        raise ValueError(f'{path} holds no tensors (its keys: {keys[:200]})')
+        raise ValueError(f'{path} holds no tensors ({_keys(content)}): it is no file of weights')
     return tensors(next(iter(found.values())), path)
+
+
+def _keys(content: Mapping) -> str:
+    return f'its keys: {", ".join(map(str, content))[:200]}' if content else 'it is empty'
 
 
 def named(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -32,9 +32,7 @@ RUN_PARTS = frozenset(('meta', 'state_dict', 'optimizer', 'message_hub'))
 _TEMPLATES = ('epoch_{}.pth', 'iter_{}.pth')
 
 
-def find_checkpoint(
-    work_dir: str | Path, resume: str, template: str | None = None
-) -> Path | None:
+def find_checkpoint(work_dir: str | Path, resume: str, template: str | None = None) -> Path | None:
     """The checkpoint that ``--resume`` means; None if 'auto' finds a fresh work folder.
 
     Args:
@@ -139,7 +137,7 @@ def _noted(folder: Path) -> tuple[Path | None, str | None]:
 
 
 def _heads(pool: Iterable[Path], bad: dict[Path, str]) -> dict[Path, int]:
-    """Iterations of the newest readable file of each series; what cannot be read goes to ``bad``."""
+    """Iterations of the newest readable file of each series; the unreadable go to ``bad``."""
     series: Mapping[str, list[tuple[int, Path]]] = defaultdict(list)
     for file in pool:
         numbers = re.findall(r'\d+', file.name)

@@ -34,7 +34,7 @@ def fit_to_run(checkpoint: dict, runner: Runner) -> None:
     Raises:
         ValueError: If the file holds no run, or one of another model.
     """
-    if not RUN_PARTS <= set(checkpoint):
+    if not checkpoint.keys() >= RUN_PARTS:
         raise ValueError(
             'the checkpoint to resume from holds no run, only weights; start a new run from them '
             'with load_from'

@@ -1,7 +1,7 @@
 """A work folder belongs to one run: nothing in it is overwritten by accident, or by two at once."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +12,15 @@ from mmdssl.engine.checkpointing import remove_leftovers
 from mmdssl.engine.locking import FileLock, LockedError
 from mmdssl.engine.newest import NOTE, checkpoints_of
 
-__all__ = ['check_folder', 'clear_folder', 'clear_leftovers', 'held_folder', 'template_of', 'traces']
+__all__ = [
+    'check_folder',
+    'clear_folder',
+    'clear_leftovers',
+    'delete_due',
+    'held_folder',
+    'template_of',
+    'traces',
+]
 
 _LOCK = '.run.lock'
 
@@ -98,6 +106,20 @@ def clear_folder(config: Config) -> None:
 def clear_leftovers(work_dir: str | Path) -> None:
     """Delete what a killed run was writing; the folder must be held."""
     remove_leftovers(work_dir, '*.pth', NOTE, '*.json', '*.jsonl', '*.txt')
+
+
+def delete_due(work_dir: str | Path, names: Iterable[str], start: str | Path | None) -> None:
+    """Delete the files that the checkpoint resumed from was to replace when a kill came.
+
+    Args:
+        work_dir: Of the run.
+        names: What that checkpoint says of them.
+        start: That checkpoint; files beside one in another folder are not ours.
+    """
+    folder = Path(work_dir)
+    if start and Path(start).resolve().parent == folder.resolve():
+        for name in names:
+            (folder / name).unlink(missing_ok=True)
 
 
 def template_of(config: Config) -> str | None:

@@ -2,6 +2,7 @@
 
 import argparse
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -34,8 +35,6 @@ def test_unsafe_pickle_is_refused_and_not_run(tmp_path, legacy):
 
 @pytest.mark.parametrize('name', FOREIGN)
 def test_what_is_no_checkpoint_is_named(tmp_path, name):
-    import re
-
     path = tmp_path / f'{name}.pth'
     content, message = foreign(name)
     path.write_bytes(content)
@@ -83,16 +82,25 @@ def damaged(content, kind, place):
     return bytes(changed)
 
 
+def attempt(path):
+    """The refusal of a file, and its content if it was read."""
+    said, content = '', None
+    try:
+        content = load_checkpoint_file(path)
+    except ValueError as error:
+        said = str(error)
+    assert 'weights_only' not in said
+    assert '\n' not in said
+    return said, content
+
+
 def assert_damage_is_seen(tmp_path, kind, place):
     """Refused in one sentence, or read as it was: bytes between the entries mean nothing."""
     path = write_run(tmp_path / 'epoch_3.pth', 3, tail=torch.arange(2000))
     whole = load_checkpoint_file(path)
     path.write_bytes(damaged(path.read_bytes(), kind, place))
-    try:
-        got = load_checkpoint_file(path)
-    except ValueError as error:
-        assert 'weights_only' not in str(error)
-        assert '\n' not in str(error)
+    said, got = attempt(path)
+    if said:
         return True
     assert kind == 'flip'
     assert torch.equal(got['tail'], whole['tail'])
@@ -134,13 +142,8 @@ def test_damaged_files_of_the_older_format_are_one_sentence(tmp_path, kind, plac
     path = tmp_path / 'old.pth'
     torch.save(dict(a=torch.zeros(300)), path, _use_new_zipfile_serialization=False)
     path.write_bytes(damaged(path.read_bytes(), kind, place))
-    try:
-        load_checkpoint_file(path)
-    except ValueError as error:
-        assert 'weights_only' not in str(error)
-        assert '\n' not in str(error)
-    else:
-        assert kind == 'flip'  # this format has no check sums
+    said, _ = attempt(path)
+    assert said or kind == 'flip'  # this format has no check sums
 
 
 def test_unreadable_file_is_one_sentence(tmp_path, monkeypatch):

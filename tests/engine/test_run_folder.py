@@ -46,12 +46,12 @@ def refused(capsys, *arguments):
 
 def processes(tmp_path, *options, ranks=1, launcher='none'):
     """Start the command in processes of its own."""
+    start = ('--launcher', launcher)
     for rank in range(ranks):
         variables = dict(RANK=rank, WORLD_SIZE=ranks, LOCAL_RANK=rank, MASTER_ADDR='127.0.0.1')
         variables |= dict(MASTER_PORT=29617) if ranks > 1 else {}
         yield subprocess.Popen(
-            [sys.executable, ROOT / 'tools/train.py', tmp_path / 'toy.py', '--launcher', launcher]
-            + list(options),
+            [sys.executable, ROOT / 'tools/train.py', tmp_path / 'toy.py', *options, *start],
             env={
                 **os.environ,
                 **({name: str(value) for name, value in variables.items()} if ranks > 1 else {}),
@@ -270,22 +270,24 @@ class Killed(BaseException):
     """What nobody catches, in place of SIGKILL."""
 
 
-def killed_at(monkeypatch, name):
-    """The process ends when the file of this name would be deleted."""
+def train_and_kill(monkeypatch, folder):
+    """The run ends when epoch_2.pth would be deleted, after the note names epoch_3.pth."""
     unlink = Path.unlink
 
     def watched(self, missing_ok=False):
-        if self.name == name:
+        if self.name == 'epoch_2.pth':
             raise Killed
         unlink(self, missing_ok=missing_ok)
 
-    monkeypatch.setattr(Path, 'unlink', watched)
+    runner = toy_runner(folder, **KEEP_ONE)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, 'unlink', watched)
+        with pytest.raises(Killed):
+            runner.train()
 
 
 def test_kill_between_note_and_deletion_leaves_no_orphan(tmp_path, monkeypatch):
-    with pytest.raises(Killed), monkeypatch.context() as patch:
-        killed_at(patch, 'epoch_2.pth')
-        toy_runner(tmp_path, **KEEP_ONE).train()
+    train_and_kill(monkeypatch, tmp_path)
     assert len(list(tmp_path.glob('*.pth'))) == 2
     runner = toy_runner(tmp_path, resume=tmp_path / 'epoch_3.pth', **KEEP_ONE)
     runner.train()
@@ -296,9 +298,7 @@ def test_kill_between_note_and_deletion_leaves_no_orphan(tmp_path, monkeypatch):
 
 
 def test_what_was_to_go_in_another_folder_stays(tmp_path, monkeypatch):
-    with pytest.raises(Killed), monkeypatch.context() as patch:
-        killed_at(patch, 'epoch_2.pth')
-        toy_runner(tmp_path / 'a', **KEEP_ONE).train()
+    train_and_kill(monkeypatch, tmp_path / 'a')
     (tmp_path / 'b').mkdir()
     (tmp_path / 'b/epoch_2.pth').write_bytes(b'of somebody else')
     keep_all = {'default_hooks.checkpoint.max_keep_ckpts': -1}
@@ -325,7 +325,7 @@ def test_kills_at_any_time_lose_no_more_than_the_last_interval(tmp_path, config)
     straight = next(processes(tmp_path, '--work-dir', str(tmp_path / 'straight')))
     assert straight.wait(timeout=200) == 0
     kills = 0
-    while not (folder / 'epoch_40.pth').exists() and kills < 12:
+    while not (folder / 'epoch_40.pth').exists() and kills < 7:
         run = next(processes(tmp_path, '--resume'))
         begin = time.monotonic()
         while not list(folder.glob('epoch_*.pth')) and time.monotonic() - begin < 90:

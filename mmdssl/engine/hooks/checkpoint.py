@@ -12,15 +12,11 @@ from mmengine.runner import Runner
 
 from mmdssl.engine.agreement import of_main_process
 from mmdssl.engine.checkpoint_format import pack, unpack
-from mmdssl.engine.checkpointing import (
-    EVALUATED_KEY,
-    atomic_file,
-    atomic_text,
-)
+from mmdssl.engine.checkpointing import EVALUATED_KEY, atomic_file, atomic_text
 from mmdssl.engine.interruption import StopSignals, TrainingStopped
 from mmdssl.engine.newest import INTERRUPTED, NOTE, find_checkpoint
 from mmdssl.engine.resuming import fit_to_run, is_epoch_based
-from mmdssl.engine.run_folder import clear_leftovers, held_folder
+from mmdssl.engine.run_folder import clear_leftovers, delete_due, held_folder
 from mmdssl.engine.safe_loading import install_safe_loading
 from mmdssl.engine.unwrap import unwrap_model
 from mmdssl.models.utils.clock import EPOCH_LENGTH_KEY
@@ -135,7 +131,9 @@ class SafeCheckpointHook(CheckpointHook):
         self.started, self._left = True, False
         if is_main_process():
             clear_leftovers(self.out_dir)
-            self._delete_due(runner)
+            due = runner.message_hub.get_info(_SURPLUS) or []
+            if runner._resume:
+                delete_due(self.out_dir, map(self.filename_tmpl.format, due), runner._load_from)
         self._signals.listen()
 
     def before_train_epoch(self, runner: Runner) -> None:
@@ -192,14 +190,6 @@ class SafeCheckpointHook(CheckpointHook):
             # What a stopped run has left is older than the checkpoint just written, too.
             for name in (*map(self.filename_tmpl.format, surplus), INTERRUPTED):
                 (Path(self.out_dir) / name).unlink(missing_ok=True)
-
-    def _delete_due(self, runner: Runner) -> None:
-        """What the checkpoint resumed from was to replace, where a kill came in between."""
-        due = runner.message_hub.get_info(_SURPLUS) or []
-        start = runner._load_from
-        if runner._resume and start and Path(start).resolve().parent == Path(self.out_dir).resolve():
-            for number in due:
-                (Path(self.out_dir) / self.filename_tmpl.format(number)).unlink(missing_ok=True)
 
     def _write(self, runner: Runner, name: str, meta: dict, *, gather: bool = True) -> None:
         """One checkpoint file, whole or not at all; on every process if ``gather``."""
