@@ -178,6 +178,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     """All steps; gives the content of ``metrics.json`` back."""
     from rich.console import Console
 
+    from mmdssl.engine.run_folder import clear_folder, held_folder
+
     console = Console(highlight=False)
     seconds: dict[str, float] = {}
     out = options.work_dir
@@ -194,6 +196,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     with step(2, 'training', 'pre-training, with O-KNN on the way'):
         remember(options)
         config = make_config(options)
+        if options.fresh:
+            with held_folder(options.work_dir):
+                clear_folder(config)
         runner = train(config)
     with step(3, 'pictures', 'pictures'):
         pictures = draw(config, runner, out)

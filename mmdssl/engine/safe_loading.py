@@ -55,7 +55,7 @@ def _load_from_http(
 def _read(file: Any, map_location: Any = None, weights_only: bool | None = None) -> Any:
     """What mmengine's loaders call to read a path, or a buffer of what a server has sent."""
     if isinstance(file, str | os.PathLike):
-        return load_checkpoint_file(file, map_location=map_location)
+        return load_checkpoint_file(os.fspath(file), map_location=map_location)
     with plain_only():
         return torch.load(file, map_location=map_location, weights_only=True)
 
