@@ -15,6 +15,7 @@ from mmengine.dataset import InfiniteSampler
 from mmengine.dist import barrier, is_distributed
 from mmengine.runner import Runner
 
+from mmdssl.engine.efficiency import prepare_efficiency, set_up
 from mmdssl.engine.frameworks import (
     check_classes,
     check_precision,
@@ -163,6 +164,7 @@ def build_runner(config: Config) -> Runner:
             precision the machine.
     """
     check_precision(config)
+    prepare_efficiency(config)
     runner = local_runner(config)
     with readable_data(config):
         loader = runner.train_loop.dataloader  # builds data set and loader
@@ -184,6 +186,8 @@ def build_runner(config: Config) -> Runner:
     if batch_size is not None and hasattr(model, 'check_data'):
         model.check_data(batch_size=batch_size, num_images=len(loader.dataset))
     runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    if framework_of(config) is None:  # mmdet and mmseg set themselves up
+        set_up(runner)
     return runner
 
 
