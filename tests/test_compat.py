@@ -237,3 +237,21 @@ def test_require_stack_says_what_is_missing_and_the_remedy(monkeypatch: pytest.M
         compat.require_stack('det')
     with pytest.raises(ValueError, match='detection'):
         compat.require_stack('detection')
+
+
+@pytest.mark.parametrize('version', ['2.4.1', '2.5.1+cu121', '1.13.1'])
+def test_torch_that_runs_code_of_checkpoints_is_refused(version):
+    vision = f'0.{int(version.split(".")[1]) + 15}.0' if version[0] == '2' else '0.14.1'
+    stack = make_stack(
+        torch=(version, {'torch': version}), torchvision=(vision, {'torchvision': vision})
+    )
+    first = problems_of(stack)[0]
+    assert 'CVE-2025-32434' in first.message
+    assert first.blocks == set(PURPOSES)
+    with pytest.raises(ImportError, match=r'CVE-2025-32434.*torch>=2\.6'):
+        compat.require_safe_loading(version)
+
+
+def test_torch_of_this_machine_reads_checkpoints_safely():
+    compat.require_safe_loading()
+    compat.require_safe_loading('2.6.0a0+git')

@@ -66,6 +66,7 @@ def make_config(options: argparse.Namespace) -> Any:
         ValueError: If the config does not read scenes, or counts epochs.
     """
     from mmdssl.engine.config import load_config
+    from mmdssl.engine.newest import checkpoints_of
 
     config = load_config(options.config, {'data_root': str(options.data)})
     published = config.get('train_cfg', {}).get('max_iters')
@@ -73,7 +74,7 @@ def make_config(options: argparse.Namespace) -> Any:
         raise ValueError(f'{options.config}: the demo runs configs of configs/scenes only')
     iterations = options.iters or published
     config.work_dir = str(options.work_dir)
-    config.resume = not options.fresh and (options.work_dir / 'last_checkpoint').exists()
+    config.resume = not options.fresh and bool(checkpoints_of(options.work_dir))
     config.train_cfg.max_iters = iterations
     for scheduler in config.param_scheduler:
         scheduler.end = iterations
@@ -177,6 +178,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     """All steps; gives the content of ``metrics.json`` back."""
     from rich.console import Console
 
+    from mmdssl.engine.run_folder import clear_folder, held_folder
+
     console = Console(highlight=False)
     seconds: dict[str, float] = {}
     out = options.work_dir
@@ -193,6 +196,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     with step(2, 'training', 'pre-training, with O-KNN on the way'):
         remember(options)
         config = make_config(options)
+        if options.fresh:
+            with held_folder(options.work_dir):
+                clear_folder(config)
         runner = train(config)
     with step(3, 'pictures', 'pictures'):
         pictures = draw(config, runner, out)

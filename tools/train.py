@@ -2,16 +2,19 @@
 
     python tools/train.py CONFIG
     python tools/train.py CONFIG --dry-run       # a few steps: speed, memory, hours, a picture
-    python tools/train.py CONFIG --resume        # continue the newest checkpoint of the work folder
+    python tools/train.py CONFIG --resume        # continue the newest checkpoint that is whole
+    python tools/train.py CONFIG --overwrite     # a new run in place of the one in the folder
 
 Several processes: tools/dist_train.sh, tools/slurm_train.sh. Ctrl-C and SIGTERM leave a checkpoint.
 """
 
 import argparse
+from contextlib import ExitStack
 from pathlib import Path
 
 from mmengine.config import DictAction
-from mmengine.dist import is_main_process
+from mmengine.dist import is_distributed, is_main_process
+from mmengine.runner import Runner
 
 from mmdssl.engine.config import load_config
 from mmdssl.engine.dry_run import dry_run
@@ -22,6 +25,7 @@ from mmdssl.engine.launch import (
     readable_errors,
     train,
 )
+from mmdssl.engine.run_folder import check_folder, clear_folder, held_folder
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -34,7 +38,12 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         nargs='?',
         const='auto',
         metavar='CHECKPOINT',
-        help='continue a run; without a file, the newest of the work folder',
+        help='continue a run; without a file, the newest whole one of the work folder',
+    )
+    parser.add_argument(
+        '--overwrite',
+        action='store_true',
+        help='replace the run that the work folder holds; deletes its checkpoints and curves',
     )
     parser.add_argument(
         '--amp',
@@ -58,7 +67,17 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command."""
     options = parse_arguments(arguments)
+    with ExitStack() as stack:
+        runner = _prepare(options, stack)
+        if runner is not None:
+            train(runner)
+
+
+def _prepare(options: argparse.Namespace, stack: ExitStack) -> Runner | None:
+    """What is to be trained, in a folder that ``stack`` holds; None after a rehearsal."""
     with readable_errors():
+        if options.overwrite and options.resume == 'auto':
+            raise ValueError('--resume goes on with a run that --overwrite deletes: give one')
         config = prepare_config(
             load_config(options.config, options.cfg_options),
             work_dir=options.work_dir,
@@ -72,9 +91,16 @@ def main(arguments: list[str] | None = None) -> None:
             if is_main_process():
                 print(f'\n{report}')
             leave_process_group()
-            return
+            return None
+        # GPU processes know each other only when the runner is built.
+        if options.launcher == 'none' or is_distributed():
+            stack.enter_context(held_folder(config.work_dir))
+        check_folder(config, overwrite=options.overwrite)
         runner = build_runner(config)
-    train(runner)
+        stack.enter_context(held_folder(config.work_dir))
+        if options.overwrite and is_main_process():
+            clear_folder(config)
+        return runner
 
 
 if __name__ == '__main__':

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from mmdssl.conversion.key_maps import Dialect
@@ -73,12 +75,26 @@ FORMATS: dict[str, Format] = {
 
 
 def _only_tensors(content: Mapping) -> dict[str, Tensor]:
-    """Tensors by name, without the prefix of DistributedDataParallel."""
+    """Tensors by name, also of NumPy arrays, without the prefix of DistributedDataParallel."""
     return {
-        str(name).removeprefix('module.'): value
+        str(name).removeprefix('module.'): torch.as_tensor(value)
         for name, value in content.items()
         if isinstance(value, Tensor)
+        or (isinstance(value, np.ndarray) and value.dtype.kind in 'biuf' and value.ndim)
     }
+
+
+def _networks_in(content: Mapping) -> dict[str, Mapping]:
+    """State dicts that lie in a file, by the path of keys to each."""
+    found: dict[str, Mapping] = {}
+    for name, value in content.items():
+        if not isinstance(value, Mapping):
+            continue
+        if _only_tensors(value) and all(isinstance(key, str) for key in value):
+            found[str(name)] = value
+        else:
+            found |= {f'{name}.{inner}': state for inner, state in _networks_in(value).items()}
+    return found
 
 
 def tensors(content: Any, path: str | Path) -> dict[str, Tensor]:
@@ -97,9 +113,15 @@ def tensors(content: Any, path: str | Path) -> dict[str, Tensor]:
         raise ValueError(f'{path} holds a {type(content).__name__}, not a state dict')
     state = _only_tensors(content)
     if not state:
+        networks = _networks_in(content)
+        if not networks:
+            raise ValueError(
+                f'{path} holds no tensors ({_keys(content)}): it is no file of weights'
+            )
         raise ValueError(
-            f'{path} holds no tensors under state_dict or at its top; a file of another project is '
-            'converted first: tools/convert.py import FILE --from ...'
+            f'{path} holds no tensors under state_dict or at its top, but under '
+            f'{", ".join(networks)}: a file of another project is converted first: '
+            'tools/convert.py import FILE --from ...'
         )
     return state
 
@@ -122,7 +144,30 @@ def flat_state(content: Any, path: str | Path) -> dict[str, Tensor]:
         for wrapper in _WRAPPERS:
             if isinstance(content.get(wrapper), Mapping):
                 return tensors(content[wrapper], path)
+        if not _only_tensors(content):
+            return _only_state(content, path)
     return tensors(content, path)
+
+
+def _only_state(content: Mapping, path: str | Path) -> dict[str, Tensor]:
+    """The state dict of a file that has just one, under whatever key.
+
+    Raises:
+        ValueError: If there is none, or several: which one is meant is not ours to guess.
+    """
+    found = _networks_in(content)
+    if len(found) > 1:
+        raise ValueError(
+            f'{path} holds {len(found)} state dicts, under {", ".join(found)}: save the one that '
+            'is meant alone, with torch.save'
+        )
+    if not found:
+        raise ValueError(f'{path} holds no tensors ({_keys(content)}): it is no file of weights')
+    return tensors(next(iter(found.values())), path)
+
+
+def _keys(content: Mapping) -> str:
+    return f'its keys: {", ".join(map(str, content))[:200]}' if content else 'it is empty'
 
 
 def named(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -3,17 +3,24 @@
 The journal is a text file, one line an image, to which every worker process appends and from
 which each reads what the others found. Nothing else needs to be shared, so it works with
 forked, spawned and persistent workers alike. The file appears with the first bad image. Each
-rank of a distributed run keeps a journal of its own.
+rank of a distributed run keeps a journal of its own. One in the folder for temporary files goes
+with the process that made it, or, where that was killed, a day later when another one looks.
 """
 
 import os
+import re
 import tempfile
+import time
 import uuid
 import warnings
+import weakref
 from pathlib import Path
 from typing import NamedTuple
 
 __all__ = ['BadImage', 'BadImages', 'TooManyBadImagesError']
+
+
+_PREFIX = 'mmdssl_bad_images_'
 
 
 class BadImage(NamedTuple):
@@ -36,8 +43,9 @@ class BadImages:
         max_share: Share of them, 0..1, that may be bad.
         min_count: As many bad images are always tolerated, so that a few bad files do not end a
             run on a small data set.
-        path: The journal. None: a new file in the folder for temporary files. An existing journal
-            is continued.
+        path: The journal. None: a new file in the folder for temporary files, which is removed
+            when this process ends, unless too many images were bad. An existing journal is
+            continued.
     """
 
     def __init__(
@@ -50,9 +58,13 @@ class BadImages:
     ) -> None:
         if not 0 <= max_share <= 1:
             raise ValueError(f'the share of bad images must lie in 0..1, got {max_share}')
+        self.temporary = path is None
         if path is None:
-            name = f'mmdssl_bad_images_{os.getpid()}_{uuid.uuid4().hex[:8]}.txt'
-            path = Path(tempfile.gettempdir()) / name
+            folder = Path(tempfile.gettempdir())
+            _remove_orphans(folder)
+            path = folder / f'{_PREFIX}{os.getpid()}_{uuid.uuid4().hex[:8]}.txt'
+            limit = max(max_share * total, min_count)
+            weakref.finalize(self, _remove, path, os.getpid(), limit)
         self.total = total
         self.max_share = max_share
         self.min_count = min_count
@@ -92,9 +104,10 @@ class BadImages:
         finally:
             os.close(descriptor)
         if first:
+            until = ' until this process ends' if self.temporary else ''
             warnings.warn(
                 f'{path} cannot be read ({reason}): another image takes its place. '
-                f'All such images are listed in {self.path}',
+                f'All such images are listed in {self.path}{until}',
                 stacklevel=2,
             )
         count = len(self)
@@ -119,6 +132,40 @@ class BadImages:
                 index, path, reason = line.split('\t')
                 self._entries.setdefault(int(index), BadImage(int(index), path, reason))
         return list(self._entries.values())
+
+
+def _remove(path: Path, process: int, limit: float) -> None:
+    """Delete a journal, in the process that made it; a list that ended a run is still needed."""
+    if os.getpid() != process or not path.exists():
+        return
+    with path.open('rb') as file:
+        images = {line.partition(b'\t')[0] for line in file}
+    if len(images) <= limit:
+        path.unlink(missing_ok=True)
+
+
+def _remove_orphans(folder: Path) -> None:
+    """Delete journals of this user's processes that were killed more than a day ago."""
+    for file in folder.glob(f'{_PREFIX}*.txt'):
+        found = re.fullmatch(rf'{_PREFIX}(\d+)_[0-9a-f]+\.txt', file.name)
+        if found is None:
+            continue
+        try:
+            old = time.time() - file.stat().st_mtime > 24 * 3600
+            if old and file.stat().st_uid == os.getuid() and not _alive(int(found.group(1))):
+                file.unlink()
+        except FileNotFoundError:  # another process does the same
+            continue
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _one_line(text: str) -> str:

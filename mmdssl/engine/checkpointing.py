@@ -2,47 +2,33 @@
 
 A checkpoint holds tensors, numbers, strings and containers of these, so that
 ``torch.load(weights_only=True)`` reads it: nothing in it is code. It is written
-under a temporary name and renamed when it lies on the disk whole. Reading refuses
-everything else; mmengine's own loader falls back to unpickling whatever is in the
-file, which runs code chosen by whoever made the file.
+under a temporary name and renamed when it lies on the disk whole. Reading
+(:mod:`mmdssl.engine.reading`) refuses everything else.
 """
 
 import os
-import pickle
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 import numpy as np
 import torch
-from mmengine.dist import barrier, is_main_process
-from mmengine.runner import CheckpointLoader
+
+from mmdssl.engine.reading import load_checkpoint_file
 
 __all__ = [
     'atomic_file',
     'atomic_save',
     'atomic_text',
-    'install_safe_loading',
     'load_checkpoint_file',
+    'remove_leftovers',
     'to_plain',
 ]
 
-_numpy_core = getattr(np, '_core', None) or np.core  # numpy 2 renamed it
 #: Entry of a checkpoint's ``meta`` that names the backbone to keep, 'teacher' or 'student'.
 EVALUATED_KEY = 'evaluated_backbone'
-
-# Classes that only hold numbers. Files of other packages keep NumPy scalars in 'meta'.
-_HARMLESS = (
-    np.ndarray,
-    np.dtype,
-    _numpy_core.multiarray._reconstruct,
-    _numpy_core.multiarray.scalar,
-    *{type(np.dtype(kind)) for kind in '?bBhHiIlLqQefdU'},
-)
 
 
 @contextmanager
@@ -96,96 +82,17 @@ def atomic_text(text: str, path: str | Path) -> None:
         temporary.write_text(text, encoding='utf-8')
 
 
-def load_checkpoint_file(
-    path: str | Path, *, map_location: Any = 'cpu', allow: tuple[type, ...] = ()
-) -> Any:
-    """Read a checkpoint without running code that may be hidden in it.
+def remove_leftovers(folder: str | Path, *names: str) -> None:
+    """Delete what killed processes have left of :func:`atomic_file`.
 
     Args:
-        path: Local file of ``torch.save``; ``.safetensors`` come as ``dict(meta, state_dict)``.
-        map_location: As in ``torch.load``.
-        allow: Further classes the file may hold, e.g. ``argparse.Namespace`` in
-            files of the official iBOT and DINO code.
-
-    Returns:
-        What was saved.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is damaged, or holds anything but plain data.
+        folder: Where, held by a lock: nobody else is writing these files.
+        names: Of the final files; patterns of ``glob`` are allowed.
     """
-    path = Path(path).expanduser()
-    if not path.is_file():
-        raise FileNotFoundError(f'no checkpoint at {path}')
-    if path.suffix == '.safetensors':
-        return _load_safetensors(path, map_location)
-    try:
-        with torch.serialization.safe_globals([*_HARMLESS, *allow]):
-            return torch.load(path, map_location=map_location, weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ValueError(
-            f'{path} holds more than plain data ({_culprit(error)}) and is not loaded, because '
-            'unpickling it could run code; if you trust its origin, keep only its weights: '
-            "torch.save(torch.load(path, weights_only=False)['state_dict'], 'weights.pth')"
-        ) from error
-    except (RuntimeError, EOFError, OSError) as error:
-        raise ValueError(
-            f'{path} is not a readable checkpoint ({str(error).splitlines()[0]}); it may be cut '
-            'off: copy it again or use an older one'
-        ) from error
-
-
-def _load_safetensors(path: Path, map_location: Any) -> dict:
-    """Tensors and the texts beside them; the format cannot hold anything else."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework='pt') as file:
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            meta = dict(file.metadata() or {})
-    except (SafetensorError, OSError) as error:
-        raise ValueError(
-            f'{path} is not a readable safetensors file ({str(error).splitlines()[0]}); it may be '
-            'cut off: copy it again'
-        ) from error
-    if map_location is not None and not callable(map_location):
-        state = {name: value.to(map_location) for name, value in state.items()}
-    return dict(meta=meta, state_dict=state)
-
-
-def _culprit(error: Exception) -> str:
-    """The class torch.load objects to, out of its long message."""
-    words = str(error).replace('`', ' ').split()
-    for before, word in pairwise(words):
-        if before.lower() == 'global' and '.' in word:
-            return word
-    return str(error).splitlines()[0]
-
-
-def _load_from_local(filename: str, map_location: Any) -> Any:
-    """mmengine's loader of local files, made safe."""
-    return load_checkpoint_file(filename, map_location=map_location)
-
-
-def _load_from_http(filename: str, map_location: Any = None, model_dir: str | None = None) -> Any:
-    """mmengine's loader of URLs, made safe: fetch the file, then read it as a local one."""
-    folder = Path(model_dir or Path(torch.hub.get_dir()) / 'checkpoints')
-    target = folder / Path(urlparse(filename).path).name
-    if is_main_process() and not target.exists():
-        with atomic_file(target) as temporary:
-            torch.hub.download_url_to_file(filename, str(temporary), progress=False)
-    barrier()
-    return load_checkpoint_file(target, map_location=map_location)
-
-
-def install_safe_loading() -> None:
-    """Make mmengine's checkpoint loading in this process refuse unsafe files.
-
-    Covers ``Runner.resume``, ``load_from`` and ``init_cfg=dict(type='Pretrained')``
-    for local files and URLs. ``SafeCheckpointHook`` and the tools call it.
-    """
-    CheckpointLoader.register_scheme('', _load_from_local, force=True)
-    CheckpointLoader.register_scheme(('http://', 'https://'), _load_from_http, force=True)
+    for name in names:
+        for leftover in Path(folder).glob(f'.{name}.*.tmp'):
+            if leftover.name.split('.')[-2].isdigit():
+                leftover.unlink(missing_ok=True)
 
 
 def to_plain(value: Any, *, path: str = 'checkpoint', dropped: list[str] | None = None) -> Any:

@@ -19,7 +19,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from mmdssl.engine.checkpointing import atomic_text, install_safe_loading
+from mmdssl.engine.checkpointing import atomic_text
 from mmdssl.engine.frameworks import framework_of
 from mmdssl.engine.launch import build_runner
 from mmdssl.engine.unwrap import unwrap_model
@@ -107,7 +107,6 @@ def dry_run(
     for hook in config.get('custom_hooks', []):
         if 'initial' in hook:  # an evaluation before the first step can take minutes
             hook['initial'] = False
-    install_safe_loading()
     with tempfile.TemporaryDirectory(prefix='mmdssl_dry_run_') as folder:
         config.work_dir = folder
         runner = build_runner(config)

@@ -5,7 +5,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mmdssl.engine.checkpointing import install_safe_loading, load_checkpoint_file
+from mmdssl.engine.checkpointing import load_checkpoint_file
 from mmdssl.engine.exchange import check_exchange
 from mmdssl.engine.frameworks import framework_of
 from mmdssl.engine.local_runner import local_runner
@@ -39,7 +39,6 @@ def build_test_runner(
         if config.get(part) is None:
             raise ValueError(f'{config.filename}: no {part}; there is nothing to test on')
     load_checkpoint_file(checkpoint)  # says clearly what is wrong with a file
-    install_safe_loading()
     config.work_dir = work_dir
     config.load_from, config.resume = None, False
     config.setdefault('test_cfg', dict())

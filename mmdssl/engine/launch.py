@@ -25,9 +25,18 @@ from mmdssl.engine.frameworks import (
 )
 from mmdssl.engine.hooks.checkpoint import SafeCheckpointHook, train_and_keep
 from mmdssl.engine.local_runner import local_runner
+from mmdssl.engine.newest import find_checkpoint
+from mmdssl.engine.run_folder import template_of
 from mmdssl.engine.unwrap import unwrap_model
 
-__all__ = ['build_runner', 'leave_process_group', 'prepare_config', 'readable_errors', 'train']
+__all__ = [
+    'build_runner',
+    'find_checkpoint',
+    'leave_process_group',
+    'prepare_config',
+    'readable_errors',
+    'train',
+]
 
 _PLAIN = ('OptimWrapper', 'PerParamClipOptimWrapper')
 _AMP = ('AmpOptimWrapper', 'AmpPerParamClipOptimWrapper')
@@ -51,8 +60,8 @@ def prepare_config(
         config: A training config.
         work_dir: Where the run keeps its files; default: the config's ``work_dir``,
             or ``work_dirs/<name of the config>``.
-        resume: A checkpoint to continue from, or ``'auto'`` for the newest of the
-            work folder (a new run if there is none).
+        resume: A checkpoint to continue from, or ``'auto'`` for the newest whole one of
+            the work folder (a new run if there is none); None as the config says.
         amp: ``'fp16'``, ``'bf16'``, ``'auto'`` (bf16 where the device computes in
             it, otherwise fp16) or ``'off'``; None leaves the config as it is.
         seed: Replaces the config's.
@@ -63,7 +72,8 @@ def prepare_config(
 
     Raises:
         FileNotFoundError: If the checkpoint to resume from does not exist.
-        ValueError: If an option does not fit the config or the machine.
+        ValueError: If an option does not fit the config or the machine, or no checkpoint
+            of the work folder can be resumed from.
     """
     for part in ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper'):
         if config.get(part) is None:
@@ -72,8 +82,10 @@ def prepare_config(
         config.work_dir = str(work_dir)
     elif config.get('work_dir') is None:
         config.work_dir = str(Path('work_dirs') / Path(config.filename).stem)
+    if resume is None and config.get('resume'):
+        resume = config.get('load_from') or 'auto'
     if resume is not None:
-        found = find_checkpoint(config.work_dir, resume)
+        found = find_checkpoint(config.work_dir, resume, template_of(config))
         config.resume = found is not None
         config.load_from = str(found) if found else config.get('load_from')
     if amp is not None:
@@ -85,32 +97,6 @@ def prepare_config(
         _prepare_cpu_processes(config, launcher)
     _prepare_tensorboard(config)
     return config
-
-
-def find_checkpoint(work_dir: str | Path, resume: str) -> Path | None:
-    """The checkpoint that ``--resume`` means; None if 'auto' finds a fresh work folder.
-
-    Raises:
-        FileNotFoundError: If the file, or the one that ``last_checkpoint`` names,
-            does not exist.
-    """
-    if resume != 'auto':
-        path = Path(resume).expanduser()
-        if not path.is_file():
-            raise FileNotFoundError(f'--resume: no checkpoint at {path}')
-        return path
-    note = Path(work_dir) / 'last_checkpoint'
-    if not note.exists():
-        print(f'--resume auto: no checkpoint in {work_dir}, a new run starts', file=sys.stderr)
-        return None
-    named = Path(note.read_text(encoding='utf-8').strip())
-    for path in (named, note.with_name(named.name)):  # the folder may have been moved
-        if path.is_file():
-            return path
-    raise FileNotFoundError(
-        f'--resume auto: {note} names {named}, which does not exist; give the checkpoint to '
-        'continue from, or delete that note to start anew'
-    )
 
 
 def set_precision(config: Config, amp: str) -> None:

@@ -1,10 +1,14 @@
 """Whether a checkpoint fits the run that resumes from it, and where in the run it stands."""
 
+import os
+from pathlib import PurePath
 from typing import Any
 
+import torch
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mmdssl.engine.checkpointing import to_plain
+from mmdssl.engine.newest import RUN_PARTS
 from mmdssl.engine.unwrap import unwrap_model
 from mmdssl.models.utils.clock import EPOCH_LENGTH_KEY
 
@@ -30,7 +34,7 @@ def fit_to_run(checkpoint: dict, runner: Runner) -> None:
     Raises:
         ValueError: If the file holds no run, or one of another model.
     """
-    if not {'meta', 'state_dict', 'optimizer', 'message_hub'} <= set(checkpoint):
+    if not checkpoint.keys() >= RUN_PARTS:
         raise ValueError(
             'the checkpoint to resume from holds no run, only weights; start a new run from them '
             'with load_from'
@@ -45,10 +49,16 @@ def fit_to_run(checkpoint: dict, runner: Runner) -> None:
             f'becomes {iterations}'
         )
         meta['iter'] = iterations
-    # mmengine compares pickled bytes, which differ for equal data, and warns.
+    # mmengine compares pickled bytes, which differ for equal data: compared here, and then given
+    # back as it is now.
     own = getattr(runner.train_dataloader.dataset, 'metainfo', None)
-    if own is not None and _prints_alike(meta.get('dataset_meta'), own):
-        meta['dataset_meta'] = own
+    differences = _differences(meta.get('dataset_meta'), own)
+    if differences:
+        runner.logger.warning(
+            'The metainfo of the training data is not that of the checkpoint: '
+            f'{"; ".join(differences)}. Resume with the data that the run was started with'
+        )
+    meta['dataset_meta'] = own
 
 
 def _check_weights(saved: dict, own: dict) -> None:
@@ -61,6 +71,32 @@ def _check_weights(saved: dict, own: dict) -> None:
         )
 
 
-def _prints_alike(saved: Any, own: Any) -> bool:
-    """Good enough where only a warning depends on it."""
-    return repr(saved) == repr(to_plain(own, dropped=[]))
+def _differences(saved: Any, own: Any) -> list[str]:
+    """Entries of the data's description that changed, as sentences.
+
+    Checkpoints hold no folders of the machine, so of a path only its last part is compared.
+    """
+    then, now = (_comparable(to_plain(value or {}, dropped=[])) for value in (saved, own))
+    if not (isinstance(then, dict) and isinstance(now, dict)):
+        return [] if then == now else [f'{_short(then)} became {_short(now)}']
+    return [
+        f'{name} was {_short(then.get(name))} and is {_short(now.get(name))}'
+        for name in {**then, **now}
+        if then.get(name) != now.get(name)
+    ]
+
+
+def _comparable(value: Any) -> Any:
+    """Without what saving changes: kinds of sequences, arrays, folders of paths."""
+    if isinstance(value, dict):
+        return {str(key): _comparable(entry) for key, entry in value.items()}
+    if isinstance(value, torch.Tensor):
+        return value.tolist()
+    if isinstance(value, list | tuple):
+        return [_comparable(entry) for entry in value]
+    return PurePath(value).name if isinstance(value, str) and os.sep in value else value
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f'{text[:77]}...'

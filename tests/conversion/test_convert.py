@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from mmdssl.conversion.convert import export_backbone, import_weights
 from mmdssl.conversion.files import write_weights
 from mmdssl.conversion.locating import FORMATS
-from tests.conversion.nets import checkpoint, resnet, shaken, vit
+from tests.conversion.nets import PlainViT, checkpoint, resnet, shaken, vit
 from tests.golden import Golden, assert_close
 
 NETS = {'vit': vit, 'resnet18': lambda: resnet(18), 'resnet50': lambda: resnet(50)}
@@ -200,3 +200,32 @@ def test_official_soco_checkpoint_is_complete(shared, tmp_path):
     assert result.coverage == 1
     encoder = {f'backbone.{n}': v for n, v in golden.sub('encoder.').items()}
     assert equal(result.state, encoder)
+
+
+@pytest.mark.parametrize(
+    'wrap',
+    [
+        lambda state: {'model_state_dict': state},
+        lambda state: {'epoch': 3, 'state_dict_ema': state, 'optimizer': {'state': {0: {}}}},
+        lambda state: {'run': {'net': {f'module.{name}': value for name, value in state.items()}}},
+        lambda state: {name: value.numpy() for name, value in state.items()},
+    ],
+    ids=['other key', 'ema', 'nested', 'numpy'],
+)
+def test_the_one_state_dict_of_a_file_is_read_wherever_it_lies(tmp_path, wrap):
+    state = shaken(PlainViT(24, 2, 48, 3, 8, 17)).state_dict()
+    torch.save(state, tmp_path / 'plain.pth')
+    torch.save(wrap(state), tmp_path / 'wrapped.pth')
+    want, got = (import_weights(tmp_path / f'{n}.pth', source='dino') for n in ('plain', 'wrapped'))
+    assert got.state.keys() == want.state.keys()
+    assert all(torch.equal(got.state[name], value) for name, value in want.state.items())
+
+
+def test_several_or_no_state_dicts_are_named(tmp_path):
+    state = shaken(PlainViT(24, 2, 48, 3, 8, 17)).state_dict()
+    torch.save(dict(online=state, target=dict(net=state)), tmp_path / 'two.pth')
+    with pytest.raises(ValueError, match=r'2 state dicts, under online, target\.net'):
+        import_weights(tmp_path / 'two.pth', source='dino')
+    torch.save(dict(epoch=3, args=dict(lr=1)), tmp_path / 'none.pth')
+    with pytest.raises(ValueError, match=r'holds no tensors \(its keys: epoch, args\)'):
+        import_weights(tmp_path / 'none.pth', source='dino')

@@ -21,7 +21,7 @@ def test_both_formats_read_back_equal_also_views_and_scalars(ending, tmp_path):
 
 def test_damaged_safetensors_are_one_sentence(tmp_path):
     (tmp_path / 'x.safetensors').write_bytes(b'no tensors')
-    with pytest.raises(ValueError, match='not a readable safetensors file'):
+    with pytest.raises(ValueError, match='is no safetensors file: it is a text file'):
         load_checkpoint_file(tmp_path / 'x.safetensors')
 
 

@@ -1,6 +1,11 @@
 """The journal of bad images: shared by processes, read once, with a limit."""
 
 import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+import time
 
 import pytest
 
@@ -97,3 +102,57 @@ def test_half_written_line_is_left_for_the_next_look(tmp_path):
 def test_share_out_of_range_is_refused():
     with pytest.raises(ValueError, match=r'0\.\.1, got 5'):
         BadImages(total=10, max_share=5)
+
+
+_PROCESS = """
+import os, sys
+from mmdssl.datasets.bad_images import BadImages, TooManyBadImagesError
+journal = BadImages(total=20, min_count=3)
+if os.fork() == 0:  # a worker ends, and its copy of the journal with it
+    journal.add(0, 'a.jpg', 'broken')
+    del journal
+    os._exit(0)
+os.wait()
+assert len(journal) == 1
+try:
+    for number in range(int(sys.argv[1])):
+        journal.add(number, 'a.jpg', 'broken')
+except TooManyBadImagesError as error:
+    print(error)
+"""
+
+
+def test_journals_go_with_their_process_unless_they_ended_it(tmp_path):
+    def run(images):
+        return subprocess.run(
+            [sys.executable, '-W', 'ignore', '-c', _PROCESS, str(images)],
+            env={**os.environ, 'TMPDIR': str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    assert run(2) == ''
+    assert list(tmp_path.iterdir()) == []
+    said = run(5)
+    (kept,) = tmp_path.iterdir()
+    assert str(kept) in said
+
+
+def test_journals_of_killed_processes_go_after_a_day(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
+    ended = subprocess.Popen(['true'])
+    ended.wait()
+    names = {
+        'old': f'mmdssl_bad_images_{ended.pid}_00000001.txt',
+        'new': f'mmdssl_bad_images_{ended.pid}_00000002.txt',
+        'alive': f'mmdssl_bad_images_{os.getpid()}_00000003.txt',
+        'other': 'mmdssl_bad_images_of_mine.txt',
+    }
+    for kind, name in names.items():
+        (tmp_path / name).touch()
+        if kind != 'new':
+            os.utime(tmp_path / name, (time.time() - 2 * 24 * 3600,) * 2)
+    BadImages(total=10)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {names['new'], names['alive'], names['other']}

@@ -14,6 +14,7 @@ from mmdssl.engine.launch import (
     readable_errors,
     set_precision,
 )
+from tests.engine.hostile import write_run
 from tests.engine.toy import toy_config
 
 
@@ -63,9 +64,9 @@ def test_resume_auto_takes_the_newest_checkpoint_also_of_a_moved_folder(tmp_path
     assert 'a new run starts' in capsys.readouterr().err
     folder.mkdir()
     (folder / 'last_checkpoint').write_text('/somewhere/else/run/epoch_3.pth')
-    with pytest.raises(FileNotFoundError, match=r'/somewhere/else/run/epoch_3\.pth'):
+    with pytest.raises(ValueError, match=r'/somewhere/else/run/epoch_3\.pth, which does not exist'):
         prepare_config(config, resume='auto')
-    (folder / 'epoch_3.pth').touch()
+    write_run(folder / 'epoch_3.pth', 9)
     resumed = prepare_config(config, resume='auto')
     assert (resumed.resume, resumed.load_from) == (True, str(folder / 'epoch_3.pth'))
 

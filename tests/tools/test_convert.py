@@ -148,7 +148,7 @@ def no_file(folder: Path) -> Path:
     ('make', 'words'),
     [
         (no_file, 'no checkpoint at'),
-        (text, 'not loaded|not a readable checkpoint'),
+        (text, 'is no checkpoint: it is a text file'),
         (untrusted, 'more than plain data'),
         (bare_token, 'not a file of ibot'),
     ],

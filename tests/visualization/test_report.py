@@ -103,3 +103,21 @@ def test_missing_picture_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         write_report(report, tmp_path / 'report.html')
     assert not (tmp_path / 'report.html').exists()
+
+
+def test_page_may_load_nothing_and_run_nothing(page):
+    policy = re.search(r'Content-Security-Policy"\s+content="([^"]+)"', page).group(1)
+    assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    assert page.index('Content-Security-Policy') < page.index('<title>')
+    assert 'script' not in policy
+
+
+def test_texts_that_look_like_places_of_the_template_stay_as_they_are(tmp_path):
+    title = '{style} {body} @style@ @body@'
+    report = Report(title=title, lead=['{title}'], table=Table(['a'], [['@title@']]), figures=[])
+    page = write_report(report, tmp_path / 'report.html').read_text()
+    assert page.count(title) == 2  # title and heading
+    assert page.count('<table>') == 1
+    assert page.count('--ground: #ffffff') == 1
+    assert '<p class="lead">{title}</p>' in page
+    assert '@title@' in page

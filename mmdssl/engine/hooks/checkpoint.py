@@ -10,16 +10,15 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
+from mmdssl.engine.agreement import of_main_process
 from mmdssl.engine.checkpoint_format import pack, unpack
-from mmdssl.engine.checkpointing import (
-    EVALUATED_KEY,
-    atomic_file,
-    atomic_text,
-    install_safe_loading,
-)
+from mmdssl.engine.checkpointing import EVALUATED_KEY, atomic_file, atomic_text
 from mmdssl.engine.finite.stopping import TrainingNotFinite, at_whole_step, refuse_not_finite
 from mmdssl.engine.interruption import StopSignals, TrainingStopped
+from mmdssl.engine.newest import INTERRUPTED, NOTE, find_checkpoint
 from mmdssl.engine.resuming import fit_to_run, is_epoch_based
+from mmdssl.engine.run_folder import clear_leftovers, delete_due, held_folder
+from mmdssl.engine.safe_loading import install_safe_loading
 from mmdssl.engine.unwrap import unwrap_model
 from mmdssl.models.utils.clock import EPOCH_LENGTH_KEY
 from mmdssl.models.utils.collectives import all_reduce
@@ -27,8 +26,8 @@ from mmdssl.registry import HOOKS
 
 __all__ = ['INTERRUPTED', 'SafeCheckpointHook', 'train_and_keep']
 
-#: Name of the checkpoint that a stopped run leaves.
-INTERRUPTED = 'interrupted.pth'
+#: Entry of the message hub: numbers of the checkpoints that the newest one replaces.
+_SURPLUS = 'surplus_ckpt_ids'
 
 
 @HOOKS.register_module()
@@ -37,6 +36,10 @@ class SafeCheckpointHook(CheckpointHook):
 
     * A file is written under a temporary name and renamed when it is whole; older
       ones are deleted after that. ``last_checkpoint`` names the newest.
+    * A run killed between writing and deleting leaves no file too many: the new
+      checkpoint says which ones were to go, and resuming from it deletes them.
+    * The work folder is held against other runs (:func:`held_folder`). Resuming
+      without a file takes the newest checkpoint that is whole.
     * Files hold plain data only and no paths of the machine. Loading, in the whole
       process, refuses files that hold more, instead of unpickling them.
     * SIGINT or SIGTERM ends the run after the current iteration (of all
@@ -96,13 +99,24 @@ class SafeCheckpointHook(CheckpointHook):
         self.started = False
         self._left = False  # a stopped run has its checkpoint
         self._reported: set[str] = set()
+        self._hold = contextlib.ExitStack()
         self._postponed: int | None = None  # number of a checkpoint that waits for a whole step
 
     # ---- reading
 
     def before_run(self, runner: Runner) -> None:
-        """Before anything is loaded: no unsafe file from now on."""
+        """Before anything is loaded: no unsafe or broken file, and no second run in the folder."""
         install_safe_loading()
+        self._hold.enter_context(held_folder(runner.work_dir))
+        if runner._resume and runner._load_from is None:
+            found = of_main_process(
+                lambda: find_checkpoint(runner.work_dir, 'auto', self.filename_tmpl)
+            )
+            runner._resume, runner._load_from = found is not None, found and str(found)
+
+    def after_run(self, runner: Runner) -> None:
+        """Let others into the folder."""
+        self._hold.close()
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Bring the file into the form mmengine resumes from, and check that it fits."""
@@ -121,9 +135,11 @@ class SafeCheckpointHook(CheckpointHook):
         self._finished = self._saved = runner.iter
         self._distributed = runner.distributed
         self.started, self._left = True, False
-        if is_main_process():  # what a killed process was writing
-            for leftover in Path(self.out_dir).glob('.*.pth.*.tmp'):
-                leftover.unlink()
+        if is_main_process():
+            clear_leftovers(self.out_dir)
+            due = runner.message_hub.get_info(_SURPLUS) or []
+            if runner._resume:
+                delete_due(self.out_dir, map(self.filename_tmpl.format, due), runner._load_from)
         self._signals.listen()
 
     def before_train_epoch(self, runner: Runner) -> None:
@@ -190,6 +206,7 @@ class SafeCheckpointHook(CheckpointHook):
         surplus, keep = ids[: -self.max_keep_ckpts], ids[-self.max_keep_ckpts :]
         if limited:
             runner.message_hub.update_info('keep_ckpt_ids', keep)
+            runner.message_hub.update_info(_SURPLUS, surplus)
         self._write(runner, self.filename_tmpl.format(step), meta)
         if not limited:
             return
@@ -215,7 +232,7 @@ class SafeCheckpointHook(CheckpointHook):
                     save_param_scheduler=self.save_param_scheduler,
                     meta=meta,
                 )
-            atomic_text(str(target), Path(runner.work_dir) / 'last_checkpoint')
+            atomic_text(str(target), Path(runner.work_dir) / NOTE)
         self.last_ckpt = str(target)
         self._saved = meta['iter']
 
@@ -289,6 +306,7 @@ def train_and_keep(runner: Runner) -> None:
     """
     hooks = [hook for hook in runner.hooks if isinstance(hook, SafeCheckpointHook)]
     with contextlib.ExitStack() as stack:
+        stack.enter_context(held_folder(runner.work_dir))
         for hook in hooks:
             hook.guarded = True
             stack.callback(hook.release)

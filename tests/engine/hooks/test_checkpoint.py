@@ -4,6 +4,7 @@ import os
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.hooks import Hook
@@ -215,3 +216,46 @@ def test_loaded_history_goes_on(finished):
     values, counts = run.message_hub.get_scalar('train/loss').data
     assert saved['values'].tolist() == values.tolist()
     assert saved['counts'].tolist() == counts.tolist()
+
+
+def warnings_about_data(tmp_path, capsys, then, now):
+    """Lines of the log about the data of a run that was started with others."""
+
+    def keep(metainfo):
+        hook = Hook()
+        hook.before_run = lambda r: r.train_dataloader.dataset.metainfo.update(metainfo)
+        return (hook,)
+
+    toy_runner(tmp_path, epochs=1, hooks=keep(then)).train()
+    path = tmp_path / 'epoch_1.pth'
+    capsys.readouterr()
+    toy_runner(tmp_path, epochs=2, hooks=keep(now), resume=path).train()
+    return [line for line in capsys.readouterr().out.splitlines() if 'metainfo' in line]
+
+
+@pytest.mark.parametrize(
+    ('then', 'now'),
+    [
+        ('/data/photos', '/data/photos'),
+        ('/data/photos', '/data/photos/'),
+        ('data/photos', '/mnt/data/photos'),
+        (['a', 'b'], ('a', 'b')),
+        (np.arange(3), np.arange(3)),
+        (dict(palette=[(1, 2)], root='/a/b'), dict(palette=[[1, 2]], root='/c/b')),
+    ],
+)
+def test_same_data_in_another_guise_are_no_alarm(tmp_path, capsys, then, now):
+    assert warnings_about_data(tmp_path, capsys, dict(root=then), dict(root=now)) == []
+
+
+@pytest.mark.parametrize(
+    ('then', 'now', 'words'),
+    [
+        ('/data/photos', '/data/scenes', "root was 'photos' and is 'scenes'"),
+        (['a', 'b'], ['b', 'a'], "root was ['a', 'b'] and is ['b', 'a']"),
+        (np.arange(3), np.arange(4), 'root was [0, 1, 2] and is [0, 1, 2, 3]'),
+    ],
+)
+def test_other_data_are_named_once(tmp_path, capsys, then, now, words):
+    (line,) = warnings_about_data(tmp_path, capsys, dict(root=then), dict(root=now))
+    assert words in line
