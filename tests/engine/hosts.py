@@ -23,12 +23,14 @@ HOSTS = (
     'soco-d', 'd3ssl', 'd3ssl-wo-depos', 'maskalign', 'maskalign-d', 'leopart', 'leopart-d',
 )  # fmt: skip
 #: Fine-tuning with mmdet and mmseg.
+_DETECTION = 'configs/transfer/scenes_detection'
+_SEGMENTATION = 'configs/transfer/scenes_segmentation'
 FINE_TUNED = {
-    'mask-rcnn-c4': 'configs/transfer/scenes_detection/mask-rcnn_r18w32-c4_1xb4-300i_scenes.py',
-    'cascade': 'configs/transfer/scenes_detection/cascade-mask-rcnn_vit-micro-p16_1xb4-300i_scenes.py',
-    'linear-probe': 'configs/transfer/scenes_segmentation/linear_vit-micro-p16_1xb16-300i_scenes.py',
-    'upernet': 'configs/transfer/scenes_segmentation/upernet_vit-micro-p16_1xb8-300i_scenes.py',
-    'own-mmdet': 'projects/own_configs/faster-rcnn_tapvit_mmdet.py',
+    'mask-rcnn-c4': f'{_DETECTION}/mask-rcnn_r18w32-c4_1xb4-300i_scenes.py',
+    'cascade': f'{_DETECTION}/cascade-mask-rcnn_vit-micro-p16_1xb4-300i_scenes.py',
+    'linear-probe': f'{_SEGMENTATION}/linear_vit-micro-p16_1xb16-300i_scenes.py',
+    'upernet': f'{_SEGMENTATION}/upernet_vit-micro-p16_1xb8-300i_scenes.py',
+    'own-mmdet': 'projects/own_configs/faster-rcnn_tapvit_mmdet.py',  # batches by aspect ratio
 }
 IMAGES, BATCH = 12, 4
 

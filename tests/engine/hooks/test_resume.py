@@ -1,8 +1,11 @@
 """A resumed run is the uninterrupted run: weights, moments, draws, images, logs."""
 
 import os
+import random
 import signal
+import time
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +13,9 @@ import torch
 from mmengine.hooks import Hook
 
 from mmdssl.engine.hooks.checkpoint import train_and_keep
+from mmdssl.engine.hooks.random_state import RandomStateHook
 from mmdssl.engine.interruption import TrainingStopped
+from mmdssl.engine.resuming import EXTRA_BATCHES_KEY
 from mmdssl.engine.schedules import warmup_cosine
 from tests.engine.toy import Recorder, assert_same_state, toy_runner
 
@@ -23,13 +28,26 @@ def history(runner, name='train/loss'):
     return runner.message_hub.get_scalar(name).data[0].tolist()
 
 
-@pytest.mark.parametrize('workers', [0, 2])
-def test_resume_equals_uninterrupted(tmp_path, workers):
-    settings = {'train_dataloader.num_workers': workers}
+LOADERS = [
+    dict(num_workers=0),
+    dict(num_workers=1),
+    dict(num_workers=2),
+    dict(num_workers=2, persistent_workers=True),
+    dict(num_workers=2, persistent_workers=True, prefetch_factor=5),
+]
+
+
+def loading(options):
+    return {f'train_dataloader.{key}': value for key, value in options.items()}
+
+
+@pytest.mark.parametrize('loader', LOADERS)
+def test_resume_equals_uninterrupted(tmp_path, loader):
+    settings = loading(loader)
     straight = toy_runner(tmp_path / 'a', **settings)
     straight.train()
     resumed = toy_runner(tmp_path / 'b', resume=tmp_path / 'a/epoch_2.pth', **settings)
-    np.random.seed(99)  # whatever has happened before, the states of the file count
+    np.random.seed(99)  # whatever has happened before, the place in the run counts
     torch.manual_seed(99)
     resumed.train()
     assert_same_state(resumed, straight)
@@ -51,18 +69,23 @@ def test_the_comparison_can_fail(tmp_path):
         assert_same_state(resumed, straight)
 
 
-def test_resume_within_an_epoch_equals_uninterrupted(tmp_path):
+@pytest.mark.parametrize('loader', LOADERS)
+def test_resume_within_an_epoch_equals_uninterrupted(tmp_path, loader):
+    """Also where the rest is loaded by another number of workers than the beginning."""
     straight_seen, first, second = Recorder(), Recorder(at=6, action=stop()), Recorder()
     straight = toy_runner(tmp_path / 'a', hooks=(straight_seen,), epochs=3, **data(20))
     straight.train()
     with pytest.raises(TrainingStopped):
-        toy_runner(tmp_path / 'b', hooks=(first,), epochs=3, **data(20)).train()
+        toy_runner(
+            tmp_path / 'b', hooks=(first,), epochs=3, **data(20), **loading(loader)
+        ).train()
     resumed = toy_runner(
         tmp_path / 'b',
         resume=tmp_path / 'b/interrupted.pth',
         hooks=(second,),
         epochs=3,
         **data(20),
+        **loading(LOADERS[-LOADERS.index(loader)]),
     )
     resumed.train()
     assert len(first.seen) == 7  # stopped after the iteration in which the signal came
@@ -88,13 +111,63 @@ def test_resume_within_an_epoch_shows_every_image_once_with_workers(tmp_path):
     assert runner.iter == 10
 
 
-def test_iteration_based_resume_equals_uninterrupted(tmp_path):
+@pytest.mark.parametrize('loader', LOADERS)
+@pytest.mark.parametrize('sampler', ['InfiniteSampler', 'DefaultSampler'])
+def test_iteration_based_resume_equals_uninterrupted(tmp_path, loader, sampler, monkeypatch):
+    monkeypatch.setattr(time, 'sleep', lambda seconds: None)  # mmengine's between two passes
+    settings = {'train_dataloader.sampler.type': sampler}
     straight_seen, seen = Recorder(), Recorder()
-    straight = toy_runner(tmp_path / 'a', iters=8, hooks=(straight_seen,))
+    straight = toy_runner(tmp_path / 'a', iters=8, hooks=(straight_seen,), **settings)
     straight.train()
-    resumed = toy_runner(tmp_path / 'b', iters=8, resume=tmp_path / 'a/iter_5.pth', hooks=(seen,))
+    resumed = toy_runner(
+        tmp_path / 'b',
+        iters=8,
+        resume=tmp_path / 'a/iter_5.pth',
+        hooks=(seen,),
+        **settings,
+        **loading(loader),
+    )
     resumed.train()
     assert seen.seen == straight_seen.seen[5:]
+    assert_same_state(resumed, straight)
+
+
+class TakesBatches(Hook):
+    """Takes two batches of the training stream, as the measurement of batch statistics does."""
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter == 2:
+            taken = [next(runner.train_loop.dataloader_iterator) for _ in range(2)]
+            runner.message_hub.update_info(EXTRA_BATCHES_KEY, len(taken))
+
+
+@pytest.mark.parametrize('loader', [LOADERS[0], LOADERS[-1]])
+def test_batches_that_a_hook_took_are_not_shown_again(tmp_path, loader):
+    straight_seen, seen = Recorder(), Recorder()
+    settings = dict(iters=8, **loading(loader))
+    straight = toy_runner(tmp_path / 'a', hooks=(straight_seen, TakesBatches()), **settings)
+    straight.train()
+    path = tmp_path / 'a/iter_5.pth'
+    resumed = toy_runner(tmp_path / 'b', resume=path, hooks=(seen,), **settings)
+    resumed.train()
+    assert seen.seen == straight_seen.seen[5:]
+    assert_same_state(resumed, straight)
+
+
+class ValidationThatDraws(Hook):
+    """Draws behind the checkpoint of the same iteration, where a resumed run does not."""
+
+    priority = 'LOWEST'
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        torch.rand(3), np.random.rand(3), random.random()
+
+
+def test_what_is_drawn_between_checkpoint_and_next_iteration_changes_nothing(tmp_path):
+    straight = toy_runner(tmp_path / 'a', iters=8, hooks=(ValidationThatDraws(),))
+    straight.train()
+    resumed = toy_runner(tmp_path / 'b', iters=8, resume=tmp_path / 'a/iter_5.pth')
+    resumed.train()
     assert_same_state(resumed, straight)
 
 
@@ -122,20 +195,33 @@ def test_unset_seed_is_continued_in_the_order_of_images(tmp_path):
     assert seen.seen == straight_seen.seen[6:]
 
 
-def test_other_number_of_processes_resumes_at_the_same_epoch_with_new_draws(tmp_path):
+def test_another_length_of_the_epoch_resumes_at_the_same_epoch(tmp_path):
+    """As with another number of processes."""
     toy_runner(tmp_path / 'a').train()
-    path = tmp_path / 'a/epoch_2.pth'
-    checkpoint = torch.load(path, weights_only=True)
-    checkpoint['random_state']['ranks'] *= 2  # as if written by two processes, half the length
-    torch.save(checkpoint, path)
     seen = Recorder()
     halved = {'train_dataloader.batch_size': 2}
-    runner = toy_runner(tmp_path / 'b', resume=path, hooks=(seen,), **halved)
+    runner = toy_runner(tmp_path / 'b', resume=tmp_path / 'a/epoch_2.pth', hooks=(seen,), **halved)
     runner.train()
     assert runner.iter == 24  # 4 epochs of 6
     assert len(seen.seen) == 12
     # The schedule, too, goes on after half of the run.
     assert history(runner, 'train/lr')[-12] == warmup_cosine(12, 24, peak=0.05, end=1e-3, warmup=6)
+
+
+def test_processes_and_their_number_draw_differently(tmp_path):
+    runner = toy_runner(tmp_path, **{'randomness.diff_rank_seed': True})
+    hook = RandomStateHook()
+    draws = set()
+    for rank, world_size, iteration in [(0, 1, 0), (0, 1, 1), (0, 2, 0), (1, 2, 0)]:
+        place = SimpleNamespace(
+            rank=rank,
+            world_size=world_size,
+            iter=iteration,
+            _randomness_cfg=runner._randomness_cfg,
+        )
+        hook.before_train_iter(place, 0)
+        draws |= {torch.rand(()).item(), np.random.rand(), random.random()}
+    assert len(draws) == 12
 
 
 def test_signal_ends_the_run_with_the_shells_exit_code(tmp_path):
