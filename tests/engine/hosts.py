@@ -13,7 +13,7 @@ from mmdssl.engine.config import load_config
 from mmdssl.engine.launch import build_runner, prepare_config
 from mmdssl.models.backbones import DenseViT
 from tests.conftest import ROOT
-from tests.engine.toy import state_of
+from tests.engine.toy import end_workers, state_of
 from tests.micro_vit import MICRO
 from tests.tiny_scenes import write_tiny_scenes
 
@@ -111,6 +111,7 @@ def run(
     with mock.patch.object(Config, 'pretty_text', ''):
         runner: Runner = build_runner(config)
         runner.train()
+    end_workers(runner)
     return {name: value.clone() for name, value in state_of(runner).items()}
 
 

@@ -17,7 +17,7 @@ from mmdssl.engine.hooks.random_state import RandomStateHook
 from mmdssl.engine.interruption import TrainingStopped
 from mmdssl.engine.resuming import EXTRA_BATCHES_KEY
 from mmdssl.engine.schedules import warmup_cosine
-from tests.engine.toy import Recorder, assert_same_state, toy_runner
+from tests.engine.toy import Recorder, assert_same_state, end_workers, toy_runner
 
 
 def stop(signum=signal.SIGTERM):
@@ -46,10 +46,12 @@ def test_resume_equals_uninterrupted(tmp_path, loader):
     settings = loading(loader)
     straight = toy_runner(tmp_path / 'a', **settings)
     straight.train()
+    end_workers(straight)
     resumed = toy_runner(tmp_path / 'b', resume=tmp_path / 'a/epoch_2.pth', **settings)
     np.random.seed(99)  # whatever has happened before, the place in the run counts
     torch.manual_seed(99)
     resumed.train()
+    end_workers(resumed)
     assert_same_state(resumed, straight)
     assert history(resumed) == history(straight)
     assert history(resumed, 'train/lr') == history(straight, 'train/lr')
@@ -59,6 +61,7 @@ def test_the_comparison_can_fail(tmp_path):
     """Without the random states the resumed run is another one."""
     straight = toy_runner(tmp_path / 'a')
     straight.train()
+    end_workers(straight)
     resumed = toy_runner(
         tmp_path / 'b',
         resume=tmp_path / 'a/epoch_2.pth',
@@ -75,10 +78,12 @@ def test_resume_within_an_epoch_equals_uninterrupted(tmp_path, loader):
     straight_seen, first, second = Recorder(), Recorder(at=6, action=stop()), Recorder()
     straight = toy_runner(tmp_path / 'a', hooks=(straight_seen,), epochs=3, **data(20))
     straight.train()
+    stopped = toy_runner(
+        tmp_path / 'b', hooks=(first,), epochs=3, **data(20), **loading(loader)
+    )
     with pytest.raises(TrainingStopped):
-        toy_runner(
-            tmp_path / 'b', hooks=(first,), epochs=3, **data(20), **loading(loader)
-        ).train()
+        stopped.train()
+    end_workers(stopped)
     resumed = toy_runner(
         tmp_path / 'b',
         resume=tmp_path / 'b/interrupted.pth',
@@ -88,6 +93,7 @@ def test_resume_within_an_epoch_equals_uninterrupted(tmp_path, loader):
         **loading(LOADERS[-LOADERS.index(loader)]),
     )
     resumed.train()
+    end_workers(resumed)
     assert len(first.seen) == 7  # stopped after the iteration in which the signal came
     assert first.seen + second.seen == straight_seen.seen
     assert resumed.iter == straight.iter == 15
@@ -119,6 +125,7 @@ def test_iteration_based_resume_equals_uninterrupted(tmp_path, loader, sampler, 
     straight_seen, seen = Recorder(), Recorder()
     straight = toy_runner(tmp_path / 'a', iters=8, hooks=(straight_seen,), **settings)
     straight.train()
+    end_workers(straight)
     resumed = toy_runner(
         tmp_path / 'b',
         iters=8,
@@ -128,6 +135,7 @@ def test_iteration_based_resume_equals_uninterrupted(tmp_path, loader, sampler, 
         **loading(loader),
     )
     resumed.train()
+    end_workers(resumed)
     assert seen.seen == straight_seen.seen[5:]
     assert_same_state(resumed, straight)
 
@@ -147,9 +155,11 @@ def test_batches_that_a_hook_took_are_not_shown_again(tmp_path, loader):
     settings = dict(iters=8, **loading(loader))
     straight = toy_runner(tmp_path / 'a', hooks=(straight_seen, TakesBatches()), **settings)
     straight.train()
+    end_workers(straight)
     path = tmp_path / 'a/iter_5.pth'
     resumed = toy_runner(tmp_path / 'b', resume=path, hooks=(seen,), **settings)
     resumed.train()
+    end_workers(resumed)
     assert seen.seen == straight_seen.seen[5:]
     assert_same_state(resumed, straight)
 
@@ -166,8 +176,10 @@ class ValidationThatDraws(Hook):
 def test_what_is_drawn_between_checkpoint_and_next_iteration_changes_nothing(tmp_path):
     straight = toy_runner(tmp_path / 'a', iters=8, hooks=(ValidationThatDraws(),))
     straight.train()
+    end_workers(straight)
     resumed = toy_runner(tmp_path / 'b', iters=8, resume=tmp_path / 'a/iter_5.pth')
     resumed.train()
+    end_workers(resumed)
     assert_same_state(resumed, straight)
 
 
@@ -293,6 +305,7 @@ def test_failure_leaves_the_last_complete_iteration(tmp_path):
     assert meta['interrupted'] == dict(reason='RuntimeError', exact=False)
     resumed = toy_runner(tmp_path / 'b', resume=tmp_path / 'interrupted.pth')
     resumed.train()
+    end_workers(resumed)
     assert resumed.iter == 12
 
 
