@@ -1,5 +1,6 @@
 """Every kind of training that the package ships, cut down to a few steps of a few scenes."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -33,6 +34,7 @@ FINE_TUNED = {
     'own-mmdet': 'projects/own_configs/faster-rcnn_tapvit_mmdet.py',  # batches by aspect ratio
 }
 IMAGES, BATCH = 12, 4
+_runs = itertools.count()
 
 
 def write_data(folder: Path) -> Path:
@@ -61,6 +63,8 @@ def host_config(host: str, data: Path, *, by_epoch: bool) -> Config:
             config.model.roi_head.shared_head.init_cfg = None
     if host.startswith('leopart'):
         config.model.init = str(data / 'start.pth')
+    if host.startswith('maskalign'):
+        config.model.teacher.checkpoint = str(data / 'start.pth')
     for step in config.train_dataloader.dataset.get('pipeline', []):
         step.pop('expect', None)
     loader, length = config.train_dataloader, IMAGES // BATCH
@@ -105,7 +109,8 @@ def run(
     """
     config = host_config(host, data, by_epoch=by_epoch)
     config.train_dataloader.update(loader)
-    config.experiment_name = f'{host}-{work_dir.name}'
+    config.experiment_name = f'{host}-{next(_runs)}'  # nothing is shared with another run
+    config.visualizer = dict(type='Visualizer', name=config.experiment_name)
     prepare_config(config, work_dir=work_dir, resume=str(resume) if resume else None)
     # Formatting the config for logs and checkpoints takes longer than the six iterations.
     with mock.patch.object(Config, 'pretty_text', ''):

@@ -78,9 +78,7 @@ def test_resume_within_an_epoch_equals_uninterrupted(tmp_path, loader):
     straight_seen, first, second = Recorder(), Recorder(at=6, action=stop()), Recorder()
     straight = toy_runner(tmp_path / 'a', hooks=(straight_seen,), epochs=3, **data(20))
     straight.train()
-    stopped = toy_runner(
-        tmp_path / 'b', hooks=(first,), epochs=3, **data(20), **loading(loader)
-    )
+    stopped = toy_runner(tmp_path / 'b', hooks=(first,), epochs=3, **data(20), **loading(loader))
     with pytest.raises(TrainingStopped):
         stopped.train()
     end_workers(stopped)
