@@ -39,9 +39,8 @@ def key_samples(
         batches = batches.batches
     if batches is None or isinstance(loader.dataset, IterableDataset):
         return None
-    keyed = KeyedBatches(
-        batches, seed=seed, rank=rank, world_size=world_size, size=len(loader.dataset)
-    )
+    size = len(loader.dataset)  # type: ignore[arg-type]
+    keyed = KeyedBatches(batches, seed=seed, rank=rank, world_size=world_size, size=size)
     # The loader refuses another sampler once it is built, because a running iteration would not
     # follow; none is running.
     object.__setattr__(loader, 'batch_sampler', keyed)

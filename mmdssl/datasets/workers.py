@@ -61,7 +61,9 @@ class WorkerStart:
     """
 
     def __init__(self, inner: Callable[[int], Any] | None) -> None:
-        self.inner = inner.inner if isinstance(inner, WorkerStart) else inner
+        while isinstance(inner, WorkerStart):  # of an earlier run with this loader
+            inner = inner.inner
+        self.inner: Callable[[int], Any] | None = inner
 
     def __call__(self, worker_id: int) -> None:
         """Set up worker ``worker_id``."""

@@ -18,7 +18,7 @@ from types import FrameType
 
 import torch.distributed as dist
 
-__all__ = ['Report', 'RankWatch', 'describe', 'silent_ranks']
+__all__ = ['RankWatch', 'Report', 'describe', 'silent_ranks']
 
 # Code in which a process waits for others: collectives, and the backward pass, which contains those
 # of the gradients.

@@ -118,7 +118,7 @@ def test_processes_share_out_the_samples_of_one():
     assert [sorted(one + other) for one, other in zip(*parts, strict=True)] == want
     want = sorted(endless(loader_of(InfiniteSampler)[0], 40))
     parts = [endless(loader_of(InfiniteSampler, place=(r, 4))[0], 10) for r in range(4)]
-    assert sorted(sum(parts, [])) == want
+    assert sorted(itertools.chain(*parts)) == want
 
 
 class Balanced(Sampler):

@@ -127,7 +127,8 @@ def test_workers_of_a_killed_run_end(tmp_path):
         [sys.executable, script], stdout=subprocess.PIPE, text=True, env=environment
     ) as process:
         workers = [Path(f'/proc/{pid}') for pid in process.stdout.readline().split()]
-        assert all(worker.exists() for worker in workers) and len(workers) == 2
+        assert len(workers) == 2
+        assert all(worker.exists() for worker in workers)
         time.sleep(2)  # fill the pipe
         process.kill()
     end = time.monotonic() + 20
