@@ -13,7 +13,7 @@ WORKERS = {
     'two': dict(num_workers=2, persistent_workers=False),
     'two-persistent': dict(num_workers=2, persistent_workers=True, prefetch_factor=3),
 }
-QUICK = ('ibot-d', 'mask-rcnn-c4')
+QUICK = ('ibot-d', 'linear-probe')
 
 
 @pytest.fixture(scope='module')
