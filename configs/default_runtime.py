@@ -18,6 +18,7 @@ custom_hooks = [
     dict(type='RandomStateHook'),
     dict(type='TeacherUpdateHook'),
     dict(type='BadImagesHook'),
+    dict(type='RankWatchdogHook'),
 ]
 
 env_cfg = dict(

@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 from mmdssl.datasets.bad_images import BadImages, TooManyBadImagesError
 from mmdssl.datasets.decode import ImageDecodeError
 from mmdssl.datasets.pipeline import build_pipeline
+from mmdssl.datasets.sample_draws import restart_sample
 
 __all__ = ['ImageDataset', 'evenly_spaced']
 
@@ -90,6 +91,8 @@ class ImageDataset(Dataset, ABC):
             chosen = (index + attempt * self._stride) % self._total
             if chosen in self.bad_images:
                 continue
+            if attempt:  # known as bad or found to be just now: the draws are the same
+                restart_sample()
             info = self.get_data_info(chosen)
             try:
                 results = self.pipeline(info)

@@ -30,6 +30,7 @@ from mmdssl.engine.run_folder import template_of
 from mmdssl.engine.unwrap import unwrap_model
 
 __all__ = [
+    'abandon_process_group',
     'build_runner',
     'find_checkpoint',
     'leave_process_group',
@@ -202,6 +203,9 @@ def train(runner: Runner) -> None:
         except SystemExit:  # stopped by a signal, as all processes agreed
             leave_process_group(runner)
             raise
+        except BaseException:
+            abandon_process_group(runner)
+            raise
         leave_process_group(runner)
 
 
@@ -217,10 +221,24 @@ def leave_process_group(runner: Runner | None = None) -> None:
     """
     if is_distributed():
         barrier()
-        if runner is not None:
-            runner.model = unwrap_model(runner.model)
-        gc.collect()  # a wrapper is part of a reference cycle
-        torch.distributed.destroy_process_group()
+        _destroy_process_group(runner)
+
+
+def abandon_process_group(runner: Runner | None = None) -> None:
+    """End this process's communication after an error, without the others, who may wait in it.
+
+    For the same reason: else the message is followed by the abortion of the process (SIGABRT) and
+    that is what the launcher reports. NCCL's groups do not abort, but may wait for others.
+    """
+    if is_distributed() and torch.distributed.get_backend() == 'gloo':
+        _destroy_process_group(runner)
+
+
+def _destroy_process_group(runner: Runner | None) -> None:
+    if runner is not None:
+        runner.model = unwrap_model(runner.model)
+    gc.collect()  # a wrapper is part of a reference cycle
+    torch.distributed.destroy_process_group()
 
 
 @contextmanager
@@ -238,4 +256,5 @@ def readable_errors(applies: Callable[[], Any] = lambda: True) -> Iterator[None]
             raise
         message = error.args[0] if isinstance(error, KeyError) and error.args else error
         print(f'error: {message}\n(traceback: set MMDSSL_TRACEBACK=1)', file=sys.stderr)
+        abandon_process_group()
         raise SystemExit(2) from error

@@ -12,7 +12,10 @@ from mmdssl.engine.newest import RUN_PARTS
 from mmdssl.engine.unwrap import unwrap_model
 from mmdssl.models.utils.clock import EPOCH_LENGTH_KEY
 
-__all__ = ['fit_to_run', 'is_epoch_based']
+__all__ = ['EXTRA_BATCHES_KEY', 'fit_to_run', 'is_epoch_based']
+
+#: Entry of the message hub, and so of checkpoints: training batches taken by others than the loop.
+EXTRA_BATCHES_KEY = 'extra_train_batches'
 
 
 def is_epoch_based(runner: Runner) -> bool:

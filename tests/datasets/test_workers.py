@@ -1,6 +1,12 @@
 """Random numbers and threads of loader workers."""
 
+import os
 import random
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,14 +16,19 @@ from mmengine.registry import FUNCTIONS as ROOT_FUNCTIONS
 from torch.utils.data import DataLoader, Dataset
 
 from mmdssl.datasets import seed_worker
+from mmdssl.datasets.workers import WorkerStart
 from mmdssl.registry import FUNCTIONS
+from tests.conftest import ROOT
 
 
 class Draws(Dataset):
     """Each sample is a draw from every generator, and the thread counts."""
 
+    def __init__(self, length=8):
+        self.length = length
+
     def __len__(self):
-        return 8
+        return self.length
 
     def __getitem__(self, index):
         return (
@@ -84,3 +95,62 @@ def test_config_name_resolves_in_mmengines_registry_and_ours():
     assert ROOT_FUNCTIONS.get('seed_worker') is seed_worker
     assert ROOT_FUNCTIONS.get('mmdssl.seed_worker') is seed_worker
     assert FUNCTIONS.get('seed_worker') is seed_worker
+
+
+RUN = """
+import time
+from torch.utils.data import DataLoader
+from mmdssl.datasets.workers import WorkerStart
+from tests.datasets.test_workers import Draws
+
+if __name__ == '__main__':
+    # More results than a pipe holds: a worker that nobody takes them from waits in writing.
+    loader = DataLoader(
+        Draws(10**6),
+        num_workers=2,
+        prefetch_factor=500,
+        worker_init_fn=WorkerStart(None),
+        multiprocessing_context='fork',
+    )
+    iterator = iter(loader)
+    next(iterator)
+    print(*(worker.pid for worker in iterator._workers), flush=True)
+    time.sleep(600)
+"""
+
+
+def test_workers_of_a_killed_run_end(tmp_path):
+    script = tmp_path / 'run.py'
+    script.write_text(RUN)
+    environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
+    with subprocess.Popen(
+        [sys.executable, script], stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        workers = [Path(f'/proc/{pid}') for pid in process.stdout.readline().split()]
+        assert len(workers) == 2
+        assert all(worker.exists() for worker in workers)
+        time.sleep(2)  # fill the pipe
+        process.kill()
+    end = time.monotonic() + 20
+    while any(map(runs, workers)) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not any(map(runs, workers))
+
+
+def runs(process: Path) -> bool:
+    """A dead process that nobody waits for stays listed as a zombie."""
+    try:
+        return (process / 'stat').read_text().rpartition(')')[2].split()[0] != 'Z'
+    except FileNotFoundError:
+        return False
+
+
+def test_the_loaders_own_initialisation_is_kept_and_not_wrapped_twice():
+    called = []
+    start = WorkerStart(WorkerStart(called.append))
+    assert start.inner == called.append
+    threads = threading.active_count()
+    start(3)
+    start(4)
+    assert called == [3, 4]
+    assert threading.active_count() <= threads + 1

@@ -13,9 +13,10 @@ from mmdssl.engine.launch import (
     prepare_config,
     readable_errors,
     set_precision,
+    train,
 )
 from tests.engine.hostile import write_run
-from tests.engine.toy import toy_config
+from tests.engine.toy import Recorder, toy_config
 
 
 @pytest.fixture
@@ -156,3 +157,30 @@ def test_data_too_few_for_a_batch_are_named(config):
     config.train_dataloader.update(drop_last=True, batch_size=13)
     with pytest.raises(ValueError, match=r'12 images .* one batch of 13'):
         build_runner(config)
+
+
+@pytest.fixture
+def group(tmp_path):
+    """A process group of this process alone."""
+    torch.distributed.init_process_group(
+        'gloo', init_method=f'file://{tmp_path}/rendezvous', rank=0, world_size=1
+    )
+    yield
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+def test_a_mistake_ends_communication_before_the_process(group, capsys):
+    """Else gloo may abort the process on its way out, and the launcher reports SIGABRT."""
+    with pytest.raises(SystemExit) as stopped, readable_errors():
+        raise ValueError('wrong')
+    assert stopped.value.code == 2
+    assert not torch.distributed.is_initialized()
+
+
+def test_an_error_in_training_ends_communication_and_keeps_its_traceback(group, config):
+    runner = build_runner(config)
+    runner.register_hook(Recorder(at=1, action=lambda runner: 1 / 0))
+    with pytest.raises(ZeroDivisionError):
+        train(runner)
+    assert not torch.distributed.is_initialized()

@@ -9,7 +9,7 @@ from mmdssl.datasets.transforms.streams import random_source
 from mmdssl.engine.random_state import (
     capture_random_state,
     restore_random_state,
-    seed_everything,
+    seed_process,
 )
 
 
@@ -25,12 +25,12 @@ def draw():
 
 
 def test_every_generator_continues_from_a_file(tmp_path):
-    seed_everything(1)
+    seed_process(1)
     draw()  # leaves halves of Gaussian pairs behind, which are part of the state
     path = tmp_path / 'state.pth'
     torch.save(capture_random_state(), path)
     want = [draw(), draw()]
-    seed_everything(2)
+    seed_process(2)
     draw()
     restore_random_state(torch.load(path, weights_only=True))
     assert [draw(), draw()] == want
@@ -38,7 +38,7 @@ def test_every_generator_continues_from_a_file(tmp_path):
 
 def test_every_seed_number_makes_a_difference():
     def first(*entropy):
-        seed_everything(*entropy)
+        seed_process(*entropy)
         return tuple(draw())
 
     assert len({first(0, 1), first(1, 0), first(1, 1), first(1, 0, 2)}) == 4

@@ -153,6 +153,15 @@ def toy_runner(work_dir: Any, *, resume: Any = None, hooks: tuple = (), **kwargs
     return runner
 
 
+def end_workers(runner: Runner) -> None:
+    """End loader workers at once; left to the garbage collector they take ten seconds."""
+    loop = runner.train_loop
+    endless = getattr(loop, 'dataloader_iterator', None)
+    for iterator in (loop.dataloader._iterator, getattr(endless, '_iterator', None)):
+        if hasattr(iterator, '_shutdown_workers'):
+            iterator._shutdown_workers()
+
+
 def state_of(runner: Runner) -> dict[str, torch.Tensor]:
     """Weights, buffers and optimizer moments, flat."""
     state = dict(runner.model.state_dict())

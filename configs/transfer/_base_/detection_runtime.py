@@ -6,5 +6,5 @@ custom_imports = dict(imports=['mmdssl'], allow_failed_imports=False)
 default_hooks = dict(
     checkpoint=dict(_delete_=True, type='mmdssl.SafeCheckpointHook', interval=1, max_keep_ckpts=2)
 )
-custom_hooks = [dict(type='mmdssl.RandomStateHook')]
+custom_hooks = [dict(type='mmdssl.RandomStateHook'), dict(type='mmdssl.RankWatchdogHook')]
 randomness = dict(seed=0, diff_rank_seed=True)

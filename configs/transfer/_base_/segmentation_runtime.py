@@ -12,7 +12,7 @@ default_hooks = dict(
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
 )
-custom_hooks = [dict(type='mmdssl.RandomStateHook')]
+custom_hooks = [dict(type='mmdssl.RandomStateHook'), dict(type='mmdssl.RankWatchdogHook')]
 env_cfg = dict(
     cudnn_benchmark=False,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),

@@ -1,10 +1,13 @@
 """Named random streams: draws of a switched-on branch that disturb nobody else's draws.
 
-A transform normally draws from NumPy's global generator, so that one seed
-fixes a worker. A transform given ``stream='dc'`` draws from a generator of its
-own instead: adding it to a pipeline leaves every other draw of the run
-bit-identical, which makes runs with and without a branch comparable pair by
-pair.
+A transform normally draws from NumPy's global generator. A transform given
+``stream='dc'`` draws from a generator of its own instead: adding it to a
+pipeline leaves every other draw of the run bit-identical, which makes runs with
+and without a branch comparable pair by pair.
+
+In training, each sample starts its streams anew from its key
+(:mod:`mmdssl.datasets.sample_draws`). Elsewhere, as in a preview, a stream goes
+on from sample to sample.
 """
 
 import os
@@ -14,6 +17,8 @@ from zlib import crc32
 import numpy as np
 import torch
 from mmengine.dist import get_rank, is_distributed
+
+from mmdssl.datasets.sample_draws import sample_stream
 
 __all__ = ['RandomSource', 'load_streams', 'random_source', 'restart_streams', 'streams_state']
 
@@ -57,14 +62,18 @@ def random_source(stream: str | None = None) -> RandomSource:
             stream. Transforms with the same stream name share one generator.
 
     Returns:
-        ``np.random`` or the stream's generator. A stream is seeded at its first
-        use in a process from torch's seed (which differs between loader workers
-        and between epochs), the rank and the name. Another torch seed starts
-        all streams anew; the same seed set again does not show, which is what
-        :func:`restart_streams` is for.
+        ``np.random`` or the stream's generator. While a sample is made that has a
+        key, the generator is a function of the key and the name. Otherwise a
+        stream is seeded at its first use in a process from torch's seed (which
+        differs between loader workers and between epochs), the rank and the
+        name. Another torch seed starts all streams anew; the same seed set again
+        does not show, which is what :func:`restart_streams` is for.
     """
     if stream is None:
         return np.random
+    of_sample = sample_stream(stream)
+    if of_sample is not None:
+        return of_sample
     streams = _own_streams()
     if stream not in streams:
         entropy = [

@@ -10,6 +10,7 @@ from mmdssl.engine.hooks.over_clustering_hook import OverClusteringHook
 from mmdssl.engine.hooks.precise_batch_norm import PreciseBatchNormHook
 from mmdssl.engine.hooks.random_state import RandomStateHook
 from mmdssl.engine.hooks.runtime_info import DeferredRuntimeInfoHook
+from mmdssl.engine.hooks.rank_watchdog import RankWatchdogHook
 from mmdssl.engine.hooks.teacher_update import TeacherUpdateHook
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     'OverClusteringHook',
     'PreciseBatchNormHook',
     'RandomStateHook',
+    'RankWatchdogHook',
     'RepresentationHealthHook',
     'SafeCheckpointHook',
     'TeacherUpdateHook',

@@ -24,6 +24,7 @@ from rich.progress import track
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mmdssl.engine.resuming import EXTRA_BATCHES_KEY
 from mmdssl.engine.unwrap import unwrap_model
 from mmdssl.models.utils.collectives import all_reduce
 from mmdssl.registry import HOOKS
@@ -144,6 +145,11 @@ class PreciseBatchNormHook(Hook):
         model = unwrap_model(runner.model)
         with runner.optim_wrapper.optim_context(runner.model):
             layers = measure_batch_statistics(model, shown)
+        # A run that resumes behind this point goes on behind these batches, too.
+        hub = runner.message_hub
+        hub.update_info(
+            EXTRA_BATCHES_KEY, (hub.get_info(EXTRA_BATCHES_KEY) or 0) + self.num_batches
+        )
         runner.logger.info(
             f'Statistics of {layers} BatchNorms measured on {self.num_batches} batches'
         )

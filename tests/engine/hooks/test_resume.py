@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections import Counter
 
 import numpy as np
@@ -12,7 +13,7 @@ from mmengine.hooks import Hook
 from mmdssl.engine.hooks.checkpoint import train_and_keep
 from mmdssl.engine.interruption import TrainingStopped
 from mmdssl.engine.schedules import warmup_cosine
-from tests.engine.toy import Recorder, assert_same_state, toy_runner
+from tests.engine.toy import Recorder, assert_same_state, end_workers, toy_runner
 
 
 def stop(signum=signal.SIGTERM):
@@ -23,15 +24,30 @@ def history(runner, name='train/loss'):
     return runner.message_hub.get_scalar(name).data[0].tolist()
 
 
-@pytest.mark.parametrize('workers', [0, 2])
-def test_resume_equals_uninterrupted(tmp_path, workers):
-    settings = {'train_dataloader.num_workers': workers}
+LOADERS = [
+    dict(num_workers=0),
+    dict(num_workers=1),
+    dict(num_workers=2),
+    dict(num_workers=2, persistent_workers=True),
+    dict(num_workers=2, persistent_workers=True, prefetch_factor=5),
+]
+
+
+def loading(options):
+    return {f'train_dataloader.{key}': value for key, value in options.items()}
+
+
+@pytest.mark.parametrize('loader', LOADERS)
+def test_resume_equals_uninterrupted(tmp_path, loader):
+    settings = loading(loader)
     straight = toy_runner(tmp_path / 'a', **settings)
     straight.train()
+    end_workers(straight)
     resumed = toy_runner(tmp_path / 'b', resume=tmp_path / 'a/epoch_2.pth', **settings)
-    np.random.seed(99)  # whatever has happened before, the states of the file count
+    np.random.seed(99)  # whatever has happened before, the place in the run counts
     torch.manual_seed(99)
     resumed.train()
+    end_workers(resumed)
     assert_same_state(resumed, straight)
     assert history(resumed) == history(straight)
     assert history(resumed, 'train/lr') == history(straight, 'train/lr')
@@ -41,6 +57,7 @@ def test_the_comparison_can_fail(tmp_path):
     """Without the random states the resumed run is another one."""
     straight = toy_runner(tmp_path / 'a')
     straight.train()
+    end_workers(straight)
     resumed = toy_runner(
         tmp_path / 'b',
         resume=tmp_path / 'a/epoch_2.pth',
@@ -51,20 +68,26 @@ def test_the_comparison_can_fail(tmp_path):
         assert_same_state(resumed, straight)
 
 
-def test_resume_within_an_epoch_equals_uninterrupted(tmp_path):
+@pytest.mark.parametrize('loader', LOADERS)
+def test_resume_within_an_epoch_equals_uninterrupted(tmp_path, loader):
+    """Also where the rest is loaded by another number of workers than the beginning."""
     straight_seen, first, second = Recorder(), Recorder(at=6, action=stop()), Recorder()
     straight = toy_runner(tmp_path / 'a', hooks=(straight_seen,), epochs=3, **data(20))
     straight.train()
+    stopped = toy_runner(tmp_path / 'b', hooks=(first,), epochs=3, **data(20), **loading(loader))
     with pytest.raises(TrainingStopped):
-        toy_runner(tmp_path / 'b', hooks=(first,), epochs=3, **data(20)).train()
+        stopped.train()
+    end_workers(stopped)
     resumed = toy_runner(
         tmp_path / 'b',
         resume=tmp_path / 'b/interrupted.pth',
         hooks=(second,),
         epochs=3,
         **data(20),
+        **loading(LOADERS[-LOADERS.index(loader)]),
     )
     resumed.train()
+    end_workers(resumed)
     assert len(first.seen) == 7  # stopped after the iteration in which the signal came
     assert first.seen + second.seen == straight_seen.seen
     assert resumed.iter == straight.iter == 15
@@ -88,12 +111,25 @@ def test_resume_within_an_epoch_shows_every_image_once_with_workers(tmp_path):
     assert runner.iter == 10
 
 
-def test_iteration_based_resume_equals_uninterrupted(tmp_path):
+@pytest.mark.parametrize('loader', LOADERS)
+@pytest.mark.parametrize('sampler', ['InfiniteSampler', 'DefaultSampler'])
+def test_iteration_based_resume_equals_uninterrupted(tmp_path, loader, sampler, monkeypatch):
+    monkeypatch.setattr(time, 'sleep', lambda seconds: None)  # mmengine's between two passes
+    settings = {'train_dataloader.sampler.type': sampler}
     straight_seen, seen = Recorder(), Recorder()
-    straight = toy_runner(tmp_path / 'a', iters=8, hooks=(straight_seen,))
+    straight = toy_runner(tmp_path / 'a', iters=8, hooks=(straight_seen,), **settings)
     straight.train()
-    resumed = toy_runner(tmp_path / 'b', iters=8, resume=tmp_path / 'a/iter_5.pth', hooks=(seen,))
+    end_workers(straight)
+    resumed = toy_runner(
+        tmp_path / 'b',
+        iters=8,
+        resume=tmp_path / 'a/iter_5.pth',
+        hooks=(seen,),
+        **settings,
+        **loading(loader),
+    )
     resumed.train()
+    end_workers(resumed)
     assert seen.seen == straight_seen.seen[5:]
     assert_same_state(resumed, straight)
 
@@ -122,15 +158,12 @@ def test_unset_seed_is_continued_in_the_order_of_images(tmp_path):
     assert seen.seen == straight_seen.seen[6:]
 
 
-def test_other_number_of_processes_resumes_at_the_same_epoch_with_new_draws(tmp_path):
+def test_another_length_of_the_epoch_resumes_at_the_same_epoch(tmp_path):
+    """As with another number of processes."""
     toy_runner(tmp_path / 'a').train()
-    path = tmp_path / 'a/epoch_2.pth'
-    checkpoint = torch.load(path, weights_only=True)
-    checkpoint['random_state']['ranks'] *= 2  # as if written by two processes, half the length
-    torch.save(checkpoint, path)
     seen = Recorder()
     halved = {'train_dataloader.batch_size': 2}
-    runner = toy_runner(tmp_path / 'b', resume=path, hooks=(seen,), **halved)
+    runner = toy_runner(tmp_path / 'b', resume=tmp_path / 'a/epoch_2.pth', hooks=(seen,), **halved)
     runner.train()
     assert runner.iter == 24  # 4 epochs of 6
     assert len(seen.seen) == 12
@@ -207,6 +240,7 @@ def test_failure_leaves_the_last_complete_iteration(tmp_path):
     assert meta['interrupted'] == dict(reason='RuntimeError', exact=False)
     resumed = toy_runner(tmp_path / 'b', resume=tmp_path / 'interrupted.pth')
     resumed.train()
+    end_workers(resumed)
     assert resumed.iter == 12
 
 

@@ -1,0 +1,74 @@
+"""Draws of a process: of its place in the run, whatever was drawn or taken in between."""
+
+import random
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from mmengine.hooks import Hook
+
+from mmdssl.engine.hooks.random_state import RandomStateHook
+from mmdssl.engine.resuming import EXTRA_BATCHES_KEY
+from tests.engine.toy import Recorder, assert_same_state, end_workers, toy_runner
+
+LOADERS = [{}, {'num_workers': 2, 'persistent_workers': True, 'prefetch_factor': 5}]
+
+
+class TakesBatches(Hook):
+    """Takes two batches of the training stream, as the measurement of batch statistics does."""
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter == 2:
+            taken = [next(runner.train_loop.dataloader_iterator) for _ in range(2)]
+            runner.message_hub.update_info(EXTRA_BATCHES_KEY, len(taken))
+
+
+@pytest.mark.parametrize('loader', LOADERS)
+def test_batches_that_a_hook_took_are_not_shown_again(tmp_path, loader):
+    straight_seen, seen = Recorder(), Recorder()
+    settings = dict(iters=8, **{f'train_dataloader.{k}': v for k, v in loader.items()})
+    straight = toy_runner(tmp_path / 'a', hooks=(straight_seen, TakesBatches()), **settings)
+    straight.train()
+    end_workers(straight)
+    path = tmp_path / 'a/iter_5.pth'
+    resumed = toy_runner(tmp_path / 'b', resume=path, hooks=(seen,), **settings)
+    resumed.train()
+    end_workers(resumed)
+    assert seen.seen == straight_seen.seen[5:]
+    assert_same_state(resumed, straight)
+
+
+class ValidationThatDraws(Hook):
+    """Draws behind the checkpoint of the same iteration, where a resumed run does not."""
+
+    priority = 'LOWEST'
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        torch.rand(3), np.random.rand(3), random.random()
+
+
+def test_what_is_drawn_between_checkpoint_and_next_iteration_changes_nothing(tmp_path):
+    straight = toy_runner(tmp_path / 'a', iters=8, hooks=(ValidationThatDraws(),))
+    straight.train()
+    end_workers(straight)
+    resumed = toy_runner(tmp_path / 'b', iters=8, resume=tmp_path / 'a/iter_5.pth')
+    resumed.train()
+    end_workers(resumed)
+    assert_same_state(resumed, straight)
+
+
+def test_processes_and_their_number_draw_differently(tmp_path):
+    runner = toy_runner(tmp_path, **{'randomness.diff_rank_seed': True})
+    hook = RandomStateHook()
+    draws = set()
+    for rank, world_size, iteration in [(0, 1, 0), (0, 1, 1), (0, 2, 0), (1, 2, 0)]:
+        place = SimpleNamespace(
+            rank=rank,
+            world_size=world_size,
+            iter=iteration,
+            _randomness_cfg=runner._randomness_cfg,
+        )
+        hook.before_train_iter(place, 0)
+        draws |= {torch.rand(()).item(), np.random.rand(), random.random()}
+    assert len(draws) == 12
