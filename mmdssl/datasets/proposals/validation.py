@@ -8,17 +8,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, UnidentifiedImageError
-
 from mmdssl.datasets.decode import IMAGE_EXTENSIONS
+from mmdssl.datasets.image_header import picture_shape
 from mmdssl.datasets.image_list import list_images
 from mmdssl.datasets.proposals.progress import show_progress
 from mmdssl.datasets.proposals.store import ProposalStore
-from mmdssl.wording import listed
+from mmdssl.wording import listed, printable
 
 __all__ = ['validate_proposals']
-
-_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
 
 
 def validate_proposals(
@@ -50,15 +47,16 @@ def validate_proposals(
         text = name.decode('utf-8', 'surrogateescape')
         row = store.find(text)
         if row is None:
-            missing.append(os.fsdecode(name))
+            missing.append(printable(name))
             continue
-        shape = _shape(Path(images, os.fsdecode(name)), store.parameters.get('exif', True))
+        exif = store.parameters.get('exif', True)
+        shape = picture_shape(Path(images, os.fsdecode(name)), exif=exif)
         if shape != store.shape(row):
             was = ' x '.join(map(str, store.shape(row)))
             now = 'unreadable' if shape is None else ' x '.join(map(str, shape))
-            other.append(f'{os.fsdecode(name)} (was {was}, is {now})')
+            other.append(f'{printable(name)} (was {was}, is {now})')
     present = set(names)
-    extra = [os.fsdecode(name) for name in store.names if name not in present]
+    extra = [printable(name) for name in store.names if name not in present]
     return list(_sentences(store.path, missing=missing, other=other, extra=extra))
 
 
@@ -80,17 +78,3 @@ def _sentences(
             f'{len(extra)} images of {path} are not in the folder: {listed(extra)}; that does no '
             'harm unless the folder is the wrong one'
         )
-
-
-def _shape(path: Path, exif: bool) -> tuple[int, int] | None:
-    """Height and width of a picture as `decode_image` gives it; None where it is unreadable."""
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            # A TIFF's orientation belongs to its pixel layout: it is applied in any case.
-            turn = exif or image.format == 'TIFF'
-            if turn and image.getexif().get(_ORIENTATION) in _TURNED:
-                return width, height
-            return height, width
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError):
-        return None

@@ -12,9 +12,8 @@ import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 from mmpretrain.structures import DataSample
-from PIL import Image, UnidentifiedImageError
 
-from mmdssl.datasets.decode import ImageDecodeError
+from mmdssl.datasets.image_header import ImageDecodeError, open_picture
 from mmdssl.datasets.transforms.mask_transform import parse_size
 from mmdssl.datasets.transforms.views import RandomResizedCropWithBoxes, resize_image
 from mmdssl.registry import TRANSFORMS
@@ -44,10 +43,13 @@ class LoadSemanticMap(BaseTransform):
         """Add the map."""
         path = results['seg_map_path']
         try:
-            with Image.open(path) as file:
-                labels = np.array(file)
-        except (OSError, UnidentifiedImageError) as error:
-            raise ImageDecodeError(path, str(error)) from error
+            with open_picture(path) as file:
+                kind, labels = file.format, np.array(file)
+        except ImageDecodeError:
+            raise
+        # Pillow's plugins raise whatever their parsers meet.
+        except Exception as error:
+            raise ImageDecodeError(path, str(error) or type(error).__name__) from error
         if labels.ndim != 2:
             raise ValueError(
                 f'{path} holds colours {labels.shape}, not labels: convert it to one channel of '
