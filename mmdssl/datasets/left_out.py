@@ -78,8 +78,12 @@ class LeftOut:
         if len(names) <= _SHOWN:
             names.append(printable(name))
 
-    def sentence(self) -> str:
-        """``left out: 9 pictures ending in .avif (a.avif, ...)`` and what to do; '' for nothing."""
+    def sentence(self, setting: str = 'extensions') -> str:
+        """``left out: 9 pictures ending in .avif (a.avif, ...)`` and what to do; '' for nothing.
+
+        Args:
+            setting: Which one names the endings that count.
+        """
         if not self._counts:
             return ''
         parts = (
@@ -88,6 +92,6 @@ class LeftOut:
         )
         pictures = any(kind.startswith('pictures') for kind in self._counts)
         remedy = (
-            ': convert them to JPEG or PNG, or where Pillow reads them add the ending to extensions'
+            ': convert them to JPEG or PNG, or where Pillow reads them add the ending to ' + setting
         )
         return f'left out: {", ".join(parts)}' + (remedy if pictures else '')

@@ -36,7 +36,8 @@ class LoadSemanticMap(BaseTransform):
 
     Raises:
         ImageDecodeError: The file cannot be read.
-        ValueError: It holds colours, or the map has another size than the image.
+        ValueError: It holds colours, fractions, labels above 255 or above those of the data set,
+            is stored with losses, or has another size than the image.
     """
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -58,9 +59,14 @@ class LoadSemanticMap(BaseTransform):
         if labels.shape != results['img'].shape[:2]:
             raise ValueError(
                 f'{path} has height x width {labels.shape}, its image {results["img"].shape[:2]}: '
-                'it is the label map of another image'
+                + (
+                    'the map is that of the stored picture, which an EXIF entry turns; turn the '
+                    'map, or set LoadImage(exif=False)'
+                    if labels.shape == results['img'].shape[1::-1]
+                    else 'it is the label map of another image'
+                )
             )
-        labels = labels.astype(np.uint8)
+        labels = _labels(path, kind, labels)
         if results.get('reduce_zero_label'):
             # 0 -> 255 by wrapping round; 255 was ignored before and stays so.
             labels = np.where(labels == _IGNORED, _IGNORED, labels - 1).astype(np.uint8)
@@ -69,6 +75,14 @@ class LoadSemanticMap(BaseTransform):
             for value, label in results['label_map'].items():
                 table[value] = label
             labels = table[labels]
+        classes = results.get('num_classes')
+        if classes is not None:
+            beyond = labels[(labels >= classes) & (labels != _IGNORED)]
+            if beyond.size:
+                raise ValueError(
+                    f'{path} gives label {beyond.max()}, but the data set has {classes} classes, '
+                    f'labels 0 to {classes - 1}: correct classes, reduce_zero_label or the map'
+                )
         return _with_map(results, labels)
 
 
@@ -189,6 +203,25 @@ class PackSemantic(BaseTransform):
         labels = torch.from_numpy(np.ascontiguousarray(results['gt_seg_map']))
         sample.set_field(labels, 'gt_seg_map', dtype=torch.Tensor)
         return dict(inputs=torch.from_numpy(image), data_samples=sample)
+
+
+def _labels(path: str, kind: str | None, labels: np.ndarray) -> np.ndarray:
+    """Labels as bytes, refused where that would change them."""
+    if kind in ('JPEG', 'MPO'):
+        raise ValueError(
+            f'{path} is a JPEG, whose losses blur labels into others: store label maps as PNG'
+        )
+    if labels.dtype.kind not in 'bui':
+        raise ValueError(
+            f'{path} holds {labels.dtype} numbers, not labels: store whole numbers 0 to 255 as PNG'
+        )
+    least, most = int(labels.min()), int(labels.max())
+    if least < 0 or most > _IGNORED:
+        raise ValueError(
+            f'{path} holds labels {least} to {most}, but maps are bytes, 0 to 254 and 255 for '
+            'ignored pixels: number the classes anew'
+        )
+    return labels.astype(np.uint8)
 
 
 def _with_map(results: dict[str, Any], labels: np.ndarray) -> dict[str, Any]:
