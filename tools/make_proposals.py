@@ -95,6 +95,7 @@ def _print(report: MakingReport) -> None:
     shares = ', '.join(f'{n} {RULES[rule]}' for rule, n in sorted(report.rules.items()))
     mean = report.boxes / max(good, 1)
     print(f'{good} images with {report.boxes} boxes, {mean:.1f} each: {shares}')
+    print(f'{report.rows} with repetitions: a box is drawn as often as the search gave it')
     for bad in report.bad[:10]:
         print(f'skipped {os.fsdecode(bad.name)}: {bad.reason}', file=sys.stderr)
     if report.bad:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from mmdssl.datasets.proposals.filters import Rule, unique_boxes, whole_image
+from mmdssl.datasets.proposals.filters import Rule, counted_boxes, whole_image
 from mmdssl.datasets.proposals.producers import ProposalSettings
 from mmdssl.visualization.figure import COLOURS, MUTED, picture_axes, save_figure, sheet
 
@@ -29,7 +29,7 @@ class SearchedImage:
     Attributes:
         image: (H, W, 3) uint8 RGB.
         found: All different boxes of the search.
-        proposals: Those that are left of them.
+        proposals: Those that are left of them, each once.
         rule: The rule that left them.
         label: Small text beside the picture.
     """
@@ -51,7 +51,8 @@ def search_image(
     proposals, rule = settings.filter.apply(boxes, height, width)
     if rule is Rule.WHOLE_IMAGE:
         proposals = whole_image(height, width)
-    return SearchedImage(image, unique_boxes(boxes), proposals, rule, label)
+    found, proposals = counted_boxes(boxes)[0], counted_boxes(proposals)[0]
+    return SearchedImage(image, found, proposals, rule, label)
 
 
 def draw_proposals(images: Sequence[SearchedImage], path: str | Path, *, largest: int = 12) -> Path:

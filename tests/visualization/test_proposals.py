@@ -14,6 +14,7 @@ def test_sheet_shows_found_and_filtered_boxes(tmp_path):
     searched = search_image(photo(0), label='a')
     assert searched.rule is Rule.FULL
     assert 0 < len(searched.proposals) < len(searched.found)
+    assert len(np.unique(searched.proposals, axis=0)) == len(searched.proposals)
     strict = ProposalSettings(filter=ProposalFilter(min_side=96))
     whole = search_image(photo(1), strict)
     assert whole.proposals.tolist() == [[0, 0, 128, 96]]

@@ -1,7 +1,9 @@
 """Which boxes of a search become proposals: SoCo's rule ``ratio3size0308``, its numbers named.
 
 A picture whose boxes all fail is not lost: the rule is eased step by step, and in the end the whole
-picture is its only proposal ("SoCo" (NeurIPS 2021), official code).
+picture is its only proposal ("SoCo" (NeurIPS 2021), official code). A search gives the same box
+again and again while small regions inside it are merged, and SoCo draws from that list: a box that
+stands in it ten times is drawn ten times as often.
 """
 
 from dataclasses import dataclass
@@ -10,7 +12,7 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ['ProposalFilter', 'Rule', 'unique_boxes', 'whole_image']
+__all__ = ['ProposalFilter', 'Rule', 'counted_boxes', 'whole_image']
 
 
 class Rule(IntEnum):
@@ -80,31 +82,37 @@ class ProposalFilter:
     def apply(self, boxes: npt.NDArray, height: int, width: int) -> tuple[npt.NDArray, Rule]:
         """The proposals of a picture: the boxes that pass the strictest rule that leaves any.
 
-        A search gives the same box again and again while small regions inside it are merged; here
-        each box occurs once, at the place of its first occurrence.
-
         Args:
             boxes: (N, 4) x, y, w, h in pixels.
             height: Of the picture, in pixels.
             width: Of the picture.
 
         Returns:
-            (M, 4) of the boxes' type and the rule. Under WHOLE_IMAGE there are none, M = 0;
+            (M, 4) of the boxes' type, every row that passes, repeated or not, in the order of
+            ``boxes``; and the rule. Under WHOLE_IMAGE there are none, M = 0;
             `whole_image` is what stands for them.
         """
         for rule in (Rule.FULL, Rule.WITHOUT_SIZE, Rule.MIN_SIDE):
             passing = self.passing(boxes, height, width, rule)
             if passing.any():
-                return unique_boxes(boxes[passing]), rule
+                return boxes[passing], rule
         return boxes[:0], Rule.WHOLE_IMAGE
 
 
-def unique_boxes(boxes: npt.NDArray) -> npt.NDArray:
-    """Boxes (N, 4) without repetitions, each at the place of its first occurrence."""
+def counted_boxes(boxes: npt.NDArray) -> tuple[npt.NDArray, npt.NDArray[np.int64]]:
+    """Boxes without repetitions, and how often each occurs.
+
+    Args:
+        boxes: (N, 4).
+
+    Returns:
+        (M, 4), each box at the place of its first occurrence, and (M,) int64 that add up to N.
+    """
     if not len(boxes):
-        return boxes
-    _, first = np.unique(boxes, axis=0, return_index=True)
-    return boxes[np.sort(first)]
+        return boxes, np.zeros(0, np.int64)
+    _, first, counts = np.unique(boxes, axis=0, return_index=True, return_counts=True)
+    order = np.argsort(first)
+    return boxes[first[order]], counts[order]
 
 
 def whole_image(height: int, width: int) -> npt.NDArray[np.int32]:

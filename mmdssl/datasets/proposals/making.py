@@ -24,7 +24,7 @@ import torch
 
 from mmdssl.datasets.decode import IMAGE_EXTENSIONS, ImageDecodeError, decode_image
 from mmdssl.datasets.image_list import list_images
-from mmdssl.datasets.proposals.filters import Rule
+from mmdssl.datasets.proposals.filters import Rule, counted_boxes
 from mmdssl.datasets.proposals.parts import BadEntry, PartFile, parts_folder, read_parts
 from mmdssl.datasets.proposals.producers import ProposalSettings
 from mmdssl.datasets.proposals.progress import show_progress
@@ -43,7 +43,8 @@ class MakingReport:
         made: Images searched by this call.
         seconds: Duration of the call.
         complete: Whether ``out`` holds all readable images of the folder.
-        boxes: Boxes of the images in ``total``.
+        boxes: Different boxes of the images in ``total``.
+        rows: The same with their repetitions.
         rules: Images by the `Rule` that gave their proposals.
         bad: Unreadable images.
     """
@@ -54,6 +55,7 @@ class MakingReport:
     seconds: float = 0.0
     complete: bool = False
     boxes: int = 0
+    rows: int = 0
     rules: Counter[Rule] = field(default_factory=Counter)
     bad: list[BadEntry] = field(default_factory=list)
 
@@ -182,6 +184,7 @@ def _count(
             report.bad.append(entry)
         else:
             report.boxes += len(entry.boxes)
+            report.rows += int(entry.counts.sum())
             report.rules[Rule(entry.rule)] += 1
 
 
@@ -210,8 +213,8 @@ def _search(settings: ProposalSettings, folder: str, name: bytes) -> Entry | Bad
         image = decode_image(os.path.join(folder, os.fsdecode(name)), exif=settings.exif)
     except ImageDecodeError as error:
         return BadEntry(name, error.reason)
-    boxes, rule = settings.propose(image)
-    return Entry(name, (image.shape[0], image.shape[1]), int(rule), boxes)
+    rows, rule = settings.propose(image)
+    return Entry(name, (image.shape[0], image.shape[1]), int(rule), *counted_boxes(rows))
 
 
 @contextmanager

@@ -2,8 +2,8 @@
 
 Each shard appends to a file of its own in the folder ``<out>.parts``. A record carries its length
 and a check sum; a record cut short by a kill or a full disk ends what is read of a file, and the
-next run goes on from there. The first record states the parameters, so that results of different
-settings never mix.
+next run goes on from there. The first record states the format and the parameters, so that results
+of different settings never mix.
 """
 
 import fcntl
@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mmdssl.datasets.proposals.store import Entry, check_parameters
+from mmdssl.datasets.proposals.facts import FORMAT, check_format, check_parameters
+from mmdssl.datasets.proposals.store import Entry
 
 __all__ = ['BadEntry', 'PartFile', 'parts_folder', 'read_parts']
 
@@ -47,7 +48,8 @@ class PartFile:
         facts: Parameters and versions, ``dict(parameters=..., versions=...)``.
 
     Raises:
-        ValueError: The part was made with other parameters, or another process appends to it.
+        ValueError: The part was made with other parameters or by a version of the package whose
+            format is another, or another process appends to it.
     """
 
     def __init__(self, path: Path, facts: Mapping[str, Any]) -> None:
@@ -75,7 +77,7 @@ class PartFile:
             whole = end
         self._file.truncate(whole)
         if not whole:
-            self._append(json.dumps(dict(self._facts)).encode())
+            self._append(json.dumps(dict(self._facts, format=FORMAT)).encode())
         return self
 
     def __exit__(
@@ -93,7 +95,8 @@ class PartFile:
             rest = entry.reason.encode('utf-8', 'surrogateescape')
         else:
             head = _RECORD.pack(entry.rule, *entry.shape, len(entry.name))
-            rest = np.ascontiguousarray(entry.boxes, '<i4').tobytes()
+            rows = np.column_stack([entry.boxes, entry.counts])
+            rest = np.ascontiguousarray(rows, '<i4').tobytes()
         self._append(head + entry.name + rest)
 
     def _append(self, record: bytes) -> None:
@@ -115,7 +118,7 @@ def read_parts(
         the software that made them.
 
     Raises:
-        ValueError: A part was made with other parameters.
+        ValueError: A part was made with other parameters, or has another format.
     """
     results: dict[bytes, Entry | BadEntry] = {}
     versions: dict[str, set[str]] = {}
@@ -147,6 +150,7 @@ def _records(path: Path) -> Iterator[tuple[int, bytes]]:
 def _check_facts(path: Path, record: bytes, parameters: Mapping[str, Any]) -> dict[str, str]:
     """Versions in the first record of a part, its parameters compared."""
     facts = json.loads(record)
+    check_format(path, facts)
     check_parameters(path, facts['parameters'], parameters)
     return facts['versions']
 
@@ -157,5 +161,5 @@ def _parse(record: bytes) -> Entry | BadEntry:
     rest = record[_RECORD.size + length :]
     if rule == _BAD:
         return BadEntry(name, rest.decode('utf-8', 'surrogateescape'))
-    boxes: np.ndarray = np.frombuffer(rest, '<i4').reshape(-1, 4)
-    return Entry(name, (height, width), rule, boxes)
+    rows: np.ndarray = np.frombuffer(rest, '<i4').reshape(-1, 5)  # x, y, w, h, count
+    return Entry(name, (height, width), rule, rows[:, :4], rows[:, 4])

@@ -9,6 +9,7 @@ A ``.npz`` without pickles (``train2017`` of COCO: a few ten MB). It holds, imag
 ``rules``   (N,) uint8                     which `Rule` gave the proposals
 ``offsets`` (N + 1,) int64                 where the boxes of each image begin
 ``boxes``   (B, 4) int16 or int32          x, y, w, h in pixels; w = largest x - smallest x
+``counts``  (B,) unsigned                  how often the search gave the box, at least once
 ``facts``   JSON                           format, parameters, versions of the producer, ``sha256``
 =========== ============================== =======================================================
 
@@ -31,13 +32,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mmdssl.datasets.image_list import ByteStrings
+from mmdssl.datasets.proposals.facts import FORMAT, check_format, check_parameters
 from mmdssl.datasets.proposals.filters import whole_image
 from mmdssl.engine.checkpointing import atomic_file
 
-__all__ = ['Entry', 'ProposalStore', 'check_parameters', 'write_store']
+__all__ = ['Entry', 'ProposalStore', 'write_store']
 
-_FORMAT = 1
-_ARRAYS = ('names', 'starts', 'shapes', 'rules', 'offsets', 'boxes')
+_ARRAYS = ('names', 'starts', 'shapes', 'rules', 'offsets', 'boxes', 'counts')
 
 
 class Entry(NamedTuple):
@@ -47,13 +48,15 @@ class Entry(NamedTuple):
         name: Path of the image relative to its folder, UTF-8, ``/`` between folders.
         shape: Height and width.
         rule: The `Rule` that gave the boxes.
-        boxes: (M, 4) integers x, y, w, h; none under ``Rule.WHOLE_IMAGE``.
+        boxes: (M, 4) integers x, y, w, h, each once; none under ``Rule.WHOLE_IMAGE``.
+        counts: (M,) integers, how often the search gave each box.
     """
 
     name: bytes
     shape: tuple[int, int]
     rule: int
     boxes: npt.NDArray
+    counts: npt.NDArray
 
 
 class ProposalStore:
@@ -69,6 +72,7 @@ class ProposalStore:
         self.rules = arrays['rules']
         self._offsets = arrays['offsets']
         self._boxes = arrays['boxes']
+        self._counts = arrays['counts']
 
     @classmethod
     def open(cls, path: str | Path, *, expect: Mapping[str, Any] | None = None) -> 'ProposalStore':
@@ -91,11 +95,7 @@ class ProposalStore:
                 f'`python tools/make_proposals.py IMAGES {path}`'
             )
         arrays, facts = _read(path)
-        if facts.get('format') != _FORMAT:
-            raise ValueError(
-                f'{path} has proposals format {facts.get("format")}, this version reads {_FORMAT}: '
-                'make it anew with tools/make_proposals.py'
-            )
+        check_format(path, facts)
         if facts.get('sha256') != _digest(arrays, facts):
             raise ValueError(
                 f'{path} is damaged (its content does not have the hash it states): copy it again '
@@ -118,7 +118,7 @@ class ProposalStore:
 
     @property
     def num_boxes(self) -> int:
-        """Number of stored boxes; an image without any has the whole picture beside them."""
+        """Number of different boxes; an image without any has the whole picture beside them."""
         return len(self._boxes)
 
     def find(self, name: str) -> int | None:
@@ -136,18 +136,20 @@ class ProposalStore:
 
     def entry(self, row: int) -> Entry:
         """What is stored about the image in ``row``."""
-        boxes = self._boxes[self._offsets[row] : self._offsets[row + 1]]
-        return Entry(self.names[row], self.shape(row), int(self.rules[row]), boxes)
+        own = slice(self._offsets[row], self._offsets[row + 1])
+        boxes, counts = self._boxes[own], self._counts[own]
+        return Entry(self.names[row], self.shape(row), int(self.rules[row]), boxes, counts)
 
     def shape(self, row: int) -> tuple[int, int]:
         """Height and width of the picture in ``row`` when it was searched."""
         return int(self.shapes[row, 0]), int(self.shapes[row, 1])
 
-    def boxes(self, image: str | int) -> npt.NDArray[np.float32]:
+    def boxes(self, image: str | int, *, unique: bool = False) -> npt.NDArray[np.float32]:
         """Proposals of an image as SoCo uses them.
 
         Args:
             image: Its name or its row.
+            unique: Each box once, in place of as often as the search gave it.
 
         Returns:
             (n, 4) float32 x1, y1, x2, y2 in pixels of the picture, with x2 = x1 + w - 1 and
@@ -159,7 +161,8 @@ class ProposalStore:
         row = self.find(image) if isinstance(image, str) else image
         if row is None:
             raise KeyError(f'{self.path} holds no image {image}')
-        boxes = self._boxes[self._offsets[row] : self._offsets[row + 1]]
+        entry = self.entry(row)
+        boxes = entry.boxes if unique else np.repeat(entry.boxes, entry.counts, axis=0)
         if not len(boxes):
             boxes = whole_image(*self.shape(row))
         corners = boxes.astype(np.float32)
@@ -167,7 +170,12 @@ class ProposalStore:
         return corners
 
     def _check_boxes(self) -> None:
-        """Refuse boxes that are turned inside out or reach beyond their picture."""
+        """Refuse boxes without a count, turned inside out, or beyond their picture."""
+        if len(self._counts) != len(self._boxes) or self._counts.min(initial=1) < 1:
+            raise ValueError(
+                f'{self.path} does not say of each of its {len(self._boxes)} boxes how often the '
+                'search gave it: make the file anew'
+            )
         owner = np.repeat(np.arange(len(self)), np.diff(self._offsets))
         low, high = self._boxes[:, :2], self._boxes[:, :2].astype(np.int32) + self._boxes[:, 2:]
         limit = self.shapes[owner][:, ::-1]  # (width, height)
@@ -202,28 +210,36 @@ def write_store(
         versions: Versions of the software that made them.
 
     Raises:
-        ValueError: Two entries have the same name.
+        ValueError: Two entries have the same name, or one has not a count for each box.
     """
     entries = sorted(entries, key=lambda entry: entry.name)
     names = ByteStrings.pack(entry.name for entry in entries)
     for i in range(1, len(entries)):
         if entries[i - 1].name == entries[i].name:
             raise ValueError(f'two entries of the image {os.fsdecode(entries[i].name)}')
-    counts = [0, *(len(entry.boxes) for entry in entries)]
+    for entry in entries:
+        if len(entry.counts) != len(entry.boxes):
+            raise ValueError(
+                f'the entry of {os.fsdecode(entry.name)} has {len(entry.boxes)} boxes and '
+                f'{len(entry.counts)} counts: one for each is needed'
+            )
+    sizes = [0, *(len(entry.boxes) for entry in entries)]
     shapes = np.array([entry.shape for entry in entries], np.int32).reshape(-1, 2)
     # 16 bits hold pictures up to 32767 pixels wide: half the size for nearly everybody.
     kind = np.int16 if shapes.max(initial=0) <= np.iinfo(np.int16).max else np.int32
     boxes = np.concatenate([np.zeros((0, 4), kind), *(e.boxes.astype(kind) for e in entries)])
+    counts = np.concatenate([np.zeros(0, np.int64), *(e.counts.astype(np.int64) for e in entries)])
     arrays = dict(
         names=names.buffer,
         starts=names.offsets,
         shapes=shapes,
         rules=np.array([entry.rule for entry in entries], np.uint8),
-        offsets=np.cumsum(counts, dtype=np.int64),
+        offsets=np.cumsum(sizes, dtype=np.int64),
         boxes=boxes,
+        counts=counts.astype(np.min_scalar_type(counts.max(initial=0))),  # mostly one byte each
     )
     facts = dict(
-        format=_FORMAT,
+        format=FORMAT,
         images=len(entries),
         boxes=len(boxes),
         parameters=dict(parameters),
@@ -235,21 +251,6 @@ def write_store(
         np.savez_compressed(file, facts=text, **arrays)  # type: ignore[arg-type]
 
 
-def check_parameters(path: str | Path, stored: Mapping, expected: Mapping) -> None:
-    """Compare the parameters of a file with those asked for.
-
-    Raises:
-        ValueError: One differs; the sentence names it, both values and what to do.
-    """
-    for key, value in json.loads(json.dumps(dict(expected))).items():  # tuples become lists
-        if stored.get(key) != value:
-            raise ValueError(
-                f'the proposals of {path} were made with {key}={stored.get(key)!r}, not {value!r}: '
-                'name another file, make this one anew, or where it is meant leave '
-                'LoadProposals(expect=...) out'
-            )
-
-
 def _reopen(path: Path) -> ProposalStore:
     return ProposalStore.open(path)
 
@@ -259,7 +260,8 @@ def _read(path: Path) -> tuple[dict[str, npt.NDArray], dict[str, Any]]:
     try:
         with np.load(path, allow_pickle=False) as file:
             facts = json.loads(file['facts'].tobytes())
-            return {key: file[key] for key in _ARRAYS}, facts
+            keys = _ARRAYS if facts.get('format') == FORMAT else ()
+            return {key: file[key] for key in keys}, facts
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as e:
         raise ValueError(
             f'{path} is no proposals file, or damaged ({e}): copy it again or make it anew with '

@@ -32,10 +32,12 @@ __all__ = ['CommonBoxViews']
 class CommonBoxViews(MultiViewWithBoxes):
     """Makes views of one image that have K boxes in common (SoCo, NeurIPS 2021, Sec. 3.1).
 
-    Crops are drawn again, all of them, while fewer than ``max(K // 2, 1)``
-    proposals reach into the part that all views show; the demand is halved with
-    every try, and the last try is taken as it comes. Then K of those
-    proposals are chosen without replacement. Where there are fewer, each view
+    Proposals are rows: one that stands in several rows, with several ids, is as
+    many times more likely to be chosen, may be chosen more than once, and matches
+    itself under the same id only. Crops are drawn again, all of them, while fewer
+    than ``max(K // 2, 1)`` proposals reach into the part that all views show; the
+    demand is halved with every try, and the last try is taken as it comes. Then K
+    of those proposals are chosen without replacement. Where there are fewer, each view
     fills up with repetitions drawn on its own, so that the same box may stand in
     different rows. An image without proposals, or whose views share none, is one
     box itself, with id 1.
@@ -47,6 +49,7 @@ class CommonBoxViews(MultiViewWithBoxes):
       ids show the same box;
     * ``regions`` and ``regions_ids``: the chosen boxes without repetitions,
       (n <= K, 4) and (n,), for masks: a cut per region should not count one twice.
+      Proposals of one place with several ids are one region, that of the first.
 
     The proposals themselves are not handed to the views. ``crop_box`` and
     ``flip`` of a view refer to the image this transform was given.
@@ -205,7 +208,9 @@ class CommonBoxViews(MultiViewWithBoxes):
         ).astype(np.float32)
         missing = self.num_boxes - len(ids)
         rows = pad_rows(len(ids), self.num_boxes, rng.random(missing)) if missing else slice(None)
-        view['regions'], view['regions_ids'] = moved, ids
+        _, places = np.unique(boxes, axis=0, return_index=True)
+        places.sort()
+        view['regions'], view['regions_ids'] = moved[places], ids[places]
         view['boxes'], view['box_ids'] = moved[rows], ids[rows]
         return self.finish[index](view)
 

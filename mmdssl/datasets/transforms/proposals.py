@@ -2,7 +2,9 @@
 
 Both write boxes as SoCo (NeurIPS 2021) uses them, x1, y1, x2 = x1 + w - 1, y2 = y1 + h - 1 in
 pixels of the picture as loaded, and belong right after `LoadImage`, before anything that moves
-pixels.
+pixels. As in its official code a box has as many rows, each with an id of its own, as the search
+gave it: `CommonBoxViews` draws rows, so that it is chosen as much more often. Of the rows of a COCO
+photo that pass the filter about half are repetitions. ``unique=True`` gives each box one row.
 """
 
 import os
@@ -13,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from mmdssl.datasets.proposals.filters import ProposalFilter, whole_image
+from mmdssl.datasets.proposals.filters import ProposalFilter, counted_boxes, whole_image
 from mmdssl.datasets.proposals.producers import ProposalSettings
 from mmdssl.datasets.proposals.store import ProposalStore
 from mmdssl.datasets.transforms.boxes import ids_key
@@ -27,8 +29,8 @@ class LoadProposals(BaseTransform):
     """Boxes of a picture from the file of ``tools/make_proposals.py``.
 
     Required keys: ``img_path``, ``img``. Added keys: ``proposals`` (N, 4) float32 x1 y1 x2 y2 in
-    pixels of ``img``, N >= 1 (a picture without proposals has itself as one), and
-    ``proposals_ids`` (N,) int64, 1..N.
+    pixels of ``img``, N >= 1 (a picture without proposals has itself as one), the rows of a
+    repeated box next to each other, and ``proposals_ids`` (N,) int64, 1..N.
 
     The file knows images by their path below the folder that was searched. Which folder that is
     here follows from the first image: the longest end of its path that the file holds. All other
@@ -40,6 +42,7 @@ class LoadProposals(BaseTransform):
         image_root: Folder that the names in the file are relative to. None: found as said.
         expect: Parameters the proposals must have been made with, such as ``dict(scale=300,
             min_side=32)``. None: any.
+        unique: Each box once, in place of as often as the search gave it.
         key: Key of ``results`` to write.
 
     Raises:
@@ -54,9 +57,11 @@ class LoadProposals(BaseTransform):
         file: str | Path,
         image_root: str | Path | None = None,
         expect: Mapping[str, Any] | None = None,
+        unique: bool = False,
         key: str = 'proposals',
     ) -> None:
         self.store = ProposalStore.open(file, expect=expect)
+        self.unique = unique
         self.image_root = None if image_root is None else os.path.abspath(image_root)
         self.key = key
 
@@ -77,7 +82,7 @@ class LoadProposals(BaseTransform):
                 f'proposals in {self.store.path} were searched at {searched[0]} x {searched[1]}: '
                 f'boxes would not fit; {remedy}'
             )
-        boxes = self.store.boxes(row)
+        boxes = self.store.boxes(row, unique=self.unique)
         results[self.key] = boxes
         results[ids_key(self.key)] = np.arange(1, len(boxes) + 1)
         return results
@@ -112,7 +117,7 @@ class LoadProposals(BaseTransform):
     def __repr__(self) -> str:
         return (
             f'LoadProposals(file={str(self.store.path)!r}, image_root={self.image_root!r}, '
-            f'key={self.key!r})'
+            f'unique={self.unique}, key={self.key!r})'
         )
 
 
@@ -131,6 +136,7 @@ class SelectiveSearch(BaseTransform):
         min_side: Least width and height of a proposal in pixels.
         max_aspect: Largest ratio of its longer to its shorter side.
         size: Range of sqrt(box area) / sqrt(picture area).
+        unique: Each box once, in place of as often as the search gave it.
         key: Key of ``results`` to write.
 
     Raises:
@@ -148,6 +154,7 @@ class SelectiveSearch(BaseTransform):
         min_side: float = 32,
         max_aspect: float = 3,
         size: Sequence[float] = (0.3, 0.8),
+        unique: bool = False,
         key: str = 'proposals',
     ) -> None:
         low, high = size
@@ -158,12 +165,15 @@ class SelectiveSearch(BaseTransform):
             min_size=min_size,
             filter=ProposalFilter(min_side=min_side, max_aspect=max_aspect, size=(low, high)),
         )
+        self.unique = unique
         self.key = key
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Write the boxes; see the class."""
         image = results['img']
-        boxes, _ = self.settings.propose(image)
+        boxes, counts = counted_boxes(self.settings.propose(image)[0])
+        if not self.unique:
+            boxes = np.repeat(boxes, counts, axis=0)
         if not len(boxes):
             boxes = whole_image(*image.shape[:2])
         corners = boxes.astype(np.float32)
@@ -173,4 +183,4 @@ class SelectiveSearch(BaseTransform):
         return results
 
     def __repr__(self) -> str:
-        return f'SelectiveSearch({self.settings}, key={self.key!r})'
+        return f'SelectiveSearch({self.settings}, unique={self.unique}, key={self.key!r})'

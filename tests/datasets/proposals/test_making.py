@@ -1,12 +1,15 @@
+import json
 import os
 import signal
 import threading
+import zlib
+from collections import Counter
 
 import numpy as np
 import pytest
 
 from mmdssl.datasets.decode import decode_image
-from mmdssl.datasets.proposals import making
+from mmdssl.datasets.proposals import making, parts
 from mmdssl.datasets.proposals.filters import ProposalFilter, Rule
 from mmdssl.datasets.proposals.making import make_proposals, merge_proposals
 from mmdssl.datasets.proposals.parts import PartFile, parts_folder
@@ -66,9 +69,13 @@ def test_file_holds_what_search_and_filter_give(images, tmp_path):
         [b'0.png', b'sub/1.png', b'2.png', b'sub/3.png', b'4.png', b'sub/5.png']
     )
     image = decode_image(images / 'sub' / '3.png')
-    boxes = SETTINGS.filter.apply(SETTINGS.search(image), *image.shape[:2])[0]
-    np.testing.assert_array_equal(store.entry(store.find('sub/3.png')).boxes, boxes)
-    assert report.boxes == store.num_boxes
+    rows = SETTINGS.filter.apply(SETTINGS.search(image), *image.shape[:2])[0]
+    corners = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:] - 1], axis=1)
+    assert Counter(map(tuple, store.boxes('sub/3.png').tolist())) == Counter(
+        map(tuple, corners.tolist())
+    )
+    assert report.boxes == store.num_boxes < report.rows
+    assert report.rows == sum(len(store.boxes(row)) for row in range(6))
     assert 'numba' in store.facts['versions']
     assert not parts_folder(tmp_path / 'out.npz').exists()
 
@@ -117,6 +124,17 @@ def test_a_record_cut_short_is_searched_again(images, tmp_path, searched):
     searched.clear()
     make(images, out, shard=(0, 2))
     assert not searched
+
+
+def test_a_journal_of_another_format_is_refused(images, tmp_path):
+    out = tmp_path / 'out.npz'
+    make(images, out, shard=(0, 2))
+    (part,) = parts_folder(out).glob('*.part')
+    (_, facts), *_ = parts._records(part)
+    old = json.dumps({k: v for k, v in json.loads(facts).items() if k != 'format'}).encode()
+    part.write_bytes(parts._FRAME.pack(len(old), zlib.crc32(old)) + old)
+    with pytest.raises(ValueError, match=r'format 1, which kept repeated .* remove it and make it'):
+        make(images, out, shard=(0, 2))
 
 
 def test_bad_images_are_skipped_reported_and_added_once_repaired(images, tmp_path, searched):

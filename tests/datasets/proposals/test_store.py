@@ -1,3 +1,4 @@
+import json
 import pickle
 
 import numpy as np
@@ -10,10 +11,14 @@ PARAMETERS = dict(producer='skimage', scale=300, size=(0.3, 0.8))
 
 def entries():
     return [
-        Entry(b'sub/b.jpg', (60, 80), 1, np.array([[0, 0, 79, 59], [5, 6, 40, 33]])),
-        Entry(b'a.jpg', (50, 70), 0, np.array([[1, 2, 33, 44]])),
-        Entry('ü.jpg'.encode(), (30, 40), 3, np.zeros((0, 4), int)),
+        entry(b'sub/b.jpg', (60, 80), 1, [[0, 0, 79, 59], [5, 6, 40, 33]], [1, 3]),
+        entry(b'a.jpg', (50, 70), 0, [[1, 2, 33, 44]], [1]),
+        entry('ü.jpg'.encode(), (30, 40), 3, np.zeros((0, 4)), []),
     ]
+
+
+def entry(name, shape, rule, boxes, counts):
+    return Entry(name, shape, rule, np.array(boxes, int), np.array(counts, int))
 
 
 @pytest.fixture
@@ -34,7 +39,8 @@ def test_boxes_come_back_by_name_as_corners(file):
     store = ProposalStore.open(file)
     boxes = store.boxes('sub/b.jpg')
     assert boxes.dtype == np.float32
-    assert boxes.tolist() == [[0, 0, 78, 58], [5, 6, 44, 38]]
+    assert boxes.tolist() == [[0, 0, 78, 58]] + 3 * [[5, 6, 44, 38]]
+    assert store.boxes('sub/b.jpg', unique=True).tolist() == [[0, 0, 78, 58], [5, 6, 44, 38]]
     assert store.boxes('a.jpg').tolist() == [[1, 2, 33, 45]]
     assert len(store) == 3
     assert store.num_boxes == 3
@@ -55,14 +61,16 @@ def test_every_entry_comes_back(file):
         assert found[entry.name].shape == entry.shape
         assert found[entry.name].rule == entry.rule
         np.testing.assert_array_equal(found[entry.name].boxes, entry.boxes)
+        np.testing.assert_array_equal(found[entry.name].counts, entry.counts)
 
 
 def test_boxes_take_two_bytes_a_number_unless_a_picture_is_huge(file, tmp_path):
     assert ProposalStore.open(file).entry(0).boxes.dtype == np.int16
-    big = Entry(b'big.tif', (40000, 50000), 0, np.array([[0, 0, 49999, 39999]]))
+    assert ProposalStore.open(file).entry(0).counts.dtype == np.uint8
+    big = entry(b'big.tif', (40000, 50000), 0, [[0, 0, 49999, 39999]], [300])
     write_store(tmp_path / 'big.npz', [big], parameters={})
     store = ProposalStore.open(tmp_path / 'big.npz')
-    assert store.boxes('big.tif').tolist() == [[0, 0, 49998, 39998]]
+    assert store.boxes('big.tif').tolist() == 300 * [[0, 0, 49998, 39998]]
 
 
 def test_store_holds_no_python_object_per_image(file):
@@ -115,8 +123,29 @@ def test_a_changed_box_breaks_the_hash(file):
 
 @pytest.mark.parametrize('box', [[-1, 0, 10, 10], [0, 0, 71, 10], [3, 3, 10, 48], [3, 3, 0, 9]])
 def test_boxes_outside_their_picture_are_refused(tmp_path, box):
-    write_store(tmp_path / 'x.npz', [Entry(b'a.jpg', (50, 70), 0, np.array([box]))], parameters={})
+    write_store(tmp_path / 'x.npz', [entry(b'a.jpg', (50, 70), 0, [box], [1])], parameters={})
     with pytest.raises(ValueError, match=r'1 boxes of .* outside their pictures.*of a\.jpg'):
+        ProposalStore.open(tmp_path / 'x.npz')
+
+
+def test_a_file_that_kept_each_box_once_is_refused(file):
+    with np.load(file) as kept:
+        arrays = {key: kept[key] for key in kept.files if key != 'counts'}
+    facts = json.loads(arrays['facts'].tobytes()) | dict(format=1)
+    arrays['facts'] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
+    np.savez(file, **arrays)
+    with pytest.raises(ValueError, match=r'format 1, which kept repeated boxes only once.*anew'):
+        ProposalStore.open(file)
+
+
+def test_a_box_without_its_count_is_refused(tmp_path):
+    one = [[1, 2, 33, 44]]
+    for counts in ([], [1, 1]):
+        bad = entry(b'a.jpg', (50, 70), 0, one, counts)
+        with pytest.raises(ValueError, match=rf'a\.jpg has 1 boxes and {len(counts)} counts'):
+            write_store(tmp_path / 'x.npz', [bad], parameters={})
+    write_store(tmp_path / 'x.npz', [entry(b'a.jpg', (50, 70), 0, one, [0])], parameters={})
+    with pytest.raises(ValueError, match='of each of its 1 boxes how often'):
         ProposalStore.open(tmp_path / 'x.npz')
 
 

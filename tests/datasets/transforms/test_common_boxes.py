@@ -188,6 +188,31 @@ def test_the_transform_reproduces_the_reference_for_its_draws(shared, case, monk
     np.testing.assert_array_equal(match, golden['correspondence'].numpy())
 
 
+@pytest.mark.golden
+def test_boxes_are_drawn_as_often_as_the_search_gave_them(shared):
+    """Of K rows out of N, drawn without replacement, K m / N show a box of m rows on average."""
+    with np.load(shared('golden/proposals.npz')) as golden:
+        stem = golden['names'][0].removesuffix('.jpg')
+        rows, (height, width) = golden[f'{stem}/filtered_xywh'], golden[f'{stem}/image_hw']
+    rows = rows.astype(np.float32)
+    rows[:, 2:] += rows[:, :2] - 1
+    boxes, counts = np.unique(rows, axis=0, return_counts=True)
+    assert counts.max() / len(rows) > 3 / len(boxes)  # far more than its share of the boxes
+    np.random.seed(8)
+    transform = build(views=[WHOLE[:1], WHOLE[:1]])
+    draws, seen = 1500, np.zeros(len(boxes))
+    for _ in range(draws):
+        view = transform(sample(rows, height, width))['views'][0]
+        chosen, often = np.unique(rows[view['box_ids'] - 1], axis=0, return_counts=True)
+        for box, times in zip(chosen, often, strict=True):
+            seen[(boxes == box).all(axis=1).argmax()] += times
+        assert len(set(view['box_ids'])) == 4  # rows, without replacement
+        assert len(view['regions']) == len(chosen)  # a region is a box, not a row
+    share = counts / len(rows)
+    error = np.sqrt(share * (1 - share) / (4 * draws))
+    assert (np.abs(seen / (4 * draws) - share) < 4.5 * error).all()
+
+
 def test_any_number_of_views_share_their_boxes():
     np.random.seed(3)
     small = [dict(CROP[0], size=32), CROP[1]]
