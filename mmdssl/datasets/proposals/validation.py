@@ -1,6 +1,6 @@
 """Does a proposals file belong to a folder of images? Missing, superfluous and changed ones named.
 
-Only headers of the images are read: thousands of images a second.
+Only the beginnings and ends of the files are read: thousands of images a second.
 """
 
 import os
@@ -42,7 +42,7 @@ def validate_proposals(
     """
     store = ProposalStore.open(path, expect=expect)
     names = list_images(images, IMAGE_EXTENSIONS, cache=False)
-    missing, other = [], []
+    missing, other, exchanged = [], [], []
     for name in show_progress(names, 'validating', len(names), shown=progress):
         text = name.decode('utf-8', 'surrogateescape')
         row = store.find(text)
@@ -50,18 +50,22 @@ def validate_proposals(
             missing.append(printable(name))
             continue
         exif = store.parameters.get('exif', True)
-        shape = picture_shape(Path(images, os.fsdecode(name)), exif=exif)
+        path = Path(images, os.fsdecode(name))
+        shape = picture_shape(path, exif=exif)
         if shape != store.shape(row):
             was = ' x '.join(map(str, store.shape(row)))
             now = 'unreadable' if shape is None else ' x '.join(map(str, shape))
             other.append(f'{printable(name)} (was {was}, is {now})')
+        elif not store.made_of(row, path):
+            exchanged.append(printable(name))
     present = set(names)
     extra = [printable(name) for name in store.names if name not in present]
-    return list(_sentences(store.path, missing=missing, other=other, extra=extra))
+    found = dict(missing=missing, other=other, exchanged=exchanged, extra=extra)
+    return list(_sentences(store.path, **found))
 
 
 def _sentences(
-    path: Path, *, missing: list[str], other: list[str], extra: list[str]
+    path: Path, *, missing: list[str], other: list[str], exchanged: list[str], extra: list[str]
 ) -> Iterator[str]:
     if missing:
         yield (
@@ -72,6 +76,12 @@ def _sentences(
         yield (
             f'{len(other)} images do not have the height x width that was searched: '
             f'{listed(other)}; they were changed, or {path} belongs to another folder: make it anew'
+        )
+    if exchanged:
+        yield (
+            f'{len(exchanged)} images have other contents than those that were searched, at the '
+            f'same size: {listed(exchanged)}; they were changed, or {path} belongs to another '
+            'folder: the command that made the file searches them anew'
         )
     if extra:
         yield (
