@@ -28,6 +28,7 @@ from mmdssl.datasets.openimages_mini import (
     select_images,
 )
 from mmdssl.engine.checkpointing import atomic_text
+from mmdssl.engine.plain_errors import says_what_happened
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -114,7 +115,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         report = make(options)
     except (ValueError, OSError) as error:
-        print(f'error: {error}', file=sys.stderr)
+        print(f'error: {says_what_happened(error)}', file=sys.stderr)
         return 2
     print(f'{summary(report)}\nwrote {options.out} and {_report_path(options.out)}')
     missing = report.get('not_linked', [])

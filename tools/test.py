@@ -29,6 +29,8 @@ from mmdssl.engine.checkpointing import atomic_text
 from mmdssl.engine.config import load_config
 from mmdssl.engine.fine_tuned import build_test_runner
 from mmdssl.engine.frameworks import framework_of, readable_data
+from mmdssl.engine.launch import readable_errors
+from mmdssl.engine.plain_errors import says_what_happened
 from mmdssl.models.feature_extractor import FeatureExtractor
 from mmdssl.models.utils.backbone_weights import Source, load_backbone
 
@@ -188,10 +190,11 @@ def main(argv: list[str] | None = None) -> int:
         runner = build_runner(options)
         with readable_data(runner.cfg, 'test_dataloader'):
             _ = runner.test_loop  # builds the data set
-    except (ValueError, FileNotFoundError, ImportError) as error:
-        print(f'error: {error}', file=sys.stderr)
+    except (ValueError, OSError, ImportError) as error:
+        print(f'error: {says_what_happened(error)}', file=sys.stderr)
         return 2
-    metrics = runner.test()
+    with readable_errors(lambda: False):  # what may come at any time, such as an unreadable image
+        metrics = runner.test()
     if is_main_process():
         title = f'{options.config.stem}, {options.checkpoint or "untrained"}'
         Console().print(as_table(metrics, title))

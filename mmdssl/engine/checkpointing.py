@@ -67,7 +67,9 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
         with temporary.open('rb') as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = os.fspath(path)  # a full disk does not say of which file
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)

@@ -23,6 +23,7 @@ from mmdssl.engine.frameworks import (
 )
 from mmdssl.engine.hooks.checkpoint import SafeCheckpointHook, train_and_keep
 from mmdssl.engine.local_runner import local_runner
+from mmdssl.engine.plain_errors import plain_sentence, says_what_happened
 from mmdssl.engine.unwrap import unwrap_model
 
 __all__ = ['build_runner', 'leave_process_group', 'prepare_config', 'readable_errors', 'train']
@@ -236,14 +237,18 @@ def readable_errors(applies: Callable[[], Any] = lambda: True) -> Iterator[None]
     """Turn a mistake of the user into one message and exit code 2, instead of a traceback.
 
     Args:
-        applies: Asked when an error occurs; False lets it pass. The environment
-            variable ``MMDSSL_TRACEBACK`` lets all errors pass.
+        applies: Asked when an error occurs; False lets it pass, unless it is one that can come
+            at any time (`plain_sentence`). The environment variable ``MMDSSL_TRACEBACK`` lets all
+            errors pass.
     """
     try:
         yield
-    except _USER_ERRORS as error:
-        if os.environ.get('MMDSSL_TRACEBACK') or not applies():
+    except Exception as error:
+        # A full disk or unreadable data are no fault of the code, whenever they show.
+        message = plain_sentence(error)
+        if message is None and isinstance(error, _USER_ERRORS) and applies():
+            message = says_what_happened(error)
+        if message is None or os.environ.get('MMDSSL_TRACEBACK'):
             raise
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
         print(f'error: {message}\n(traceback: set MMDSSL_TRACEBACK=1)', file=sys.stderr)
         raise SystemExit(2) from error

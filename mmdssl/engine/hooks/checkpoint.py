@@ -18,6 +18,7 @@ from mmdssl.engine.checkpointing import (
     install_safe_loading,
 )
 from mmdssl.engine.interruption import StopSignals, TrainingStopped
+from mmdssl.engine.plain_errors import plain_sentence
 from mmdssl.engine.resuming import fit_to_run, is_epoch_based
 from mmdssl.engine.unwrap import unwrap_model
 from mmdssl.models.utils.clock import EPOCH_LENGTH_KEY
@@ -229,8 +230,12 @@ class SafeCheckpointHook(CheckpointHook):
                     'Training failed with weights that are not finite, which are not saved; the '
                     f'last good checkpoint is {self.last_ckpt or "none"}'
                 )
-        except Exception:  # the error that ended the training matters more than this one
-            runner.logger.exception(f'Nor could {INTERRUPTED} be saved:')
+        except Exception as second:  # the error that ended the training matters more than this one
+            sentence = plain_sentence(second)
+            if sentence is None:
+                runner.logger.exception(f'Nor could {INTERRUPTED} be saved:')
+            else:
+                runner.logger.error(f'Nor could {INTERRUPTED} be saved: {sentence}')
 
     def _leave_checkpoint(self, runner: Runner, *, reason: str, exact: bool, gather: bool) -> None:
         """Make sure that a checkpoint holds the last complete iteration, and say which."""
