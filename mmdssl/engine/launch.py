@@ -15,6 +15,7 @@ from mmengine.dataset import InfiniteSampler
 from mmengine.dist import barrier, is_distributed
 from mmengine.runner import Runner
 
+from mmdssl.datasets.start_checks import check_images
 from mmdssl.engine.frameworks import (
     check_classes,
     check_precision,
@@ -174,8 +175,8 @@ def build_runner(config: Config) -> Runner:
     """Build model, data and optimizer, so that mistakes show before anything has run.
 
     Raises:
-        ValueError: If the batch or the classes do not fit the data or the model, or the
-            precision the machine.
+        ValueError: If the batch or the classes do not fit the data or the model, the photos
+            their annotations or proposals, or the precision the machine.
     """
     check_precision(config)
     runner = local_runner(config)
@@ -187,6 +188,7 @@ def build_runner(config: Config) -> Runner:
             f'the training data ({len(loader.dataset)} images for {runner.world_size} processes) '
             f'do not fill one batch of {batch_size}; use a smaller batch or more images'
         )
+    check_images(loader.dataset)
     model = unwrap_model(runner.model)
     if framework_of(config) is not None:
         check_classes(model, loader.dataset)
