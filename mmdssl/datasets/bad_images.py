@@ -13,6 +13,8 @@ import warnings
 from pathlib import Path
 from typing import NamedTuple
 
+from mmdssl.wording import printable
+
 __all__ = ['BadImage', 'BadImages', 'TooManyBadImagesError']
 
 
@@ -93,7 +95,8 @@ class BadImages:
             os.close(descriptor)
         if first:
             warnings.warn(
-                f'{path} cannot be read ({reason}): another image takes its place. '
+                f'{printable(path)} cannot be read ({printable(reason)}): another image takes its '
+                'place. '
                 f'All such images are listed in {self.path}',
                 stacklevel=2,
             )

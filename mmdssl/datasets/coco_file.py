@@ -28,7 +28,7 @@ from mmdssl.datasets.image_header import max_pixels
 from mmdssl.text_files import read_json
 from mmdssl.wording import printable
 
-__all__ = ['CocoFile', 'read_coco']
+__all__ = ['CocoFile', 'parse_coco', 'read_coco']
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,20 @@ def read_coco(path: str) -> CocoFile:
         raise FileNotFoundError(
             f'there is no annotation file {printable(path)}: check data_root and ann_file'
         )
-    images, annotations, categories = _lists(path, read_json(path))
+    return parse_coco(path, read_json(path))
+
+
+def parse_coco(path: str, content: Any) -> CocoFile:
+    """The same of content that was read before.
+
+    Args:
+        path: The file, for messages.
+        content: What the json holds; its dicts are those of ``CocoFile.annotations``.
+
+    Raises:
+        ValueError: As `read_coco`.
+    """
+    images, annotations, categories = _lists(path, content)
     category_ids = ids_of(path, 'categories', categories, 'id')
     names = column(path, 'categories', categories, 'name')
     check_each(path, 'categories', categories, names, 'name', lambda n: isinstance(n, str) and n)

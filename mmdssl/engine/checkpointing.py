@@ -95,7 +95,8 @@ def atomic_save(data: Any, path: str | Path) -> None:
 def atomic_text(text: str, path: str | Path) -> None:
     """Write a small text file in the same way."""
     with atomic_file(path) as temporary:
-        temporary.write_text(text, encoding='utf-8')
+        # Names within it are bytes and need not be UTF-8.
+        temporary.write_text(text, encoding='utf-8', errors='surrogateescape')
 
 
 def load_checkpoint_file(

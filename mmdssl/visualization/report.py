@@ -16,6 +16,8 @@ from pathlib import Path
 
 import torch
 
+from mmdssl.wording import printable
+
 __all__ = ['Figure', 'Report', 'Table', 'hardware', 'versions', 'without_paths', 'write_report']
 
 _PACKAGES = (
@@ -117,7 +119,9 @@ def write_report(report: Report, path: str | Path) -> Path:
     page = _PAGE.replace('{title}', escape(report.title)).replace('{style}', _STYLE)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + '.part')
-    part.write_text(page.replace('{body}', '\n'.join(body)), encoding='utf-8')
+    # Names of files need not be UTF-8, a page must.
+    text = printable(page.replace('{body}', '\n'.join(body)))
+    part.write_text(text, encoding='utf-8')
     os.replace(part, path)
     return path
 
