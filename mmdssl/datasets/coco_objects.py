@@ -124,7 +124,7 @@ class CocoObjects(ImageDataset):
         check_orientation(content, boxes, limits, self.image_root)
         clipped = np.clip(boxes, 0, np.tile(limits, 2))
         # NaN compares false, so a box of NaN is left out as well.
-        large = (clipped[:, 2:] - clipped[:, :2] >= min_size).all(axis=1)
+        large = np.all(clipped[:, 2:] - clipped[:, :2] >= min_size, axis=1)
         kept = np.flatnonzero(large)
 
         counts = np.bincount(owner[kept], minlength=len(shapes))

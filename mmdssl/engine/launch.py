@@ -33,7 +33,7 @@ _PLAIN = ('OptimWrapper', 'PerParamClipOptimWrapper')
 _AMP = ('AmpOptimWrapper', 'AmpPerParamClipOptimWrapper')
 _DTYPES = {'fp16': 'float16', 'bf16': 'bfloat16'}
 # What a wrong config or a missing file raises; anything else is a fault of the code.
-_USER_ERRORS = (FileNotFoundError, ImportError, KeyError, SyntaxError, TypeError, ValueError)
+_USER_ERRORS = (ImportError, KeyError, OSError, SyntaxError, TypeError, ValueError)
 
 
 def prepare_config(

@@ -139,3 +139,9 @@ def test_a_disk_that_fills_up_ends_the_run_in_one_sentence(tmp_path, limit):
     assert 'Logging error' not in done.stderr
     assert done.stderr.count('error: ') == 1
     assert 'File too large: files may not grow as large there' in done.stderr
+
+
+def test_an_error_of_the_system_without_a_number_is_told_before_the_start(capsys):
+    with pytest.raises(SystemExit), readable_errors():
+        raise NotADirectoryError('photos.zip is a file: data_root must be a folder of images')
+    assert 'error: photos.zip is a file' in capsys.readouterr().err
