@@ -5,12 +5,14 @@
 default_scope = 'mmdssl'
 
 default_hooks = dict(
-    runtime_info=dict(type='RuntimeInfoHook'),
+    runtime_info=dict(type='DeferredRuntimeInfoHook'),
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='SafeCheckpointHook', interval=10, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    # A step that is not finite leaves no trace; three in a row end the run.
+    finite=dict(type='FiniteStepHook', patience=3),
 )
 custom_hooks = [
     dict(type='RandomStateHook'),
@@ -29,6 +31,17 @@ randomness = dict(seed=0, diff_rank_seed=True)
 log_level = 'INFO'
 log_processor = dict(window_size=10, by_epoch=True)
 visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')])
+
+# What changes the speed of a run and not its results: each entry True, False, or None for "where it
+# pays on this machine".
+efficiency = dict(
+    compile=None,
+    prefetch=None,
+    fused_optimizer=None,
+    tf32=None,
+    cudnn_benchmark=None,
+    freeze_gc=None,
+)
 
 load_from = None
 resume = False

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from mmdssl.datasets.base import ImageDataset, evenly_spaced
 from mmdssl.datasets.decode import IMAGE_EXTENSIONS
-from mmdssl.datasets.image_list import list_images
+from mmdssl.datasets.image_list import ByteStrings, list_images
 from mmdssl.registry import DATASETS
 
 __all__ = ['ImageFolder']
@@ -23,6 +23,7 @@ class ImageFolder(ImageDataset):
     Args:
         data_root: The folder; its sub-folders are searched too, hidden ones are not.
         pipeline: Transforms, as configs or callables.
+        folders: Search these sub-folders of ``data_root`` only, in this order; None: all of it.
         extensions: File name endings that count as images, any case.
         cache: Keep the list of files for the next run: True in the user's cache folder, a path
             in that file, False not at all. A list is used again only if no folder changed since.
@@ -41,6 +42,7 @@ class ImageFolder(ImageDataset):
         *,
         data_root: str | Path,
         pipeline: Sequence[dict | Callable] = (),
+        folders: Sequence[str] | None = None,
         extensions: Sequence[str] = IMAGE_EXTENSIONS,
         cache: bool | str | Path = True,
         max_images: int | None = None,
@@ -49,7 +51,18 @@ class ImageFolder(ImageDataset):
         bad_list: str | Path | None = None,
     ) -> None:
         self.data_root = os.fspath(data_root)
-        paths = list_images(self.data_root, extensions, cache)
+        if isinstance(folders, str) or (folders is not None and not folders):
+            raise ValueError(f'folders is {folders!r}, give a list of sub-folders or None')
+        if folders is None:
+            paths = list_images(self.data_root, extensions, cache)
+        else:
+            if cache not in (True, False):
+                raise ValueError(f'cache={cache!r} is one file, folders are several: give True')
+            paths = ByteStrings.pack(
+                os.path.join(os.fsencode(folder), path)
+                for folder in folders
+                for path in list_images(os.path.join(self.data_root, folder), extensions, cache)
+            )
         if not len(paths):
             raise FileNotFoundError(
                 f'no image in {self.data_root} or its sub-folders: check data_root, or name your '

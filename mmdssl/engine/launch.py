@@ -16,6 +16,7 @@ from mmengine.dist import barrier, is_distributed
 from mmengine.runner import Runner
 
 from mmdssl.datasets.start_checks import check_images
+from mmdssl.engine.efficiency import prepare_efficiency, set_up
 from mmdssl.engine.frameworks import (
     check_classes,
     check_precision,
@@ -179,6 +180,7 @@ def build_runner(config: Config) -> Runner:
             their annotations or proposals, or the precision the machine.
     """
     check_precision(config)
+    prepare_efficiency(config)
     runner = local_runner(config)
     with readable_data(config):
         loader = runner.train_loop.dataloader  # builds data set and loader
@@ -201,6 +203,8 @@ def build_runner(config: Config) -> Runner:
     if batch_size is not None and hasattr(model, 'check_data'):
         model.check_data(batch_size=batch_size, num_images=len(loader.dataset))
     runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    if framework_of(config) is None:  # mmdet and mmseg set themselves up
+        set_up(runner)
     return runner
 
 

@@ -27,6 +27,7 @@ from torch.utils._pytree import tree_map
 from mmdssl.models.dense_host import DenseHost
 from mmdssl.models.foreground import Foreground
 from mmdssl.models.objectives import OBJECTIVES, Objective
+from mmdssl.models.utils.host_copies import HostCopies
 from mmdssl.models.utils.step_generator import BRANCH, step_generator
 from mmdssl.models.view_selection import Selection, select_key_views
 from mmdssl.registry import MODELS
@@ -197,7 +198,7 @@ class DecouplingBranch(BaseModule):
         images: list[Tensor] = inputs['views']
         size = len(images[self.views[0]])
         self.check_batch_size(size)
-        selections = select_key_views(
+        drawn = select_key_views(
             self._masks(inputs),
             views=self.views,
             count=int(self.sample_ratio * size),
@@ -207,6 +208,7 @@ class DecouplingBranch(BaseModule):
             complement_share=self.complement_prob,
             generator=step_generator(step, BRANCH),
         )
+        selections = [one.to(images[self.views[0]].device) for one in drawn]
         rows = self._key_views(inputs, selections)
         other = torch.cat([images[s.background_view][s.background_index] for s in selections])
         masks = torch.cat([s.masks for s in selections])
@@ -220,7 +222,9 @@ class DecouplingBranch(BaseModule):
         chosen = tree_map(lambda *leaves: torch.cat(leaves), *parts)
         if self.reaugment == 'both':
             chosen = host.dense_targets(rows, chosen)
-        foreground = Foreground(keep=~masks, threshold=self.fg_thr)
+        foreground = Foreground(
+            keep=~masks, threshold=self.fg_thr, on_host=_inverse_on_host(selections)
+        )
         # Hosts that know one objective only are not asked for it by name.
         asked = {} if self.objective == 'point' else dict(objective=self.objective)
         loss = host.dense_loss(features, chosen, foreground, **asked)
@@ -250,6 +254,7 @@ class DecouplingBranch(BaseModule):
                 f'{self.views} need them; add RegionCollaborativeCutout(key={self.mask_key!r}) to '
                 'those views and the key to PackViews'
             )
+        masks = HostCopies.of(inputs, self.mask_key)
         return {view: masks[view].bool() for view in self.views}
 
     def _key_views(self, inputs: dict, selections: Sequence[Selection]) -> Tensor:
@@ -281,6 +286,12 @@ def mix_pixels(images: Tensor, background: Tensor, masks: Tensor) -> Tensor:
         grown = F.interpolate(masks[:, None].float(), size=images.shape[2:], mode='nearest')
         masks = grown[:, 0] > 0.5
     return torch.where(masks[:, None], background, images)
+
+
+def _inverse_on_host(selections: Sequence[Selection]) -> Tensor | None:
+    """What is kept of the selected key views (n, h, w), in host memory; None if not there."""
+    masks = [s.masks_on_host for s in selections if s.masks_on_host is not None]
+    return ~torch.cat(masks) if len(masks) == len(selections) else None
 
 
 def _take(nest: Any, index: Tensor) -> Any:

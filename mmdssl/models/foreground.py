@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
+from mmdssl.models.chosen_cells import ChosenCells, choose_cells
+
 
 @dataclass(frozen=True)
 class Foreground:
@@ -15,10 +17,13 @@ class Foreground:
             background; at the resolution of the mask.
         threshold: Kept share from which a cell of a coarser grid counts as
             foreground, in (0, 1].
+        on_host: ``keep`` in host memory where the original is still there: what is counted
+            is counted in it, without waiting for the device.
     """
 
     keep: Tensor
     threshold: float
+    on_host: Tensor | None = None
 
     def share(self, height: int, width: int) -> Tensor:
         """Kept share of each cell of a grid: (n, height, width) float32 in [0, 1]."""
@@ -30,3 +35,14 @@ class Foreground:
         if self.keep.shape[1:] == (height, width):
             return self.keep
         return self.share(height, width) >= self.threshold
+
+    def chosen(self, height: int, width: int) -> ChosenCells:
+        """The foreground cells of a grid one by one, on the device of ``keep``.
+
+        Args:
+            height: Rows of the grid.
+            width: Columns of the grid.
+        """
+        source = self if self.on_host is None else Foreground(self.on_host, self.threshold)
+        mask = source.cells(height, width).flatten(1)  # (n, h, w) -> (n, h*w)
+        return choose_cells(mask, device=self.keep.device)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mmdssl.models.utils.host_copies import move
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -17,6 +19,7 @@ class Selection:
         background_view: View that the backgrounds are taken from.
         background_index: (k,) int64, never equal to ``index`` at the same place.
         masks: (k, h, w) bool, True = background.
+        masks_on_host: The same in host memory, where the masks were chosen there.
     """
 
     view: int
@@ -24,6 +27,19 @@ class Selection:
     background_view: int
     background_index: Tensor
     masks: Tensor
+    masks_on_host: Tensor | None = None
+
+    def to(self, device: torch.device) -> 'Selection':
+        """The same on a device, by copies that nobody waits for."""
+        host = self.masks if self.masks.device.type == 'cpu' else self.masks_on_host
+        return Selection(
+            view=self.view,
+            index=move(self.index, device),
+            background_view=self.background_view,
+            background_index=move(self.background_index, device),
+            masks=move(self.masks, device),
+            masks_on_host=host,
+        )
 
 
 def select_key_views(

@@ -127,6 +127,7 @@ def toy_config(
             default_hooks=dict(
                 checkpoint=dict(type='SafeCheckpointHook', interval=1, by_epoch=by_epoch),
                 logger=dict(type='LoggerHook', interval=100),
+                finite=dict(type='FiniteStepHook'),
             ),
             custom_hooks=[dict(type='RandomStateHook'), dict(type='TeacherUpdateHook')],
             randomness=dict(seed=3),

@@ -17,6 +17,7 @@ from mmdssl.engine.checkpointing import (
     atomic_text,
     install_safe_loading,
 )
+from mmdssl.engine.finite.stopping import TrainingNotFinite, at_whole_step, refuse_not_finite
 from mmdssl.engine.interruption import StopSignals, TrainingStopped
 from mmdssl.engine.plain_errors import plain_sentence
 from mmdssl.engine.resuming import fit_to_run, is_epoch_based
@@ -41,6 +42,8 @@ class SafeCheckpointHook(CheckpointHook):
     * SIGINT or SIGTERM ends the run after the current iteration (of all
       processes) and leaves :data:`INTERRUPTED`; so does a failure, if the run goes
       through :func:`train_and_keep`. Resuming from it goes on within the epoch.
+    * Under gradient accumulation a checkpoint and a stop wait for the end of the step.
+    * A state that holds NaN or Inf is not written; the run ends with a sentence.
     * A checkpoint of a run with another number of iterations per epoch (more or
       fewer processes) resumes at the same fraction of the run.
 
@@ -82,7 +85,7 @@ class SafeCheckpointHook(CheckpointHook):
             save_begin=save_begin,
             filename_tmpl=filename_tmpl,
         )
-        #: Set by :func:`train_and_keep`: somebody saves after an exception.
+        #: Set by :func:`train_and_keep`, which saves after an exception.
         self.guarded = False
         self._between_epochs = False
         self._signals = StopSignals(may_raise=self._may_raise)
@@ -92,6 +95,7 @@ class SafeCheckpointHook(CheckpointHook):
         self.started = False
         self._left = False  # a stopped run has its checkpoint
         self._reported: set[str] = set()
+        self._postponed: int | None = None  # number of a checkpoint that waits for a whole step
 
     # ---- reading
 
@@ -128,18 +132,23 @@ class SafeCheckpointHook(CheckpointHook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
     ) -> None:
-        """Save if it is time; stop if asked to."""
-        self._finished = runner.iter + 1
+        """Save if it is time; stop if asked to; both where a step is whole."""
+        whole = at_whole_step(runner)
+        self._finished = runner.iter + 1 if whole else self._finished
         super().after_train_iter(runner, batch_idx, data_batch, outputs or {})
         # Epoch-wise schedules step, and epoch-wise evaluations run, only after this hook.
-        if not (is_epoch_based(runner) and self._finished % len(runner.train_dataloader) == 0):
+        ends = is_epoch_based(runner) and self._finished % len(runner.train_dataloader) == 0
+        if whole:
+            self._save_postponed(runner)
+        if whole and not ends:
             self._stop_if_asked(runner)
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Save if it is time; stop if asked to."""
         super().after_train_epoch(runner)
-        self._stop_if_asked(runner)
-        self._between_epochs = True
+        if at_whole_step(runner):
+            self._stop_if_asked(runner)
+            self._between_epochs = True
 
     def after_train(self, runner: Runner) -> None:
         """Nothing left to interrupt."""
@@ -159,6 +168,20 @@ class SafeCheckpointHook(CheckpointHook):
                 f'Not stored in checkpoints, as not plain data: {sorted(dropped)}'
             )
 
+    def _save_checkpoint(self, runner: Runner) -> None:
+        """Save now, or at the end of the step that is being accumulated."""
+        if at_whole_step(runner):
+            super()._save_checkpoint(runner)
+        else:
+            self._postponed = (runner.epoch if self.by_epoch else runner.iter) + 1
+
+    def _save_postponed(self, runner: Runner) -> None:
+        """The checkpoint that had to wait for this step, under the number it was due with."""
+        if self._postponed is not None and self._saved < self._finished:
+            meta = dict(epoch=runner.epoch, iter=self._finished)
+            self._save_checkpoint_with_step(runner, self._postponed, meta)
+        self._postponed = None
+
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
         """Write the new checkpoint, then delete those that are too many."""
         ids = [*(old for old in self.keep_ckpt_ids if old != step), step]
@@ -177,6 +200,7 @@ class SafeCheckpointHook(CheckpointHook):
 
     def _write(self, runner: Runner, name: str, meta: dict, *, gather: bool = True) -> None:
         """One checkpoint file, whole or not at all; on every process if ``gather``."""
+        refuse_not_finite(runner, meta['iter'], last=self.last_ckpt, agree=gather)
         target = Path(self.out_dir) / name
         runner.message_hub.update_info('last_ckpt', str(target))
         if gather:
@@ -220,16 +244,15 @@ class SafeCheckpointHook(CheckpointHook):
         if self._left or not self.started:
             return
         try:
-            if isinstance(error, TrainingStopped):
-                self._leave_checkpoint(runner, reason=error.signal_name, exact=True, gather=False)
-            elif _is_finite(runner):
-                reason = type(error).__name__
-                self._leave_checkpoint(runner, reason=reason, exact=False, gather=False)
-            elif is_main_process():
-                runner.logger.error(
-                    'Training failed with weights that are not finite, which are not saved; the '
-                    f'last good checkpoint is {self.last_ckpt or "none"}'
-                )
+            if hasattr(runner.optim_wrapper, 'step_guard'):
+                runner.optim_wrapper.step_guard.roll_back()  # what an unfinished step has written
+            stopped = isinstance(error, TrainingStopped)
+            reason = error.signal_name if stopped else type(error).__name__
+            together = isinstance(error, TrainingNotFinite)  # not by one process alone
+            self._leave_checkpoint(runner, reason=reason, exact=stopped, gather=together)
+        except TrainingNotFinite as refusal:
+            if is_main_process():
+                runner.logger.error(refusal.sentence)
         except Exception as second:  # the error that ended the training matters more than this one
             sentence = plain_sentence(second)
             if sentence is None:
@@ -247,7 +270,7 @@ class SafeCheckpointHook(CheckpointHook):
             meta = dict(epoch=epoch, iter=done, interrupted=interrupted)
             self._write(runner, INTERRUPTED, meta, gather=gather)
             if not exact:
-                note = f' (random draws and buffers may belong to iteration {done + 1} already)'
+                note = f' (random draws may belong to iteration {done + 1} already)'
         if not is_main_process():
             return
         if self.last_ckpt is None:
@@ -266,8 +289,7 @@ def train_and_keep(runner: Runner) -> None:
         runner: A runner; without a :class:`SafeCheckpointHook` this is plain training.
 
     Raises:
-        BaseException: Whatever ended the training, :class:`TrainingStopped` after a
-            signal.
+        BaseException: What ended the training; :class:`TrainingStopped` after a signal.
     """
     hooks = [hook for hook in runner.hooks if isinstance(hook, SafeCheckpointHook)]
     with contextlib.ExitStack() as stack:
@@ -280,8 +302,3 @@ def train_and_keep(runner: Runner) -> None:
             for hook in hooks:
                 hook.after_failure(runner, error)
             raise
-
-
-def _is_finite(runner: Runner) -> bool:
-    parameters = unwrap_model(runner.model).parameters()
-    return all(bool(torch.isfinite(parameter).all()) for parameter in parameters)

@@ -5,6 +5,7 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmdssl.engine.finite.guard import StepGuard
 from mmdssl.engine.unwrap import unwrap_model
 from mmdssl.registry import HOOKS
 
@@ -16,7 +17,9 @@ class TeacherUpdateHook(Hook):
     """Calls ``model.update_teacher()`` once per optimizer step.
 
     Under gradient accumulation that is once per accumulated step, not per batch.
-    A step that a float16 loss scaler skipped counts, as in the official iBOT code.
+    A step that was taken back because it is not finite (``FiniteStepHook``), those of
+    a float16 loss scaler included, does not move the teacher: the student has not
+    moved either. (The official iBOT code moves it then.)
     Runs before the hooks that evaluate the teacher or save it.
     """
 
@@ -35,5 +38,10 @@ class TeacherUpdateHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
     ) -> None:
         """Update the teacher if this iteration ended with a step."""
-        if self._has_teacher and runner.optim_wrapper.should_update():
+        if not self._has_teacher or not runner.optim_wrapper.should_update():
+            return
+        guard: StepGuard | None = getattr(runner.optim_wrapper, 'step_guard', None)
+        if guard is None:
             unwrap_model(runner.model).update_teacher()
+        else:
+            guard.update_teacher()

@@ -16,6 +16,7 @@ from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from mmdssl.engine.finite.late import LateValues
 from mmdssl.engine.unwrap import unwrap_model
 from mmdssl.models.utils.clock import TrainingClock
 from mmdssl.registry import OPTIM_WRAPPERS
@@ -97,6 +98,7 @@ class _ClipAndFreeze(OptimWrapper):
         self._freeze_keys, self._freeze_epochs = _checked_freeze(freeze)
         self._frozen_at_first: list[Tensor] | None = None
         self.clock = TrainingClock()
+        self._norms = LateValues(delay=1)
         # A pre-hook runs after clipping, and inside GradScaler.step as well.
         optimizer.register_step_pre_hook(self._drop_frozen_gradients)
 
@@ -128,28 +130,35 @@ class _ClipAndFreeze(OptimWrapper):
         self._frozen_at_first = found
 
     def _clip_grad(self) -> None:
-        """Clip, and log the norm; per-parameter clipping also logs how many were clipped."""
+        """Clip, and log the norm; per-parameter clipping also logs how many were clipped.
+
+        On a GPU its two numbers are logged a step later, so that nobody waits for them.
+        """
         if self.clip_func is not clip_grad_norm_each_:
             super()._clip_grad()
             return
         groups = self.optimizer.param_groups
         parameters = [parameter for group in groups for parameter in group['params']]
-        logged = torch.stack(clip_grad_norm_each_(parameters, **self.clip_grad_kwargs))
-        norm, clipped = logged.tolist()  # one transfer for both
-        self.message_hub.update_scalar('train/grad_norm', norm)
-        self.message_hub.update_scalar('train/grad_clipped', clipped)
+        found = clip_grad_norm_each_(parameters, **self.clip_grad_kwargs)
+        self._norms.put(torch.stack(found), None)
+        for (norm, clipped), _ in self._norms.due():
+            self.message_hub.update_scalar('train/grad_norm', norm)
+            self.message_hub.update_scalar('train/grad_clipped', clipped)
 
-    def _drop_frozen_gradients(self, *_: Any) -> None:
+    def held_parameters(self) -> list[Tensor]:
+        """Parameters that this step leaves alone because of ``freeze``."""
         if not self._freeze_keys:
-            return
+            return []
         if self._frozen_at_first is None:
             raise RuntimeError(
                 f'freeze={self._freeze_keys} was never matched with a model; build the wrapper '
                 "with constructor='SelfSupOptimWrapperConstructor', or call bind(model)"
             )
-        if self.clock.epoch < self._freeze_epochs:
-            for parameter in self._frozen_at_first:
-                parameter.grad = None
+        return self._frozen_at_first if self.clock.epoch < self._freeze_epochs else []
+
+    def _drop_frozen_gradients(self, *_: Any) -> None:
+        for parameter in self.held_parameters():
+            parameter.grad = None
 
 
 def _checked_freeze(freeze: dict | None) -> tuple[tuple[str, ...], int]:

@@ -43,8 +43,9 @@ from torch import Tensor, nn
 from mmdssl.models.algorithms.base import TeacherStudent
 from mmdssl.models.losses.info_nce import info_nce
 from mmdssl.models.utils.composition import other_images, paste_shifted
+from mmdssl.models.utils.host_copies import HostCopies, move
 from mmdssl.models.utils.queue import KeyQueue
-from mmdssl.models.utils.region_features import c4_map, region_vectors
+from mmdssl.models.utils.region_features import c4_map, region_vectors, scaled_boxes
 from mmdssl.models.utils.step_generator import BRANCH, step_generator
 from mmdssl.registry import MODELS
 
@@ -216,7 +217,9 @@ class D3SSL(TeacherStudent):
                 f'D3SSL: the batch has {boxes_first.shape[1]} boxes per view, the model expects '
                 f'num_boxes={self.num_boxes}; make it equal to that of CommonBoxViews'
             )
-        boxes_second = _matched(boxes_second, *self._of(inputs, 'box_ids', 2))
+        ids = self._of(inputs, 'box_ids', 2)
+        _check_ids(*HostCopies.of(inputs, 'box_ids'))
+        boxes_second = _matched(boxes_second, *ids)
         boxes = dict(first=boxes_first, second=boxes_second)
         small = composed = partner = None
         if self.with_decoupling_loss:
@@ -227,7 +230,8 @@ class D3SSL(TeacherStudent):
             self.check_batch_size(len(second))
             partner = other_images(
                 len(second), background=self.background, generator=step_generator(step, BRANCH)
-            ).to(second.device)
+            )
+            partner = move(partner, second.device)
             composed = paste_shifted(second, second[partner], mask=paste, shift=shift)
             boxes['composed'] = boxes_second + shift.repeat(1, 2)[:, None].to(boxes_second.dtype)
         return D3SSLViews(first, second, small, composed, boxes, partner)
@@ -243,8 +247,7 @@ class D3SSL(TeacherStudent):
         scale_y, scale_x = (
             new / old for new, old in zip(self.small_size, images.shape[2:], strict=True)
         )
-        scale = boxes.new_tensor([scale_x, scale_y, scale_x, scale_y])
-        return small.masked_fill_(erase[:, None], 0.0), boxes * scale
+        return small.masked_fill_(erase[:, None], 0.0), scaled_boxes(boxes, scale_x, scale_y)
 
     def _student(self, images: Tensor, boxes: Tensor, roi_size: int) -> Tensor:
         return self._regions(self, images, boxes, roi_size)
@@ -287,10 +290,14 @@ def _matched(boxes: Tensor, wanted: Tensor, ids: Tensor) -> Tensor:
     Of repeated ids the first box is taken.
     """
     equal = wanted[:, :, None] == ids[:, None]  # (N, K, K)
-    if not equal.any(dim=2).all():
+    rows = equal.to(torch.uint8).argmax(dim=2)  # (N, K)
+    return boxes.gather(1, rows[..., None].expand(-1, -1, 4))
+
+
+def _check_ids(wanted: Tensor, ids: Tensor) -> None:
+    """Refuse ids (N, K) of view 1 that view 2 lacks."""
+    if not (wanted[:, :, None] == ids[:, None]).any(dim=2).all():
         raise ValueError(
             'D3SSL: a box of view 1 has no box with its id in view 2; make the views with '
             'CommonBoxViews, which gives both the same proposals'
         )
-    rows = equal.to(torch.uint8).argmax(dim=2)  # (N, K)
-    return boxes.gather(1, rows[..., None].expand(-1, -1, 4))

@@ -33,9 +33,9 @@ from mmpretrain.models.utils.batch_shuffle import batch_shuffle_ddp, batch_unshu
 from torch import Tensor, nn
 
 from mmdssl.models.algorithms.base import TeacherStudent
+from mmdssl.models.chosen_cells import per_sample_weights
 from mmdssl.models.correspondence import Rule, check_rule, match_cells
 from mmdssl.models.foreground import Foreground
-from mmdssl.models.losses.ibot_loss import per_sample_weights
 from mmdssl.models.losses.info_nce import info_nce
 from mmdssl.models.objectives import Objective, unit_mean_of_samples
 from mmdssl.models.utils.batch_statistics import frozen_running_stats
@@ -197,6 +197,11 @@ class DenseCL(TeacherStudent):
         ``'all'`` every foreground cell with every one of the same image.
         """
         vectors, grid = features
+        if objective == 'point':
+            cells = foreground.chosen(*grid)
+            query, key = (cells.rows(x.transpose(1, 2)) for x in (vectors, targets))  # (M, D)
+            losses = self._contrast(query, key, self.dense_queue)
+            return (losses * cells.weights.to(losses.dtype)).sum()
         chosen = foreground.cells(*grid).flatten(1)  # (n, S)
         sample, cell = chosen.nonzero(as_tuple=True)  # (M,) each
         query, key = vectors[sample, :, cell], targets[sample, :, cell]  # (M, D)

@@ -81,6 +81,15 @@ class SelfSupHost(BaseSelfSupervisor):
             return self.backbone
         raise ValueError(f"which is {which!r}, choose 'teacher', 'student' or 'auto'")
 
+    def written_parameters(self) -> list[nn.Parameter]:
+        """Parameters that a forward pass in training writes, as its parts name them.
+
+        They, as the buffers, are put back after a step that is not finite.
+        """
+        parts = [part for part in self.modules() if part is not self]
+        named = [part for part in parts if hasattr(part, 'written_parameters')]
+        return [parameter for part in named for parameter in part.written_parameters()]
+
     def check_batch_size(self, batch_size: int) -> None:
         """Refuse a per-process batch size this model cannot train with."""
         if self.decoupling is not None:

@@ -23,11 +23,12 @@ from torch import Tensor, nn
 
 from mmdssl.evaluation.health import normalised_entropy
 from mmdssl.models.algorithms.base import TeacherStudent
+from mmdssl.models.chosen_cells import ChosenCells, choose_cells, per_sample_weights
 from mmdssl.models.correspondence import Rule, check_rule, match_cells
 from mmdssl.models.decoupling import Decoupled
 from mmdssl.models.foreground import Foreground
-from mmdssl.models.losses.ibot_loss import per_sample_weights
 from mmdssl.models.objectives import Objective, mean_of_samples, unit_mean_of_samples
+from mmdssl.models.utils.host_copies import HostCopies
 from mmdssl.models.utils.step_generator import CORRESPONDENCE, step_generator
 from mmdssl.registry import MODELS
 
@@ -115,15 +116,16 @@ class IBOT(TeacherStudent):
         epoch = self.clock.epoch
         images = torch.cat(views[: self.num_global_views])  # (G*N, 3, H, W)
         mask = torch.cat(masks)  # (G*N, h, w)
+        known = torch.cat(HostCopies.of(inputs, 'mask')[: self.num_global_views])  # the same
         if epoch < self.criterion.pred_start_epoch:
-            mask = torch.zeros_like(mask)
+            mask, known = torch.zeros_like(mask), torch.zeros_like(known)
 
         with torch.no_grad():
             projected = self._teach(images)  # (G*N, 1+L, d)
             teacher_cls = self.teacher.head.cls_logits(projected[:, 0])
 
         tokens = self.backbone.forward_tokens(images, mask=mask)  # (G*N, 1+L, C)
-        chosen = mask.flatten(1)  # (G*N, L)
+        chosen = choose_cells(known.flatten(1).bool(), device=images.device)  # of (G*N, L)
         cls_tokens = [tokens[:, 0], *self._local_cls(views[self.num_global_views :])]
         student_cls = self.head.cls_logits(self.head.project(torch.cat(cls_tokens)))
         loss_cls = self.criterion.cls_loss(
@@ -169,11 +171,12 @@ class IBOT(TeacherStudent):
         with the mean target distribution, which equals comparing it with each one.
         """
         tokens, grid = features
-        cells = foreground.cells(*grid).flatten(1)  # (n, L)
         if objective == 'point':
+            cells = foreground.chosen(*grid)
             loss = self._patch_loss(tokens, targets, cells)
         else:
-            loss = self._unaligned_loss(tokens, targets, cells, objective)
+            mask = foreground.cells(*grid).flatten(1)  # (n, L)
+            loss = self._unaligned_loss(tokens, targets, mask, objective)
         return loss * self.criterion.loss_weights[1]
 
     @torch.no_grad()
@@ -205,22 +208,21 @@ class IBOT(TeacherStudent):
         index = match_cells(cells, cells, rule=self.correspondence, generator=generator)
         return projected.gather(1, index[..., None].expand_as(projected))
 
-    def _patch_loss(self, tokens: Tensor, projected: Tensor, chosen: Tensor) -> Tensor:
+    def _patch_loss(self, tokens: Tensor, projected: Tensor, chosen: ChosenCells) -> Tensor:
         """L_MIM on the chosen cells: the prototype layers run on these alone.
 
         ``tokens`` (B, L, C) of the student, ``projected`` (B, L, d) of the
-        teacher, ``chosen`` (B, L) bool.
+        teacher, ``chosen`` M of the (B, L) cells.
         """
-        student = self.head.patch_logits(self.head.project(tokens[chosen]))  # (M, K')
+        student = self.head.patch_logits(self.head.project(chosen.rows(tokens)))  # (M, K')
         with torch.no_grad():
-            teacher = self.teacher.head.patch_logits(projected[chosen])
-        weights = per_sample_weights(chosen, projected.dtype)
-        return self.criterion.patch_loss(student, teacher, weights, epoch=self.clock.epoch)
+            teacher = self.teacher.head.patch_logits(chosen.rows(projected))
+        return self.criterion.patch_loss(student, teacher, chosen.weights, epoch=self.clock.epoch)
 
     def _unaligned_loss(
         self, tokens: Tensor, projected: Tensor, chosen: Tensor, objective: Objective
     ) -> Tensor:
-        """The loss where positions do not matter; arguments as for :meth:`_patch_loss`."""
+        """The loss where positions do not matter; ``chosen`` (B, L) bool."""
         size, sample = len(chosen), chosen.nonzero()[:, 0]  # (M,)
         student, teacher = self.head.project(tokens[chosen]), projected[chosen]  # (M, d)
         if objective == 'average':

@@ -29,7 +29,6 @@ from mmdssl.models.algorithms.host import SelfSupHost, build_part
 from mmdssl.models.foreground import Foreground
 from mmdssl.models.heads.dynamic_alignment import DynamicAlignment
 from mmdssl.models.losses.alignment_loss import alignment_loss, layer_weights, whiten
-from mmdssl.models.losses.ibot_loss import per_sample_weights
 from mmdssl.models.utils.attentive_masking import attentive_order, keep_count
 from mmdssl.models.utils.frozen_teacher import FrozenTeacher
 from mmdssl.registry import MODELS
@@ -162,14 +161,14 @@ class MaskAlign(SelfSupHost):
     ) -> Tensor:
         """The same loss on foreground patches: mean per sample, then over samples."""
         states, grid = features
-        chosen = foreground.cells(*grid).flatten(1)  # (n, L)
-        aligned = self.head([state[chosen] for state in states])  # (M, C) a layer
+        chosen = foreground.chosen(*grid)
+        aligned = self.head([chosen.rows(state) for state in states])  # (M, C) a layer
         losses = [
-            alignment_loss(student, whiten(target[chosen]))
+            alignment_loss(student, whiten(chosen.rows(target)))
             for student, target in zip(aligned, targets, strict=True)
         ]  # (M,) a layer
         per_patch = self._weighted(losses)
-        return (per_patch * per_sample_weights(chosen, per_patch.dtype)).sum()
+        return (per_patch * chosen.weights.to(per_patch.dtype)).sum()
 
     def _weighted(self, losses: list[Tensor]) -> Tensor:
         """Sum over layers, each with its weight."""

@@ -11,6 +11,7 @@ from mmdssl.models.data_preprocessors.colour_augment import AUG_ORDERS, augment_
 from mmdssl.models.data_preprocessors.colour_ops import normalize_, to_float
 from mmdssl.models.data_preprocessors.colour_policy import ColourDraws, ColourPolicy
 from mmdssl.models.data_preprocessors.gaussian_blur import blur_radius
+from mmdssl.models.utils.host_copies import HOST, HostCopies
 from mmdssl.registry import MODELS
 
 __all__ = ['MultiViewPreprocessor']
@@ -104,7 +105,8 @@ class MultiViewPreprocessor(BaseDataPreprocessor):
             ValueError: If the number of views differs from the configured one, a view is not
                 (N, 3, H, W), or the masks under ``erase_key`` do not fit the views.
         """
-        batch: Any = {'data_samples': None, **self.cast_data(data)}
+        moved = self.to_device(data) if training else self.cast_data(data)
+        batch: Any = {'data_samples': None, **moved}
         inputs = batch['inputs']
         if isinstance(inputs, Tensor):
             return {**batch, 'inputs': self._convert(inputs)}
@@ -131,6 +133,17 @@ class MultiViewPreprocessor(BaseDataPreprocessor):
         if training and self.keep_raw:
             inputs.update(raw=views, recolor=self.recolor)
         return {**batch, 'inputs': inputs}
+
+    def to_device(self, data: Mapping[str, Any]) -> Any:
+        """A training batch on the device, as it came otherwise.
+
+        What leaves the host is also kept there as ``inputs['host']``, see :class:`HostCopies`.
+        A batch that is on the device already stays as it is.
+        """
+        inputs = data['inputs']
+        if self.device.type != 'cpu' and isinstance(inputs, Mapping):
+            data = {**data, 'inputs': {HOST: HostCopies(inputs), **inputs}}
+        return self.cast_data(data)
 
     def recolor(self, raw: Tensor, view: int) -> Tensor:
         """Draws new colours for some samples.

@@ -64,6 +64,10 @@ class LeopartHead(BaseModule):
         """Bring every prototype back to unit length, in place."""
         self.prototypes.weight.copy_(F.normalize(self.prototypes.weight, dim=1))
 
+    def written_parameters(self) -> list[nn.Parameter]:
+        """The prototypes, which :meth:`normalise_prototypes` writes before a step."""
+        return [self.prototypes.weight]
+
     def project(self, tokens: Tensor) -> Tensor:
         """Tokens (..., in_channels) -> unit vectors (..., bottleneck_channels), float32 or more."""
         x = self.mlp(tokens)

@@ -119,7 +119,7 @@ class IBOTLoss(nn.Module):
         Args:
             student: (M, K') logits of the patches that count, any images and views.
             teacher: (M, K') raw teacher logits of the same patches.
-            weights: (M,) weight of each patch, see :func:`per_sample_weights`.
+            weights: (M,) weight of each patch, see :class:`ChosenCells`.
             epoch: 0-based epoch, for the temperature.
 
         Returns:
@@ -159,20 +159,3 @@ class IBOTLoss(nn.Module):
         self.patch_center.lerp_(
             patch_mean.view_as(self.patch_center), 1 - self.patch_center_momentum
         )
-
-
-def per_sample_weights(selected: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Weights that turn a sum over selected positions into the official double mean.
-
-    Mean over the selected positions of a sample, then over *all* samples; a
-    sample without any position counts as 0, as in the official code.
-
-    Args:
-        selected: (N, L) bool.
-
-    Returns:
-        (M,) of ``dtype``, M = number of True cells, in row-major order.
-    """
-    count = selected.sum(dim=1, keepdim=True).clamp(min=1)
-    weights = (count * len(selected)).to(dtype).reciprocal()
-    return weights.expand_as(selected)[selected]

@@ -42,6 +42,7 @@ class KeyQueue(nn.Module):
         self.register_buffer('pointer', torch.zeros(1, dtype=torch.long))
         self.keys: Tensor
         self.pointer: Tensor
+        self._fitting: tuple[int, int] | None = None  # keys a step and length found to fit
 
     @property
     def length(self) -> int:
@@ -64,6 +65,15 @@ class KeyQueue(nn.Module):
         """
         gathered = torch.cat(dist.all_gather(keys.detach().to(self.keys.dtype).contiguous()))
         count = len(gathered)
+        self._check_fit(count)
+        columns = self.pointer + torch.arange(count, device=self.pointer.device)  # (n,)
+        self.keys.index_copy_(1, columns, gathered.T)
+        self.pointer.add_(count).remainder_(self.length)
+
+    def _check_fit(self, count: int) -> None:
+        """Refuse ``count`` keys that would not end at the end; asks the device once per count."""
+        if self._fitting == (count, self.length):
+            return
         start = int(self.pointer)
         if self.length % count or start % count:
             raise ValueError(
@@ -72,8 +82,7 @@ class KeyQueue(nn.Module):
                 'length that is a multiple of the keys of a step; a resumed run needs the batch '
                 'size it was started with'
             )
-        self.keys[:, start : start + count] = gathered.T
-        self.pointer.fill_((start + count) % self.length)
+        self._fitting = (count, self.length)
 
     def fit(self, *, per_step: int, available: int) -> None:
         """Shorten the queue to what data and batch allow, and say what to expect.
@@ -125,6 +134,7 @@ class KeyQueue(nn.Module):
             self.keys.data = self.keys.new_zeros(len(self.keys), length)
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
+        self._fitting = None  # the pointer may be another
         stored = state_dict.get(f'{prefix}keys')
         if stored is not None and stored.ndim == 2 and len(stored) == len(self.keys):
             self._resize(stored.shape[1])

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import roi_align
 
-__all__ = ['box_cells', 'c4_map', 'kept_cells', 'region_vectors']
+__all__ = ['box_cells', 'c4_map', 'kept_cells', 'region_vectors', 'scaled_boxes']
 
 # Rounding in RoIAlign leaves a little of an empty box.
 _NOTHING = 1e-6
@@ -121,14 +121,22 @@ def box_cells(
     # Half precision would move boxes by a tenth of a pixel.
     maps = features if features.dtype == torch.float64 else features.float()
     height, width = features.shape[-2] / image_size[0], features.shape[-1] / image_size[1]
-    scale = maps.new_tensor([width, height, width, height])
     index = torch.arange(len(boxes), device=boxes.device, dtype=maps.dtype)
     rois = torch.cat(
         (
             index.repeat_interleave(boxes.shape[1])[:, None],
-            boxes.to(maps.dtype).flatten(0, 1) * scale,
+            scaled_boxes(boxes.to(maps.dtype), width, height).flatten(0, 1),
         ),
         dim=1,
     )  # (N * K, 5)
     cells = roi_align(maps, rois, output_size, sampling_ratio=-1, aligned=True)
     return cells.to(features.dtype)
+
+
+def scaled_boxes(boxes: Tensor, width: float, height: float) -> Tensor:
+    """Boxes (..., 4) with x times ``width`` and y times ``height``.
+
+    By two multiplications with numbers: a tensor of four would have to be copied to the device.
+    """
+    corners = boxes.unflatten(-1, (2, 2))  # (..., 4) -> (..., corner, xy)
+    return torch.stack((corners[..., 0] * width, corners[..., 1] * height), dim=-1).flatten(-2)

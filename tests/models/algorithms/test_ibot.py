@@ -6,7 +6,7 @@ import torch.multiprocessing as mp
 from torch.nn.parallel import DistributedDataParallel
 
 from mmdssl.engine.launch import leave_process_group
-from mmdssl.models.losses.ibot_loss import per_sample_weights
+from mmdssl.models.chosen_cells import per_sample_weights
 from tests.models.tiny import tiny_batch, tiny_ibot
 
 BRANCH = dict(type='DecouplingBranch')

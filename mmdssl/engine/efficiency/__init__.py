@@ -1,0 +1,5 @@
+"""What makes a run faster and must not change what it learns."""
+
+from mmdssl.engine.efficiency.settings import Efficiency, prepare_efficiency, set_up
+
+__all__ = ['Efficiency', 'prepare_efficiency', 'set_up']

@@ -1,0 +1,59 @@
+"""Every host in small, with and without the branch, and batches as they reach it on a GPU."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mmdssl.models.utils.host_copies import HOST, HostCopies
+from tests.models import tiny, tiny_leopart, tiny_maskalign, tiny_resnet
+from tests.models.algorithms import narrow_d3ssl, narrow_soco
+
+BRANCH = dict(type='DecouplingBranch', weight=0.3, sample_ratio=0.5)
+
+#: Name -> builder of the model, builder of a batch on the CPU.
+HOSTS: dict[str, tuple[Callable[[], nn.Module], Callable[[], dict]]] = {
+    'iBOT': (tiny.tiny_ibot, tiny.tiny_batch),
+    'iBOT-D': (lambda: tiny.tiny_ibot(decoupling=BRANCH), tiny.tiny_batch),
+    'DenseCL': (tiny_resnet.tiny_densecl, tiny_resnet.two_views),
+    'DenseCL-D': (lambda: tiny_resnet.tiny_densecl(decoupling=BRANCH), tiny_resnet.two_views),
+    'SoCo': (narrow_soco.narrow_soco, narrow_soco.soco_batch),
+    'SoCo-D': (lambda: narrow_soco.narrow_soco(decoupling=BRANCH), narrow_soco.soco_batch),
+    'MaskAlign-D': (
+        lambda: tiny_maskalign.tiny_maskalign(decoupling=BRANCH, masking='random'),
+        tiny_maskalign.tiny_batch,
+    ),
+    'Leopart-D': (
+        lambda: tiny_leopart.tiny_leopart(decoupling=BRANCH),
+        tiny_leopart.leopart_batch,
+    ),
+    'D3SSL': (narrow_d3ssl.narrow_d3ssl, narrow_d3ssl.d3ssl_batch),
+}
+#: What Leopart's foreground decides on the device cannot be known before it is computed.
+WAITING = ('Leopart-D',)
+
+
+def on_gpu(batch: dict) -> dict:
+    """A batch as the preprocessor gives it on a GPU."""
+
+    def move(value: Any) -> Any:
+        if isinstance(value, Tensor):
+            return value.cuda()
+        return [move(one) for one in value] if isinstance(value, (list, tuple)) else value
+
+    return {**{key: move(value) for key, value in batch.items()}, HOST: HostCopies(batch)}
+
+
+def total(losses: dict[str, Tensor]) -> Tensor:
+    return sum(value for name, value in losses.items() if 'loss' in name)
+
+
+def deterministic_draws(patch) -> None:
+    """MaskAlign draws on the device; here it keeps patches in the order of their number."""
+    patch.setattr(
+        'mmdssl.models.algorithms.maskalign.attentive_order',
+        lambda importance: torch.arange(importance.shape[1], device=importance.device).expand(
+            len(importance), -1
+        ),
+    )
