@@ -19,6 +19,7 @@ from pathlib import Path
 # Run as a script, only this folder is on the path.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from mmdssl.engine.plain_errors import says_what_happened
 from tools.analyses.affinity import affinity
 from tools.analyses.common import Run
 from tools.analyses.consistency import consistency
@@ -57,11 +58,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     # A command that writes one page may be given its file.
     folder = args.out.parent if args.out.suffix == '.html' else args.out
-    folder.mkdir(parents=True, exist_ok=True)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         args.run(args)
     except (ValueError, OSError) as error:
-        sys.exit(f'error: {error}')
+        sys.exit(f'error: {says_what_happened(error)}')
 
 
 if __name__ == '__main__':

@@ -21,6 +21,7 @@ from rich.progress import track
 from torch import nn
 
 from mmdssl.engine.config import load_config
+from mmdssl.engine.plain_errors import says_what_happened
 from mmdssl.visualization.decoupled import draw_decoupled
 from mmdssl.visualization.method_pictures import draw_method, give_weights, has_pictures
 from mmdssl.visualization.preview import build_model, training_batches
@@ -127,7 +128,7 @@ def main(arguments: list[str] | None = None) -> int:
             config, out, num=options.num, images=options.images, checkpoint=options.checkpoint
         )
     except (ValueError, OSError) as error:
-        print(f'error: {error}', file=sys.stderr)
+        print(f'error: {says_what_happened(error)}', file=sys.stderr)
         return 2
     Console().print('\n'.join(str(path) for path in written), highlight=False)
     return 0

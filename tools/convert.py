@@ -22,6 +22,7 @@ from mmdssl.conversion.coverage import as_table
 from mmdssl.conversion.files import check_target, write_weights
 from mmdssl.conversion.locating import FORMATS
 from mmdssl.conversion.publish import publish
+from mmdssl.engine.plain_errors import says_what_happened
 
 
 def _share(text: str) -> float:
@@ -104,7 +105,7 @@ def main(argv: list[str] | None = None) -> int:
             return 1
         write_weights(result.state, result.meta, out)
     except (ValueError, OSError) as error:
-        print(f'error: {error}', file=sys.stderr)
+        print(f'error: {says_what_happened(error)}', file=sys.stderr)
         return 2
     print(f'wrote {out}: {len(result.state)} tensors')
     return 0

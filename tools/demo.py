@@ -22,6 +22,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mmdssl.engine.plain_errors import says_what_happened
+
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / 'configs/scenes/ibot-d_vit-micro-p16_1xb24-250i_scenes.py'
 
@@ -266,7 +268,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         run(options)
     except (ValueError, OSError) as error:
-        print(f'error: {error}', file=sys.stderr)
+        print(f'error: {says_what_happened(error)}', file=sys.stderr)
         return 2
     except (KeyboardInterrupt, SystemExit):  # the latter: training stopped by a signal
         print('interrupted: the same command goes on where it stopped', file=sys.stderr)

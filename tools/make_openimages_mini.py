@@ -28,6 +28,8 @@ from mmdssl.datasets.openimages_mini import (
     select_images,
 )
 from mmdssl.engine.checkpointing import atomic_text
+from mmdssl.engine.plain_errors import says_what_happened
+from mmdssl.text_files import read_json
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -114,7 +116,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         report = make(options)
     except (ValueError, OSError) as error:
-        print(f'error: {error}', file=sys.stderr)
+        print(f'error: {says_what_happened(error)}', file=sys.stderr)
         return 2
     print(f'{summary(report)}\nwrote {options.out} and {_report_path(options.out)}')
     missing = report.get('not_linked', [])
@@ -137,7 +139,7 @@ def _table(path: Path | None) -> dict[str, list[str]]:
     """Names of shared classes from a file."""
     if path is None:
         return {}
-    content = json.loads(path.read_text())
+    content = read_json(path)
     if not isinstance(content, dict) or not all(
         isinstance(names, list) and all(isinstance(name, str) for name in names)
         for names in content.values()

@@ -25,6 +25,7 @@ from mmdssl.datasets.proposals.filters import ProposalFilter, Rule
 from mmdssl.datasets.proposals.making import MakingReport, make_proposals, merge_proposals
 from mmdssl.datasets.proposals.producers import ProposalSettings
 from mmdssl.datasets.proposals.validation import validate_proposals
+from mmdssl.wording import printable
 
 RULES = {
     Rule.FULL: 'under the full rule',
@@ -97,14 +98,22 @@ def _print(report: MakingReport) -> None:
     print(f'{good} images with {report.boxes} boxes, {mean:.1f} each: {shares}')
     print(f'{report.rows} with repetitions: a box is drawn as often as the search gave it')
     for bad in report.bad[:10]:
-        print(f'skipped {os.fsdecode(bad.name)}: {bad.reason}', file=sys.stderr)
+        print(f'skipped {printable(bad.name)}: {printable(bad.reason)}', file=sys.stderr)
     if report.bad:
         print(
             f'{len(report.bad)} of {report.total} images cannot be read; repaired, the same '
             'command adds them',
             file=sys.stderr,
         )
-    if report.complete:
+    if report.changed:
+        print(
+            f'{report.changed} images are other pictures than those searched before under their '
+            'names: searched anew',
+            file=sys.stderr,
+        )
+    if report.complete and not report.written:
+        print(f'{report.out} holds all images already: nothing to write')
+    elif report.complete:
         print(f'wrote {report.out} ({os.path.getsize(report.out) / 1e6:.1f} MB)')
     else:
         print('this shard is complete; when all are: the same command with --merge')
@@ -131,7 +140,7 @@ def _draw(args: argparse.Namespace, settings: ProposalSettings) -> Path:
         except ImageDecodeError as error:
             print(f'skipped {error}', file=sys.stderr)
             continue
-        searched.append(search_image(image, settings, name))
+        searched.append(search_image(image, settings, printable(name)))
     if not searched:
         raise ValueError(f'none of {len(chosen)} images of {args.images} can be read')
     return draw_proposals(searched, Path(args.out).with_suffix('.png'))
@@ -165,7 +174,7 @@ def main(argv: list[str] | None = None) -> int:
                 args.images, args.out, settings, workers=args.workers, shard=args.shard
             )
     except (ValueError, OSError, ModuleNotFoundError) as error:
-        print(f'error: {error}', file=sys.stderr)
+        print(f'error: {printable(str(error))}', file=sys.stderr)
         return 2
     except BrokenProcessPool:
         print(

@@ -16,6 +16,7 @@ from mmdssl.datasets.scenes.backgrounds import BACKGROUNDS
 from mmdssl.datasets.scenes.shapes import SHAPES
 from mmdssl.datasets.scenes.spec import HUES
 from mmdssl.datasets.scenes.textures import TEXTURES
+from mmdssl.engine.plain_errors import says_what_happened
 
 
 def _cores() -> int:
@@ -81,8 +82,8 @@ def main(argv: list[str] | None = None) -> int:
             workers=args.workers,
         )
         lists = write_voc(args.out, args.voc) if args.voc else {}
-    except (ValueError, FileNotFoundError) as error:
-        print(f'error: {error}', file=sys.stderr)
+    except (ValueError, OSError) as error:
+        print(f'error: {says_what_happened(error)}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f'interrupted: the same command completes {args.out}', file=sys.stderr)

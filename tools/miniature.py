@@ -23,6 +23,8 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmdssl.engine.plain_errors import says_what_happened
+
 if TYPE_CHECKING:  # imported where it is needed: --help need not wait for torch
     from mmdssl.miniature.plan import Plan
 
@@ -129,7 +131,7 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         return study(plan, jobs, arguments)
     except (ValueError, OSError) as error:
-        print(f'error: {error}', file=sys.stderr)
+        print(f'error: {says_what_happened(error)}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print('interrupted: the same command goes on where it stopped', file=sys.stderr)

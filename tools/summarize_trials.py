@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mmdssl.engine.checkpointing import atomic_text
+from mmdssl.engine.plain_errors import says_what_happened
 
 # What stands beside the scores of a test in mmengine's scalars.
 _NO_SCORES = frozenset({'step', 'time', 'data_time'})
@@ -96,8 +97,8 @@ def main(argv: list[str] | None = None) -> int:
         found = {name: score for name, score in found.items() if name.startswith(options.metric)}
         if not found:
             raise ValueError(f'--metric: no score begins with {options.metric!r}')
-    except (FileNotFoundError, ValueError) as error:
-        print(f'error: {error}', file=sys.stderr)
+    except (OSError, ValueError) as error:
+        print(f'error: {says_what_happened(error)}', file=sys.stderr)
         return 2
     table = Table('score', 'mean', 'std', 'least', 'greatest', title=f'{len(options.runs)} trials')
     for name, score in found.items():

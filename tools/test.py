@@ -25,10 +25,14 @@ from mmengine.runner import Runner, set_random_seed
 from rich.console import Console
 from rich.table import Table
 
+from mmdssl.datasets.start_checks import check_images
 from mmdssl.engine.checkpointing import atomic_text
 from mmdssl.engine.config import load_config
 from mmdssl.engine.fine_tuned import build_test_runner
 from mmdssl.engine.frameworks import framework_of, readable_data
+from mmdssl.engine.launch import readable_errors
+from mmdssl.engine.plain_errors import says_what_happened
+from mmdssl.evaluation.separation import check_separate
 from mmdssl.models.feature_extractor import FeatureExtractor
 from mmdssl.models.utils.backbone_weights import Source, load_backbone
 
@@ -187,11 +191,14 @@ def main(argv: list[str] | None = None) -> int:
     try:
         runner = build_runner(options)
         with readable_data(runner.cfg, 'test_dataloader'):
-            _ = runner.test_loop  # builds the data set
-    except (ValueError, FileNotFoundError, ImportError) as error:
-        print(f'error: {error}', file=sys.stderr)
+            loop = runner.test_loop  # builds the data set
+        check_images(loop.dataloader.dataset)
+        check_separate(loop.dataloader.dataset, loop.evaluator.metrics)
+    except (ValueError, OSError, ImportError) as error:
+        print(f'error: {says_what_happened(error)}', file=sys.stderr)
         return 2
-    metrics = runner.test()
+    with readable_errors(lambda: False):  # what may come at any time, such as an unreadable image
+        metrics = runner.test()
     if is_main_process():
         title = f'{options.config.stem}, {options.checkpoint or "untrained"}'
         Console().print(as_table(metrics, title))

@@ -17,6 +17,8 @@ import weakref
 from pathlib import Path
 from typing import NamedTuple
 
+from mmdssl.wording import printable
+
 __all__ = ['BadImage', 'BadImages', 'TooManyBadImagesError']
 
 
@@ -106,7 +108,8 @@ class BadImages:
         if first:
             until = ' until this process ends' if self.temporary else ''
             warnings.warn(
-                f'{path} cannot be read ({reason}): another image takes its place. '
+                f'{printable(path)} cannot be read ({printable(reason)}): another image takes its '
+                'place. '
                 f'All such images are listed in {self.path}{until}',
                 stacklevel=2,
             )

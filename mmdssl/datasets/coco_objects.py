@@ -4,10 +4,8 @@ The file is parsed once into flat arrays (860,000 objects of COCO: about 25 MB w
 forked workers share.
 """
 
-import gc
-import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,9 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mmdssl.datasets.base import ImageDataset, evenly_spaced
+from mmdssl.datasets.coco_checks import check_files, check_orientation, tell_left_out
+from mmdssl.datasets.coco_file import CocoFile, read_coco
 from mmdssl.datasets.image_list import ByteStrings
 from mmdssl.datasets.instance_masks import MaskStore
+from mmdssl.datasets.outlines import Outline, parse_outline
 from mmdssl.registry import DATASETS
+from mmdssl.wording import printable
 
 __all__ = ['CocoObjects']
 
@@ -26,8 +28,8 @@ __all__ = ['CocoObjects']
 class CocoObjects(ImageDataset):
     """Images, boxes, labels and masks of a COCO json file.
 
-    Left out: crowds (``iscrowd``) and boxes that, clipped to the image, are narrower or lower
-    than ``min_size``.
+    Left out, with a line in the log: crowds (``iscrowd``) and boxes that, clipped to the image, are
+    narrower or lower than ``min_size``.
 
     A sample's results dict holds
 
@@ -51,9 +53,9 @@ class CocoObjects(ImageDataset):
         bad_list: File that lists unreadable images; None: one in the folder for temporary files.
 
     Raises:
-        FileNotFoundError: The annotation file, the image folder or its first image is missing.
-        ValueError: The file is no COCO file, an entry lacks a key or refers to something unknown,
-            or no image is left.
+        FileNotFoundError: The annotation file or an image is missing.
+        ValueError: The file is no COCO file, an entry of it cannot be used (see `read_coco`), an
+            outline is of another size, or no image is left.
     """
 
     def __init__(
@@ -74,20 +76,8 @@ class CocoObjects(ImageDataset):
         prefix = data_prefix.get('img', '') if isinstance(data_prefix, Mapping) else data_prefix
         self.ann_file = os.path.join(data_root, ann_file)
         self.image_root = os.path.join(data_root, prefix)
-        content = _read_json(self.ann_file)
-        try:
-            self._parse(content, min_size, keep_empty, with_masks, max_images)
-        except KeyError as error:
-            raise ValueError(
-                f'an entry of {self.ann_file} lacks the key {error}: images need id, file_name, '
-                'height, width; annotations image_id, category_id, bbox; categories id, name'
-            ) from error
-        first = os.path.join(self.image_root, os.fsdecode(self._names[0]))
-        if not os.path.exists(first):
-            raise FileNotFoundError(
-                f'{first}, named in {self.ann_file}, does not exist: check data_root and '
-                'data_prefix'
-            )
+        self._fill(read_coco(self.ann_file), min_size, keep_empty, with_masks, max_images)
+        check_files(self.ann_file, self.image_root, self._names)
         super().__init__(
             total=len(self._names),
             pipeline=pipeline,
@@ -118,90 +108,59 @@ class CocoObjects(ImageDataset):
             info['gt_masks'] = self._masks.slice(start, stop, shape)
         return info
 
-    def _parse(
+    def _fill(
         self,
-        content: dict[str, list[dict[str, Any]]],
+        content: CocoFile,
         min_size: float,
         keep_empty: bool,
         with_masks: bool,
         max_images: int | None,
     ) -> None:
-        """Turn the file's lists of dicts into arrays, sorted by image."""
-        categories = sorted(content['categories'], key=lambda category: category['id'])
-        self.classes = tuple(category['name'] for category in categories)
-        images = content['images']
-        objects = [a for a in content['annotations'] if not a.get('iscrowd', 0)]
-
-        ids = np.asarray([image['id'] for image in images])
-        shapes = np.asarray([(i['height'], i['width']) for i in images], np.int32).reshape(-1, 2)
-        owner = self._positions(ids, [a['image_id'] for a in objects], 'image_id')
-        category_ids = np.asarray([category['id'] for category in categories])
-        labels = self._positions(category_ids, [a['category_id'] for a in objects], 'category_id')
-        boxes: np.ndarray = np.asarray([a['bbox'] for a in objects], np.float64).reshape(-1, 4)
+        """Turn the file's objects into arrays, sorted by image."""
+        owner, shapes = content.owner, content.shapes
+        boxes = content.boxes.copy()
         boxes[:, 2:] += boxes[:, :2]  # (x, y, w, h) -> (x1, y1, x2, y2)
         limits = shapes[owner][:, [1, 0]]  # (width, height) of each object's image
-        boxes = np.clip(boxes, 0, np.tile(limits, 2))
+        check_orientation(content, boxes, limits, self.image_root)
+        clipped = np.clip(boxes, 0, np.tile(limits, 2))
         # NaN compares false, so a box of NaN is left out as well.
-        kept = np.flatnonzero((boxes[:, 2:] - boxes[:, :2] >= min_size).all(axis=1))
+        large = np.all(clipped[:, 2:] - clipped[:, :2] >= min_size, axis=1)
+        kept = np.flatnonzero(large)
 
-        counts = np.bincount(owner[kept], minlength=len(images))
-        used = np.arange(len(images)) if keep_empty else np.flatnonzero(counts)
+        counts = np.bincount(owner[kept], minlength=len(shapes))
+        empty = 0 if keep_empty else int((counts == 0).sum())
+        tell_left_out(content, boxes, large, min_size, empty)
+        used = np.arange(len(shapes)) if keep_empty else np.flatnonzero(counts)
         if not len(used):
-            raise ValueError(f'no image with an object in {self.ann_file}: nothing to evaluate')
+            raise ValueError(
+                f'no image with an object in {printable(self.ann_file)}: nothing to evaluate'
+            )
         used = used[evenly_spaced(len(used), max_images)]
-        place = np.full(len(images), -1)
+        place = np.full(len(shapes), -1)
         place[used] = np.arange(len(used))
         kept = kept[place[owner[kept]] >= 0]
         kept = kept[np.argsort(place[owner[kept]], kind='stable')]  # file order within an image
 
-        self._ids = ids[used]
+        self.classes = content.classes
+        self._ids = np.asarray([content.ids[index] for index in used])  # whole numbers or texts
         self._shapes = shapes[used]
-        self._names = ByteStrings.pack(os.fsencode(images[i]['file_name']) for i in used)
+        self._names = ByteStrings.pack(os.fsencode(content.names[index]) for index in used)
         self._starts = np.concatenate([[0], np.cumsum(counts[used])]).astype(np.int64)
-        self._boxes = boxes[kept].astype(np.float32)
-        self._labels = labels[kept]
-        self._masks = (
-            MaskStore(objects[i].get('segmentation') for i in kept) if with_masks else None
-        )
-
-    def _positions(
-        self, known: npt.NDArray[Any], wanted: list[Any], key: str
-    ) -> npt.NDArray[np.int64]:
-        """Where each wanted id stands among the known ones."""
-        values = np.asarray(wanted, known.dtype)
-        if not len(known):
-            raise ValueError(f'{self.ann_file} lists nothing that {key} could refer to')
-        order = np.argsort(known, kind='stable')
-        found = order[np.searchsorted(known, values, sorter=order).clip(max=len(known) - 1)]
-        missing = known[found] != values
-        if missing.any():
-            raise ValueError(
-                f'{int(missing.sum())} annotations of {self.ann_file} have an unknown {key}, the '
-                f'first {values[missing][0]}: the file is incomplete or put together wrongly'
-            )
-        return found.astype(np.int64)
+        self._boxes = clipped[kept].astype(np.float32)
+        self._labels = content.labels[kept]
+        self._masks = MaskStore(_outlines(content, kept)) if with_masks else None
 
 
-def _read_json(path: str) -> dict[str, list[dict[str, Any]]]:
-    """The content of a COCO file, its three lists checked for."""
-    if not os.path.exists(path):
-        raise FileNotFoundError(f'there is no annotation file {path}: check data_root and ann_file')
-    with open(path, encoding='utf-8') as file:
-        text = file.read()
-    # Millions of new lists and no garbage among them: the collector's rounds take a third of the
-    # time of parsing COCO's file.
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f'{path} is not valid json ({error}): download it again') from error
-    finally:
-        if collecting:
-            gc.enable()
-    if not isinstance(content, dict):
-        raise ValueError(f'{path} is no COCO file: its top level is not a dict')
-    for key in ('images', 'annotations', 'categories'):
-        if not isinstance(content.get(key), list):
-            raise ValueError(f'{path} is no COCO file with objects: it has no list {key!r}')
-    return content
+def _outlines(content: CocoFile, kept: npt.NDArray[np.int64]) -> Iterator[Outline | None]:
+    """Outlines of the objects ``kept``.
+
+    Raises:
+        ValueError: One cannot be used.
+    """
+    for number in kept:
+        value = content.annotations[number].get('segmentation')
+        height, width = content.shapes[content.owner[number]].tolist()
+        try:
+            yield parse_outline(value, (height, width))
+        except ValueError as error:
+            raise ValueError(f'{content.where(number)} {error}') from error

@@ -5,8 +5,11 @@ from typing import Any
 
 from mmdssl.datasets.coco_objects import CocoObjects
 from mmdssl.registry import DATASETS
+from mmdssl.wording import printable
 
 __all__ = ['CocoSemantic']
+
+_MOST = 254  # labels of objects: 1 to 254; 0 is background, 255 ignored
 
 
 @DATASETS.register_module()
@@ -23,6 +26,11 @@ class CocoSemantic(CocoObjects):
 
     def __init__(self, *, ann_file: str | Path, keep_empty: bool = True, **settings: Any) -> None:
         super().__init__(ann_file=ann_file, keep_empty=keep_empty, with_masks=True, **settings)
+        if len(self.classes) > _MOST:
+            raise ValueError(
+                f'{printable(self.ann_file)} has {len(self.classes)} classes, but a label map of '
+                f'bytes holds {_MOST} beside background and ignored pixels: use fewer categories'
+            )
 
     @property
     def metainfo(self) -> dict[str, Any]:

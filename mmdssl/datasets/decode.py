@@ -2,10 +2,11 @@
 
 OpenCV decodes ordinary JPEG, PNG, WebP and BMP fastest. A glance at the header (a few
 microseconds) sends the rest to Pillow: CMYK JPEG, anything with transparency, GIF, TIFF,
-animations. The same glance finds files cut short, which decoders may accept and fill with grey.
+animations. The same glance finds files cut short, which decoders may accept and fill with grey,
+and pictures too large to decode (`image_header`). What the JPEG decoder says of data damaged inside
+counts (`jpeg_warnings`).
 """
 
-import io
 import os
 from pathlib import Path
 from typing import cast
@@ -14,6 +15,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
+
+from mmdssl.datasets.image_header import ImageDecodeError, check_pixels, open_picture, read_file
+from mmdssl.datasets.jpeg_warnings import decode_jpeg
 
 __all__ = ['IMAGE_EXTENSIONS', 'ImageDecodeError', 'decode_image']
 
@@ -29,26 +33,6 @@ _JPEG_SCAN, _JPEG_END = 0xDA, b'\xff\xd9'
 # was reserved but never filled: zeros are valid entropy code, so no decoder complains.
 _ZERO_TAIL = bytes(16)
 _PNG_MAGIC = b'\x89PNG\r\n\x1a\n'
-
-
-class ImageDecodeError(ValueError):
-    """A file that is no readable image.
-
-    Args:
-        path: The file, or ``'<bytes>'``.
-        reason: What is wrong with it, in a few words.
-    """
-
-    def __init__(self, path: str, reason: str = '') -> None:
-        # `reason` has a default because a DataLoader rebuilds a worker's exception from one string.
-        super().__init__(path, reason)
-        self.path = path
-        self.reason = reason
-
-    def __str__(self) -> str:
-        if not self.reason:
-            return self.path
-        return f'cannot read image {self.path}: {self.reason}; replace or remove the file'
 
 
 def decode_image(
@@ -81,24 +65,37 @@ def decode_image(
         name, data = '<bytes>', source
     else:
         name = os.fspath(source)
-        try:
-            with open(name, 'rb') as file:
-                data = file.read()
-        except OSError as error:
-            raise ImageDecodeError(name, error.strerror or str(error)) from error
+        data = read_file(name)
     if not data:
         raise ImageDecodeError(name, 'the file is empty')
 
+    jpeg = data.startswith(b'\xff\xd8')
     if _opencv_reads(data, name):
         flags = cv2.IMREAD_COLOR if exif else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-        try:
-            image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-        except cv2.error:  # older OpenCV raises where newer gives None: Pillow names the reason
-            image = None
+        image = _decode_jpeg(data, name, flags) if jpeg else _decode(data, flags)
         if image is not None:
             cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
-            return cast(npt.NDArray[np.uint8], image)
+            return image
+    elif jpeg:  # Pillow's decoder keeps what it notices to itself
+        _decode_jpeg(data, name, cv2.IMREAD_REDUCED_GRAYSCALE_8)
     return _decode_with_pillow(data, name, exif, background)
+
+
+def _decode(data: bytes, flags: int) -> npt.NDArray[np.uint8] | None:
+    """The picture (BGR), or None where OpenCV cannot: Pillow then names the reason."""
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:  # older OpenCV raises where newer gives None
+        return None
+    return cast('npt.NDArray[np.uint8] | None', image)
+
+
+def _decode_jpeg(data: bytes, name: str, flags: int) -> npt.NDArray[np.uint8] | None:
+    """The same for a JPEG, damage inside being an error."""
+    image, damage = decode_jpeg(data, flags)
+    if damage:
+        raise ImageDecodeError(name, f'damaged inside ({damage})')
+    return image
 
 
 def _opencv_reads(data: bytes, name: str) -> bool:
@@ -111,14 +108,22 @@ def _opencv_reads(data: bytes, name: str) -> bool:
         # Colour types 0 grey, 2 RGB, 3 palette; 4 and 6 have alpha, a tRNS chunk makes some pixels
         # transparent, an eXIf chunk may turn the image (not every OpenCV looks at it).
         opaque = len(data) > 33 and data[25] in (0, 2, 3)
+        check_pixels(name, *(int.from_bytes(data[at : at + 4], 'big') for at in (16, 20)))
         return opaque and data.find(b'tRNS', 33, data.find(b'IDAT')) < 0 and b'eXIf' not in data
     if data.startswith(b'RIFF') and data[8:12] == b'WEBP':
         if len(data) < max(30, 8 + int.from_bytes(data[4:8], 'little')):
             raise ImageDecodeError(name, 'truncated WebP: shorter than its header says')
-        if data[12:16] == b'VP8L':
-            return not data[24] & 0x10  # the bit "alpha is used"
+        if data[12:16] == b'VP8L':  # 14 bits of width - 1, 14 of height - 1, "alpha is used"
+            bits = int.from_bytes(data[21:25], 'little')
+            check_pixels(name, (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1)
+            return not bits >> 28 & 1
+        if data[12:16] == b'VP8 ':
+            sides = (int.from_bytes(data[at : at + 2], 'little') & 0x3FFF for at in (26, 28))
+            check_pixels(name, *sides)
         return data[12:16] == b'VP8 '  # VP8X: alpha, animation or EXIF
     if data.startswith(b'BM'):
+        sides = (int.from_bytes(data[at : at + 4], 'little', signed=True) for at in (18, 22))
+        check_pixels(name, *(abs(side) for side in sides))
         return len(data) > 30 and data[28] in (1, 4, 8, 24)  # bits a pixel
     return False
 
@@ -138,6 +143,8 @@ def _opencv_reads_jpeg(data: bytes, name: str) -> bool:
                 break
             if marker in _JPEG_FRAMES:
                 channels = data[position + 9]
+                height = (data[position + 5] << 8) + data[position + 6]
+                check_pixels(name, (data[position + 7] << 8) + data[position + 8], height)
             position += 2 + (data[position + 2] << 8) + data[position + 3]
     except IndexError:
         raise ImageDecodeError(name, 'truncated JPEG header') from None
@@ -156,9 +163,9 @@ def _decode_with_pillow(
     """The slow and careful way; see `decode_image`."""
     try:
         if data.startswith(_PNG_MAGIC):
-            with Image.open(io.BytesIO(data)) as chunks:
+            with open_picture(data, name) as chunks:
                 chunks.verify()  # check sums; load() alone does not look at them
-        with Image.open(io.BytesIO(data)) as opened:
+        with open_picture(data, name) as opened:
             opened.load()
             image: Image.Image = opened
             if exif:

@@ -7,13 +7,17 @@ offsets; forked workers share both.
 The cache of a folder's list is valid as long as no folder below it changed its modification
 time, which every added, removed or renamed file does. It lives in the user's cache folder,
 never among the images.
+
+What is left out is told with the list, every time: pictures of other endings, what is no regular
+file (a pipe, a device, a link to nowhere or to itself), folders that cannot be listed. Hidden files
+and what systems put beside the pictures (`is_clutter`) are left out silently.
 """
 
 import hashlib
+import logging
 import os
 import tempfile
 import time
-import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -21,9 +25,12 @@ import numpy as np
 import numpy.typing as npt
 from mmengine.logging import print_log
 
+from mmdssl.datasets.left_out import LeftOut, entry_kind, is_clutter
+from mmdssl.wording import printable
+
 __all__ = ['ByteStrings', 'list_images']
 
-_FORMAT = 1
+_FORMAT = 2
 # Two changes within one tick of a file system's clock look like one, so a folder that changed this
 # shortly before the scan proves nothing (the same guard that version control systems use).
 _CLOCK_TICK_NS = 2_000_000_000
@@ -72,8 +79,8 @@ def list_images(
 ) -> ByteStrings:
     """Find the image files below a folder.
 
-    Hidden files and folders (names with a leading dot) are left out; links to folders are
-    followed, each folder once.
+    Hidden files and folders (names with a leading dot) and clutter are left out; links to folders
+    are followed, each folder once. The log tells what else is left out.
 
     Args:
         root: The folder.
@@ -89,7 +96,7 @@ def list_images(
     Raises:
         FileNotFoundError: There is no such folder.
         NotADirectoryError: ``root`` is a file.
-        PermissionError: A folder cannot be listed.
+        PermissionError: ``root`` cannot be listed; sub-folders that cannot are left out.
     """
     root = Path(root)
     if not root.exists():
@@ -104,17 +111,27 @@ def list_images(
         if kept is not None:
             return kept
     start = time.time()
-    paths, folders, times = _scan(os.fsencode(root), endings)
+    paths, folders, times, left_out = _scan(os.fsencode(root), endings)
     if file is not None:
-        _save(file, key, paths, folders, times)
-    print_log(f'{len(paths)} images found in {root} ({time.time() - start:.1f} s)', 'current')
+        _save(file, key, paths, folders, times, left_out)
+    _tell(root, paths, left_out, f' ({time.time() - start:.1f} s)')
     return paths
+
+
+def _tell(root: Path, paths: ByteStrings, left_out: str, time_taken: str = '') -> None:
+    """What was found, and what was left out, which is a warning."""
+    text = f'{len(paths)} images found in {printable(str(root))}{time_taken}'
+    if left_out:
+        print_log(f'{text}; {left_out}', 'current', logging.WARNING)
+    elif time_taken:
+        print_log(text, 'current')
 
 
 def _scan(
     root: bytes, endings: tuple[bytes, ...]
-) -> tuple[ByteStrings, ByteStrings, npt.NDArray[np.int64]]:
-    """Walk the tree once: image paths, folders, and the folders' modification times (ns)."""
+) -> tuple[ByteStrings, ByteStrings, npt.NDArray[np.int64], str]:
+    """Walk the tree once: image paths, folders, their modification times (ns), what is left out."""
+    left_out = LeftOut()
     recent = time.time_ns() - _CLOCK_TICK_NS
     files, file_lengths = bytearray(), [0]
     folders: list[bytes] = []
@@ -131,23 +148,35 @@ def _scan(
         folders.append(folder)
         times.append(status.st_mtime_ns if status.st_mtime_ns < recent else -1)
         names, below = [], []
-        with os.scandir(absolute) as entries:
-            for entry in entries:
-                name = entry.name
-                if name.startswith(b'.'):
-                    continue
-                if name.lower().endswith(endings) and not entry.is_dir():
-                    names.append(name)
-                elif entry.is_dir():
-                    below.append(name)
         prefix = folder + b'/' if folder else b''
+        try:
+            entries = list(os.scandir(absolute))
+        except PermissionError:
+            if not folder:
+                raise
+            left_out.folder(folder)
+            times[-1] = -1  # whoever may list it finds more: no list to keep
+            continue
+        for entry in entries:
+            name = entry.name
+            if is_clutter(name):
+                continue
+            kind = entry_kind(entry)
+            if kind == 'folder':
+                below.append(name)
+            elif not name.lower().endswith(endings):
+                left_out.other_ending(prefix + name, endings)
+            elif kind == 'file':
+                names.append(name)
+            else:
+                left_out.special(prefix + name, kind)
         for name in sorted(names):
             files += prefix + name
             file_lengths.append(len(prefix) + len(name))
         stack.extend(prefix + name for name in sorted(below, reverse=True))
     offsets = np.cumsum(np.asarray(file_lengths, np.int64))
     images = ByteStrings(np.frombuffer(bytes(files), np.uint8), offsets)
-    return images, ByteStrings.pack(folders), np.asarray(times, np.int64)
+    return images, ByteStrings.pack(folders), np.asarray(times, np.int64), left_out.sentence()
 
 
 def _key(root: Path, endings: tuple[bytes, ...]) -> str:
@@ -177,7 +206,9 @@ def _load(root: Path, file: Path, key: str) -> ByteStrings | None:
             paths = ByteStrings(kept['paths'], kept['path_offsets'])
             folders = ByteStrings(kept['folders'], kept['folder_offsets'])
             times = kept['times'].tolist()
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            left_out = str(kept['left_out'])
+    # Whatever a damaged file makes NumPy raise (MemoryError, EOFError, zlib.error, ...).
+    except Exception as error:
         print_log(f'the image list {file} is damaged and made anew: {error}', 'current')
         return None
     base = os.fsencode(root)
@@ -185,18 +216,26 @@ def _load(root: Path, file: Path, key: str) -> ByteStrings | None:
         for folder, modified in zip(folders, times, strict=True):
             if os.stat(os.path.join(base, folder)).st_mtime_ns != modified:
                 return None
-    except FileNotFoundError:
+    except OSError:
         return None
+    _tell(root, paths, left_out)
     return paths
 
 
 def _save(
-    file: Path, key: str, paths: ByteStrings, folders: ByteStrings, times: npt.NDArray[np.int64]
+    file: Path,
+    key: str,
+    paths: ByteStrings,
+    folders: ByteStrings,
+    times: npt.NDArray[np.int64],
+    left_out: str,
 ) -> None:
     """Write the list under a temporary name and rename it; several processes may do so at once."""
+    name = ''
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=file.parent, suffix='.npz', delete=False) as temporary:
+            name = temporary.name
             np.savez(
                 temporary,
                 key=np.asarray(key),
@@ -205,7 +244,10 @@ def _save(
                 folders=folders.buffer,
                 folder_offsets=folders.offsets,
                 times=times,
+                left_out=np.asarray(left_out),
             )
-        os.replace(temporary.name, file)
+        os.replace(name, file)
     except OSError as error:
+        if name:
+            Path(name).unlink(missing_ok=True)
         print_log(f'the image list is not kept for the next run: {error}', 'current')

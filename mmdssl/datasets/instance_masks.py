@@ -7,12 +7,12 @@ coordinates, run-length codes in one byte buffer, and a sample carries slices of
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mmdssl.datasets.image_list import ByteStrings
+from mmdssl.datasets.outlines import Outline, clip_polygon
 
 __all__ = ['InstanceMasks', 'MaskStore']
 
@@ -50,7 +50,10 @@ class InstanceMasks:
         if isinstance(outline, bytes):
             code = {'size': [height, width], 'counts': outline}
         else:
-            polygons = [polygon.tolist() for polygon in outline]
+            near = (clip_polygon(polygon, self.shape).tolist() for polygon in outline)
+            polygons = [polygon for polygon in near if len(polygon) >= 6]
+            if not polygons:
+                return np.zeros(self.shape, bool)
             code = coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
         return coco_mask.decode(code).astype(bool)
 
@@ -66,23 +69,17 @@ class MaskStore:
     """Outlines of all objects of a data set.
 
     Args:
-        segmentations: Per object what a COCO file has under ``segmentation``: a list of polygons,
-            a run-length code (compressed or not), or None.
+        outlines: One per object, as `parse_outline` gives them.
     """
 
-    def __init__(self, segmentations: Iterable[Any]) -> None:
+    def __init__(self, outlines: Iterable[Outline | None]) -> None:
         coordinates: list[npt.NDArray[np.float64]] = []
         lengths, polygons, codes = [0], [0], []
-        for segmentation in segmentations:
-            code = b''
-            if isinstance(segmentation, dict):
-                code = _compressed(segmentation)
-            else:
-                for polygon in segmentation or ():
-                    if len(polygon) < 6:  # no area; pycocotools would take four numbers for a box
-                        continue
-                    coordinates.append(np.asarray(polygon, np.float64))
-                    lengths.append(len(polygon))
+        for outline in outlines:
+            code = outline if isinstance(outline, bytes) else b''
+            for polygon in outline if isinstance(outline, list) else ():
+                coordinates.append(polygon)
+                lengths.append(len(polygon))
             polygons.append(len(lengths) - 1)
             codes.append(code)
         self._coordinates = np.concatenate(coordinates) if coordinates else np.empty(0)
@@ -104,13 +101,3 @@ class MaskStore:
         first, last = self._polygons[row], self._polygons[row + 1]
         bounds = self._starts[first : last + 1]
         return [self._coordinates[a:b] for a, b in pairwise(bounds)] or None
-
-
-def _compressed(code: dict[str, Any]) -> bytes:
-    """The compressed form of a run-length code."""
-    counts = code['counts']
-    if isinstance(counts, list):
-        from pycocotools import mask as coco_mask
-
-        counts = coco_mask.frPyObjects(code, *code['size'])['counts']
-    return counts if isinstance(counts, bytes) else counts.encode()

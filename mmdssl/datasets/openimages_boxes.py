@@ -156,7 +156,7 @@ def count_boxes(path: str | Path, labels: Mapping[str, int], *, groups: bool = T
                         progress.update(task, completed=raw.tell())
                 label = labels[row[label_at]]
                 found[label] = found.get(label, 0) + 1
-        except (IndexError, KeyError) as error:
+        except (IndexError, KeyError, UnicodeDecodeError, csv.Error) as error:
             raise ValueError(_bad_row(path, reader.line_num, error)) from error
     close_run()
     ids.append(np.array(fresh, dtype=np.bytes_))
@@ -185,7 +185,8 @@ def _bad_row(path: Path, line: int, error: Exception) -> str:
             f'{path}, line {line}: label {error.args[0]!r} is not among the class descriptions; '
             'give those of the same release of Open Images'
         )
-    return f'{path}, line {line}: a row with too few columns; download the file again'
+    what = 'a row with too few columns' if isinstance(error, IndexError) else f'no text ({error})'
+    return f'{path}, line {line}: {what}; download the file again'
 
 
 def _open(path: str | Path, what: str) -> Path:

@@ -18,7 +18,6 @@ of :data:`SHARED_CLASSES`. Kinds of a class (``Duck`` of bird) count as classes 
 people excepted: Open Images calls them man, woman, boy or girl wherever it can tell.
 """
 
-import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -32,6 +31,7 @@ from rich.progress import track
 from mmdssl.datasets.decode import IMAGE_EXTENSIONS
 from mmdssl.datasets.image_list import list_images
 from mmdssl.datasets.openimages_boxes import ImageCounts
+from mmdssl.text_files import read_json
 
 __all__ = [
     'PUBLISHED',
@@ -98,8 +98,8 @@ def coco_class_counts(path: str | Path, *, groups: bool = True) -> dict[str, int
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'there is no COCO annotation file {path}')
+    content = read_json(path)
     try:
-        content = json.loads(path.read_bytes())
         names = {entry['id']: entry['name'] for entry in content['categories']}
         found = Counter(
             entry['category_id']

@@ -5,7 +5,7 @@ Label maps are read by the pipeline (:class:`LoadSemanticMap` here, or mmseg's
 of it, where a map is missing.
 """
 
-import json
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,13 +13,18 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from mmengine.logging import print_log
 
 from mmdssl.datasets.base import ImageDataset, evenly_spaced
+from mmdssl.datasets.left_out import LeftOut, entry_kind, is_clutter
 from mmdssl.registry import DATASETS
+from mmdssl.text_files import read_json, read_text
+from mmdssl.wording import printable
 
 __all__ = ['SemanticFolder', 'supercategories']
 
 _SHOWN = 3  # missing files that a message names
+_MOST_CLASSES = 255
 
 
 @DATASETS.register_module()
@@ -28,7 +33,8 @@ class SemanticFolder(ImageDataset):
 
     A sample has ``img_path``, ``seg_map_path``, ``sample_idx`` and, for mmseg's
     ``LoadAnnotations``, ``seg_fields`` (empty list), ``reduce_zero_label`` and
-    ``label_map`` (from a value in the file to a label, 255 being ignored; None: as they are).
+    ``label_map`` (from a value in the file to a label, 255 being ignored; None: as they are), and
+    ``num_classes``.
 
     Args:
         classes: Names of the classes in the order of labels, or their number, or a data set of
@@ -36,7 +42,7 @@ class SemanticFolder(ImageDataset):
         data_root: Folder that the other paths are relative to.
         data_prefix: ``img_path`` and ``seg_map_path``, the two folders.
         ann_file: File of names without ending, one a line (VOC's ``ImageSets``); '': all images
-            of the folder that have the ending.
+            of the folder that have the ending, in capitals or not. Hidden files are none.
         img_suffix: Ending of images.
         seg_map_suffix: Ending of label maps.
         reduce_zero_label: Value 0 is no class: it becomes 255 and all others one less (ADE20K).
@@ -76,6 +82,11 @@ class SemanticFolder(ImageDataset):
         if not 0 < share <= 1:
             raise ValueError(f'SemanticFolder: share={share} must be above 0 and at most 1')
         self.classes = _names_of(classes)
+        if len(self.classes) > _MOST_CLASSES:
+            raise ValueError(
+                f'SemanticFolder: {len(self.classes)} classes, but label maps are bytes, 0 to 254 '
+                'and 255 for ignored pixels: use at most 255 classes'
+            )
         self.reduce_zero_label = reduce_zero_label
         self.label_map: dict[int, int] | None = None
         if category_file is not None:
@@ -88,6 +99,7 @@ class SemanticFolder(ImageDataset):
         self._images = os.path.join(data_root, data_prefix['img_path'])
         self._maps = os.path.join(data_root, data_prefix['seg_map_path'])
         self._endings = img_suffix, seg_map_suffix
+        self._own_endings: dict[str, str] = {}  # of images that have it in capitals
         names = self._names(os.path.join(data_root, ann_file) if ann_file else '')
         count = max(1, round(share * len(names)))
         chosen: npt.NDArray[np.int64] = np.arange(len(names))
@@ -125,11 +137,12 @@ class SemanticFolder(ImageDataset):
             sample_idx=index,
             label_map=self.label_map,
             reduce_zero_label=self.reduce_zero_label,
+            num_classes=len(self.classes),
             seg_fields=[],
         )
 
     def _paths(self, name: str) -> tuple[str, str]:
-        image, label = self._endings
+        image, label = self._own_endings.get(name, self._endings[0]), self._endings[1]
         return os.path.join(self._images, name + image), os.path.join(self._maps, name + label)
 
     def _names(self, list_file: str) -> tuple[str, ...]:
@@ -145,18 +158,50 @@ class SemanticFolder(ImageDataset):
                 raise FileNotFoundError(
                     f'there is no list of images {list_file}: check data_root and ann_file'
                 )
-            lines = Path(list_file).read_text(encoding='utf-8').splitlines()
+            lines = read_text(list_file).splitlines()
             names = tuple(line.strip() for line in lines if line.strip())
         else:
-            ending = self._endings[0]
-            files = (entry.name for entry in os.scandir(self._images))
-            names = tuple(sorted(f.removesuffix(ending) for f in files if f.endswith(ending)))
+            names = self._listed_images()
         if not names:
             raise FileNotFoundError(
                 f'no image named *{self._endings[0]} in {list_file or self._images}: check '
                 'data_prefix and img_suffix'
             )
         return names
+
+    def _listed_images(self) -> tuple[str, ...]:
+        """Names of the images in the folder, whatever the case of their ending."""
+        ending = self._endings[0].lower()
+        # The names of the endings in capitals stay with the image: its map has its own ending.
+        found: dict[str, str] = {}
+        left_out = LeftOut()
+        for entry in os.scandir(os.fsencode(self._images)):
+            name = os.fsdecode(entry.name)
+            if is_clutter(entry.name):
+                continue
+            kind = entry_kind(entry)
+            if not name.lower().endswith(ending):
+                if kind == 'file':
+                    left_out.other_ending(entry.name, [os.fsencode(ending)])
+            elif kind == 'file':
+                stem, own = name[: -len(ending)], name[len(name) - len(ending) :]
+                if stem in found:
+                    raise ValueError(
+                        f'{printable(self._images)} holds {printable(stem + found[stem])} and '
+                        f'{printable(name)}, which would share a label map: rename one'
+                    )
+                found[stem] = own
+            elif kind != 'folder':
+                left_out.special(entry.name, kind)
+        self._own_endings = {s: own for s, own in found.items() if own != self._endings[0]}
+        if left_out:
+            print_log(
+                f'{len(found)} images found in {printable(self._images)}; '
+                f'{left_out.sentence("img_suffix")}',
+                'current',
+                logging.WARNING,
+            )
+        return tuple(sorted(found))
 
     def _check(self) -> None:
         """Every chosen image has its two files."""
@@ -212,10 +257,11 @@ def supercategories(path: str | Path) -> tuple[tuple[str, ...], dict[int, int]]:
             f'there is no {path}, which names the categories of the label maps: it comes with the '
             "data set's annotations (COCO: stuff_annotations_trainval2017.zip)"
         )
+    content = read_json(path)
     try:
-        categories = json.loads(Path(path).read_text(encoding='utf-8'))['categories']
+        categories = content['categories']
         groups = {int(entry['id']): str(entry['supercategory']) for entry in categories}
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f'{path} is no COCO json with super-categories: {error!r}') from error
     names = tuple(sorted(set(groups.values()) - {'other'}))
     labels = {name: label for label, name in enumerate(names)}

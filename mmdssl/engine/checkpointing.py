@@ -53,7 +53,9 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
         with temporary.open('rb') as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = os.fspath(path)  # a full disk does not say of which file
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
@@ -79,7 +81,8 @@ def atomic_save(data: Any, path: str | Path) -> None:
 def atomic_text(text: str, path: str | Path) -> None:
     """Write a small text file in the same way."""
     with atomic_file(path) as temporary:
-        temporary.write_text(text, encoding='utf-8')
+        # Names within it are bytes and need not be UTF-8.
+        temporary.write_text(text, encoding='utf-8', errors='surrogateescape')
 
 
 def remove_leftovers(folder: str | Path, *names: str) -> None:

@@ -5,10 +5,8 @@ compiled ops, mixed precision without a GPU, classes that the annotations do not
 another number of classes.
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +14,7 @@ from mmengine.config import Config
 from torch import nn
 
 from mmdssl.compat import require_stack
+from mmdssl.text_files import read_json
 from mmdssl.wording import listed
 
 __all__ = [
@@ -41,12 +40,18 @@ def framework_of(config: Config) -> str | None:
 def check_framework(config: Config) -> None:
     """Refuse a config whose framework, or mmcv's compiled ops that it needs, are not there.
 
+    mmdet then reads COCO files with our checks (:mod:`mmdssl.transfer.coco_api`).
+
     Raises:
         ImportError: What is missing and the remedy.
     """
     framework = framework_of(config)
     if framework is not None:
         require_stack(_PURPOSES[framework])
+    if framework == 'mmdet':
+        from mmdssl.transfer.coco_api import use_checked_coco  # needs mmdet
+
+        use_checked_coco()
 
 
 def check_precision(config: Config) -> None:
@@ -143,7 +148,7 @@ def _innermost(dataset: Any) -> Any:
 
 
 def _categories(path: str) -> list[str]:
-    return [entry['name'] for entry in json.loads(Path(path).read_text('utf-8'))['categories']]
+    return [entry['name'] for entry in read_json(path)['categories']]
 
 
 def _is_head(name: str) -> bool:

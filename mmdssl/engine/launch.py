@@ -15,6 +15,7 @@ from mmengine.dataset import InfiniteSampler
 from mmengine.dist import barrier, is_distributed
 from mmengine.runner import Runner
 
+from mmdssl.datasets.start_checks import check_images
 from mmdssl.engine.efficiency import prepare_efficiency, set_up
 from mmdssl.engine.exchange import check_exchange
 from mmdssl.engine.frameworks import (
@@ -26,6 +27,7 @@ from mmdssl.engine.frameworks import (
 from mmdssl.engine.hooks.checkpoint import SafeCheckpointHook, train_and_keep
 from mmdssl.engine.local_runner import local_runner
 from mmdssl.engine.newest import find_checkpoint
+from mmdssl.engine.plain_errors import plain_sentence, says_what_happened
 from mmdssl.engine.run_folder import template_of
 from mmdssl.engine.unwrap import unwrap_model
 
@@ -43,7 +45,7 @@ _PLAIN = ('OptimWrapper', 'PerParamClipOptimWrapper')
 _AMP = ('AmpOptimWrapper', 'AmpPerParamClipOptimWrapper')
 _DTYPES = {'fp16': 'float16', 'bf16': 'bfloat16'}
 # What a wrong config or a missing file raises; anything else is a fault of the code.
-_USER_ERRORS = (FileNotFoundError, ImportError, KeyError, SyntaxError, TypeError, ValueError)
+_USER_ERRORS = (ImportError, KeyError, OSError, SyntaxError, TypeError, ValueError)
 
 
 def prepare_config(
@@ -162,8 +164,8 @@ def build_runner(config: Config) -> Runner:
     """Build model, data and optimizer, so that mistakes show before anything has run.
 
     Raises:
-        ValueError: If the batch or the classes do not fit the data or the model, or the
-            precision the machine.
+        ValueError: If the batch or the classes do not fit the data or the model, the photos
+            their annotations or proposals, or the precision the machine.
     """
     check_precision(config)
     check_exchange(config)
@@ -177,6 +179,7 @@ def build_runner(config: Config) -> Runner:
             f'the training data ({len(loader.dataset)} images for {runner.world_size} processes) '
             f'do not fill one batch of {batch_size}; use a smaller batch or more images'
         )
+    check_images(loader.dataset)
     model = unwrap_model(runner.model)
     if framework_of(config) is not None:
         check_classes(model, loader.dataset)
@@ -246,15 +249,19 @@ def readable_errors(applies: Callable[[], Any] = lambda: True) -> Iterator[None]
     """Turn a mistake of the user into one message and exit code 2, instead of a traceback.
 
     Args:
-        applies: Asked when an error occurs; False lets it pass. The environment
-            variable ``MMDSSL_TRACEBACK`` lets all errors pass.
+        applies: Asked when an error occurs; False lets it pass, unless it is one that can come
+            at any time (`plain_sentence`). The environment variable ``MMDSSL_TRACEBACK`` lets all
+            errors pass.
     """
     try:
         yield
-    except _USER_ERRORS as error:
-        if os.environ.get('MMDSSL_TRACEBACK') or not applies():
+    except Exception as error:
+        # A full disk or unreadable data are no fault of the code, whenever they show.
+        message = plain_sentence(error)
+        if message is None and isinstance(error, _USER_ERRORS) and applies():
+            message = says_what_happened(error)
+        if message is None or os.environ.get('MMDSSL_TRACEBACK'):
             raise
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
         print(f'error: {message}\n(traceback: set MMDSSL_TRACEBACK=1)', file=sys.stderr)
         abandon_process_group()
         raise SystemExit(2) from error

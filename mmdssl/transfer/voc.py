@@ -9,6 +9,7 @@ from typing import Any
 from mmdet.datasets import VOCDataset
 
 from mmdssl.registry import DATASETS
+from mmdssl.text_files import read_text
 
 __all__ = ['VOCDetection']
 
@@ -40,7 +41,12 @@ class VOCDetection(VOCDataset):
                 f'VOC: no list of images {listing}; unpack VOCtrainval and VOCtest of 2007 and '
                 'VOCtrainval of 2012 into one VOCdevkit folder and set data_root to it'
             )
-        names = listing.read_text(encoding='utf-8').split()
+        names = read_text(listing).split()
+        if names != listing.read_text(encoding='utf-8', errors='replace').split():
+            raise ValueError(
+                f'VOC: {listing} begins with a byte-order mark or is no UTF-8, which mmdet does '
+                'not read: save it as UTF-8 without a mark'
+            )
         folder = Path(self.sub_data_root) / self.ann_subdir
         missing = [name for name in names if not (folder / f'{name}.xml').is_file()]
         if missing:

@@ -87,7 +87,7 @@ def draw_proposals(images: Sequence[SearchedImage], path: str | Path, *, largest
             place.imshow(picture.image)
             _outline(place, boxes, width)
             place.set_xlabel(note, fontsize=7, color=MUTED, labelpad=2)
-        line[0].set_ylabel(picture.label, fontsize=7, color=MUTED)
+        line[0].set_ylabel(picture.label, fontsize=7, color=MUTED, parse_math=False)
     for place, title in zip(axes[0], ('found', 'filtered', 'a choice'), strict=True):
         place.set_title(title)
     return save_figure(figure, path)

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import torch
 
+from mmdssl.wording import printable
+
 __all__ = ['Figure', 'Report', 'Table', 'hardware', 'versions', 'without_paths', 'write_report']
 
 _PACKAGES = (
@@ -120,7 +122,8 @@ def write_report(report: Report, path: str | Path) -> Path:
     first, *others = _PAGE.split('@')
     # The template alternates between text and names: what is filled in is never searched again.
     filled = [text if n % 2 else parts[text] for n, text in enumerate(others)]
-    part.write_text(''.join([first, *filled]), encoding='utf-8')
+    # Names of files need not be UTF-8, a page must.
+    part.write_text(printable(''.join([first, *filled])), encoding='utf-8')
     os.replace(part, path)
     return path
 

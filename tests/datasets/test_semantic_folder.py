@@ -50,7 +50,8 @@ def test_zero_becomes_ignored_and_the_rest_one_less(tmp_path: Path):
     Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16).repeat(4, 0).repeat(4, 1)).save(
         tmp_path / 'ann' / '000.png'
     )
-    dataset = DATASETS.build(folder(tmp_path, reduce_zero_label=True, pipeline=LOAD))
+    changes = dict(classes=255, reduce_zero_label=True, pipeline=LOAD)
+    dataset = DATASETS.build(folder(tmp_path, **changes))
     got = dataset[0]['gt_seg_map'][::4, ::4].ravel()
     np.testing.assert_array_equal(got, [255, *range(254), 255])
 
@@ -114,3 +115,97 @@ def test_colours_and_foreign_maps_are_refused(tmp_path: Path):
     Image.fromarray(np.zeros((32, 64), np.uint8)).save(tmp_path / 'ann' / '000.png')
     with pytest.raises(ValueError, match='label map of another image'):
         dataset[0]
+
+
+def store_map(root, labels, name='ann/000.png', **options):
+    Image.fromarray(labels).save(root / name, **options)
+
+
+WIDE = np.arange(64 * 64).reshape(64, 64)
+
+
+@pytest.mark.parametrize(
+    ('labels', 'message'),
+    [
+        ((WIDE % 19 + 250).astype(np.uint16), 'labels 250 to 268'),
+        ((WIDE % 4 - 1).astype(np.int32), 'labels -1 to 2'),
+        ((WIDE % 4).astype(np.float32), 'float32 numbers'),
+        ((WIDE % 6).astype(np.uint8), 'gives label 5, but the data set has 4 classes'),
+        (np.zeros((64, 64, 3), np.uint8), 'holds colours'),
+        (np.zeros((32, 64), np.uint8), 'label map of another image'),
+    ],
+)
+def test_maps_that_a_byte_or_the_classes_do_not_hold_are_refused(tmp_path, labels, message):
+    write_semantic(tmp_path, 1)
+    store_map(tmp_path, labels, format='TIFF')  # the format that holds all of these
+    with pytest.raises(ValueError, match=message) as caught:
+        DATASETS.build(folder(tmp_path, pipeline=LOAD))[0]
+    assert '000.png' in str(caught.value)
+
+
+def test_sixteen_bits_that_fit_are_kept_and_losses_refused(tmp_path):
+    write_semantic(tmp_path, 2)
+    store_map(tmp_path, (WIDE % 4).astype(np.uint16))
+    dataset = DATASETS.build(folder(tmp_path, pipeline=LOAD))
+    np.testing.assert_array_equal(dataset[0]['gt_seg_map'], WIDE % 4)
+    store_map(tmp_path, (WIDE % 4).astype(np.uint8), format='JPEG')
+    with pytest.raises(ValueError, match='store label maps as PNG'):
+        dataset[0]
+
+
+def test_more_classes_than_bytes_have_are_refused(tmp_path):
+    write_semantic(tmp_path, 1)
+    with pytest.raises(ValueError, match='256 classes'):
+        DATASETS.build(folder(tmp_path, classes=256))
+    DATASETS.build(folder(tmp_path, classes=255))
+
+
+def test_a_map_of_the_unturned_picture_gets_the_right_advice(tmp_path):
+    write_semantic(tmp_path, 1)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new('RGB', (64, 32)).save(tmp_path / 'img/000.jpg', exif=exif)
+    store_map(tmp_path, np.zeros((32, 64), np.uint8))
+    with pytest.raises(ValueError, match=r'LoadImage\(exif=False\)'):
+        DATASETS.build(folder(tmp_path, pipeline=LOAD))[0]
+    upright = [dict(type='LoadImage', exif=False), *LOAD[1:]]
+    sample = DATASETS.build(folder(tmp_path, pipeline=upright))[0]
+    assert sample['gt_seg_map'].shape == sample['img'].shape[:2] == (32, 64)
+
+
+def test_capitals_count_hidden_files_do_not_and_the_rest_is_told(tmp_path, monkeypatch):
+    lines = []
+    monkeypatch.setattr(
+        'mmdssl.datasets.semantic_folder.print_log', lambda text, *_: lines.append(text)
+    )
+    write_semantic(tmp_path, 3)
+    images = tmp_path / 'img'
+    (images / '001.jpg').rename(images / '001.JPG')
+    for name in ('._000.jpg', '.DS_Store', 'notes.txt', '@eaDir'):
+        (images / name).write_text('x')
+    (images / 'x.jpg').symlink_to('x.jpg')
+    (images / '003.jpeg').write_text('x')
+    dataset = DATASETS.build(folder(tmp_path, pipeline=LOAD))
+    assert [Path(dataset[i]['img_path']).name for i in range(3)] == [
+        '000.jpg',
+        '001.JPG',
+        '002.jpg',
+    ]
+    (line,) = lines
+    assert '1 pictures ending in .jpeg (003.jpeg)' in line
+    assert 'x.jpg' in line
+    assert 'img_suffix' in line
+    (images / '000.JPG').write_bytes((images / '000.jpg').read_bytes())
+    with pytest.raises(ValueError, match='share a label map'):
+        DATASETS.build(folder(tmp_path))
+
+
+@pytest.mark.parametrize('encoding', ['utf-8-sig', 'utf-16'])
+def test_lists_of_other_encodings_are_read(tmp_path, encoding):
+    write_semantic(tmp_path, 3)
+    (tmp_path / 'list.txt').write_bytes('002\r\n000\r\n'.encode(encoding))
+    dataset = DATASETS.build(folder(tmp_path, ann_file='list.txt'))
+    assert [Path(dataset[i]['img_path']).stem for i in range(2)] == ['002', '000']
+    (tmp_path / 'list.txt').write_bytes(b'caf\xe9\n')
+    with pytest.raises(ValueError, match=r'list\.txt .*save it as UTF-8'):
+        DATASETS.build(folder(tmp_path, ann_file='list.txt'))

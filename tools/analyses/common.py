@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from mmengine.config import Config, DictAction
 
+from mmdssl.wording import printable
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -220,7 +222,7 @@ def load_photos(folder: Path, number: int, size: int) -> 'tuple[list[str], list[
     paths = [folder / os.fsdecode(files[i]) for i in evenly_spaced(len(files), number)]
     pixels = (resize_image(decode_image(path), (size, size)) for path in paths)
     photos = [torch.from_numpy(one).permute(2, 0, 1).contiguous() for one in pixels]
-    return [path.name for path in paths], photos
+    return [printable(path.name) for path in paths], photos
 
 
 def result_rows(network: str, numbers: Mapping[str, float]) -> list[dict[str, Any]]:

@@ -25,10 +25,13 @@ import torch
 from mmdssl.datasets.decode import IMAGE_EXTENSIONS, ImageDecodeError, decode_image
 from mmdssl.datasets.image_list import list_images
 from mmdssl.datasets.proposals.filters import Rule, counted_boxes
-from mmdssl.datasets.proposals.parts import BadEntry, PartFile, parts_folder, read_parts
+from mmdssl.datasets.proposals.fingerprint import fingerprint
+from mmdssl.datasets.proposals.parts import BadEntry, PartFile, parts_folder
 from mmdssl.datasets.proposals.producers import ProposalSettings
 from mmdssl.datasets.proposals.progress import show_progress
+from mmdssl.datasets.proposals.results import gather_results
 from mmdssl.datasets.proposals.store import Entry, ProposalStore, write_store
+from mmdssl.wording import printable
 
 __all__ = ['MakingReport', 'make_proposals', 'merge_proposals']
 
@@ -41,6 +44,8 @@ class MakingReport:
         out: The proposals file.
         total: Images of the folder, or of the shard.
         made: Images searched by this call.
+        changed: Of these, images that had been searched when they were other pictures.
+        written: Whether this call wrote ``out``.
         seconds: Duration of the call.
         complete: Whether ``out`` holds all readable images of the folder.
         boxes: Different boxes of the images in ``total``.
@@ -52,6 +57,8 @@ class MakingReport:
     out: Path
     total: int
     made: int = 0
+    changed: int = 0
+    written: bool = False
     seconds: float = 0.0
     complete: bool = False
     boxes: int = 0
@@ -100,9 +107,9 @@ def make_proposals(
     out = Path(out)
     names = list(_list(images))
     chosen = names[index::count]
-    results, _ = _results(out, settings)
+    results, _, changed = gather_results(out, settings, images)
     todo = [name for name in chosen if not isinstance(results.get(name), Entry)]
-    report = MakingReport(out=out, total=len(chosen))
+    report = MakingReport(out=out, total=len(chosen), changed=len(changed.intersection(chosen)))
     if todo:
         facts = dict(parameters=settings.parameters(), versions=settings.versions())
         part = PartFile(parts_folder(out) / f'{index}-of-{count}.part', facts)
@@ -118,7 +125,7 @@ def make_proposals(
     _count(report, results, chosen)
     report.seconds = time.monotonic() - start
     if count == 1:
-        _finish(out, settings, names, report)
+        _finish(out, settings, names, report, images)
     return report
 
 
@@ -140,16 +147,16 @@ def merge_proposals(
     """
     out = Path(out)
     names = list(_list(images))
-    results, _ = _results(out, settings)
+    results, _, _ = gather_results(out, settings, images)
     lacking = [name for name in names if name not in results]
     if lacking:
         raise ValueError(
             f'{len(lacking)} of {len(names)} images have not been searched yet, the first '
-            f'{os.fsdecode(lacking[0])}: finish all shards before --merge'
+            f'{printable(lacking[0])}: finish all shards before --merge'
         )
     report = MakingReport(out=out, total=len(names))
     _count(report, results, names)
-    _finish(out, settings, names, report)
+    _finish(out, settings, names, report, images)
     return report
 
 
@@ -159,19 +166,6 @@ def _list(images: str | Path) -> Iterator[bytes]:
     if not len(found):
         raise FileNotFoundError(f'no image in {images} or its sub-folders: check the folder')
     return iter(found)
-
-
-def _results(
-    out: Path, settings: ProposalSettings
-) -> tuple[dict[bytes, Entry | BadEntry], dict[str, str]]:
-    """All results so far, of the file and of parts, and the versions that made them."""
-    parameters = settings.parameters()
-    results, versions = read_parts(parts_folder(out), parameters)
-    if out.exists():
-        store = ProposalStore.open(out, expect=parameters)
-        results |= {entry.name: entry for entry in map(store.entry, range(len(store)))}
-        versions = {**store.facts['versions'], **versions}
-    return results, versions
 
 
 def _count(
@@ -189,32 +183,39 @@ def _count(
 
 
 def _finish(
-    out: Path, settings: ProposalSettings, names: list[bytes], report: MakingReport
+    out: Path,
+    settings: ProposalSettings,
+    names: list[bytes],
+    report: MakingReport,
+    images: str | Path,
 ) -> None:
     """Write the file, then remove the parts. Images that left the folder are left out."""
-    results, versions = _results(out, settings)
-    entries = [entry for name in names if isinstance(entry := results[name], Entry)]
+    results, versions, _ = gather_results(out, settings, images)
+    entries = [entry for name in names if isinstance(entry := results.get(name), Entry)]
     if not entries:
         first = report.bad[0]
         raise ValueError(
             f'none of the {len(names)} images can be read, the first is '
-            f'{os.fsdecode(first.name)} ({first.reason}): check the folder'
+            f'{printable(first.name)} ({printable(first.reason)}): check the folder'
         )
     parts = parts_folder(out)
     if parts.exists() or len(entries) != len(ProposalStore.open(out)):
         write_store(out, entries, parameters=settings.parameters(), versions=versions)
+        report.written = True
     shutil.rmtree(parts, ignore_errors=True)
     report.complete = True
 
 
 def _search(settings: ProposalSettings, folder: str, name: bytes) -> Entry | BadEntry:
     """The work on one image."""
+    path = os.path.join(folder, os.fsdecode(name))
     try:
-        image = decode_image(os.path.join(folder, os.fsdecode(name)), exif=settings.exif)
+        image = decode_image(path, exif=settings.exif)
     except ImageDecodeError as error:
         return BadEntry(name, error.reason)
     rows, rule = settings.propose(image)
-    return Entry(name, (image.shape[0], image.shape[1]), int(rule), *counted_boxes(rows))
+    shape, boxes = (image.shape[0], image.shape[1]), counted_boxes(rows)
+    return Entry(name, shape, int(rule), *boxes, fingerprint(path))
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from mmdssl.datasets.proposals.store import Entry
 __all__ = ['BadEntry', 'PartFile', 'parts_folder', 'read_parts']
 
 _FRAME = struct.Struct('<II')  # length of the record, CRC-32 of it
-_RECORD = struct.Struct('<BIIH')  # rule or _BAD, height, width, length of the name
+_RECORD = struct.Struct('<BIIHQ')  # rule or _BAD, height, width, length of the name, fingerprint
 _BAD = 255
 
 
@@ -91,10 +91,10 @@ class PartFile:
     def add(self, entry: Entry | BadEntry) -> None:
         """Append a result; it is in the system's hands when this returns."""
         if isinstance(entry, BadEntry):
-            head = _RECORD.pack(_BAD, 0, 0, len(entry.name))
+            head = _RECORD.pack(_BAD, 0, 0, len(entry.name), 0)
             rest = entry.reason.encode('utf-8', 'surrogateescape')
         else:
-            head = _RECORD.pack(entry.rule, *entry.shape, len(entry.name))
+            head = _RECORD.pack(entry.rule, *entry.shape, len(entry.name), entry.print)
             rows = np.column_stack([entry.boxes, entry.counts])
             rest = np.ascontiguousarray(rows, '<i4').tobytes()
         self._append(head + entry.name + rest)
@@ -128,7 +128,10 @@ def read_parts(
                 for name, version in _check_facts(path, record, parameters).items():
                     versions.setdefault(name, set()).add(version)
                 continue
-            entry = _parse(record)
+            try:
+                entry = _parse(record)
+            except (ValueError, struct.error) as error:
+                raise ValueError(_damaged(path)) from error
             if isinstance(entry, Entry) or entry.name not in results:
                 results[entry.name] = entry
     return results, {name: ', '.join(sorted(seen)) for name, seen in versions.items()}
@@ -149,17 +152,26 @@ def _records(path: Path) -> Iterator[tuple[int, bytes]]:
 
 def _check_facts(path: Path, record: bytes, parameters: Mapping[str, Any]) -> dict[str, str]:
     """Versions in the first record of a part, its parameters compared."""
-    facts = json.loads(record)
+    try:
+        facts = json.loads(record)
+        parts = facts['parameters'], dict(facts['versions'])
+    # Whatever a record that is no dict of these makes Python raise.
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(_damaged(path)) from error
     check_format(path, facts)
-    check_parameters(path, facts['parameters'], parameters)
-    return facts['versions']
+    check_parameters(path, parts[0], parameters)
+    return parts[1]
+
+
+def _damaged(path: Path) -> str:
+    return f'{path} is damaged: remove it, and the same command searches its images again'
 
 
 def _parse(record: bytes) -> Entry | BadEntry:
-    rule, height, width, length = _RECORD.unpack_from(record)
+    rule, height, width, length, made_of = _RECORD.unpack_from(record)
     name = record[_RECORD.size : _RECORD.size + length]
     rest = record[_RECORD.size + length :]
     if rule == _BAD:
         return BadEntry(name, rest.decode('utf-8', 'surrogateescape'))
     rows: np.ndarray = np.frombuffer(rest, '<i4').reshape(-1, 5)  # x, y, w, h, count
-    return Entry(name, (height, width), rule, rows[:, :4], rows[:, 4])
+    return Entry(name, (height, width), rule, rows[:, :4], rows[:, 4], made_of)

@@ -10,6 +10,7 @@ A ``.npz`` without pickles (``train2017`` of COCO: a few ten MB). It holds, imag
 ``offsets`` (N + 1,) int64                 where the boxes of each image begin
 ``boxes``   (B, 4) int16 or int32          x, y, w, h in pixels; w = largest x - smallest x
 ``counts``  (B,) unsigned                  how often the search gave the box, at least once
+``prints``  (N,) uint64                    `fingerprint` of the file of each image
 ``facts``   JSON                           format, parameters, versions of the producer, ``sha256``
 =========== ============================== =======================================================
 
@@ -21,9 +22,6 @@ workers share; there is no Python object per image.
 import bisect
 import hashlib
 import json
-import os
-import zipfile
-import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,11 +32,12 @@ import numpy.typing as npt
 from mmdssl.datasets.image_list import ByteStrings
 from mmdssl.datasets.proposals.facts import FORMAT, check_format, check_parameters
 from mmdssl.datasets.proposals.filters import whole_image
+from mmdssl.datasets.proposals.fingerprint import UNKNOWN, fingerprint
+from mmdssl.datasets.proposals.reading import ARRAYS, check_arrays, read_arrays
 from mmdssl.engine.checkpointing import atomic_file
+from mmdssl.wording import printable
 
 __all__ = ['Entry', 'ProposalStore', 'write_store']
-
-_ARRAYS = ('names', 'starts', 'shapes', 'rules', 'offsets', 'boxes', 'counts')
 
 
 class Entry(NamedTuple):
@@ -50,13 +49,15 @@ class Entry(NamedTuple):
         rule: The `Rule` that gave the boxes.
         boxes: (M, 4) integers x, y, w, h, each once; none under ``Rule.WHOLE_IMAGE``.
         counts: (M,) integers, how often the search gave each box.
+        print: `fingerprint` of the file that was searched.
     """
 
     name: bytes
     shape: tuple[int, int]
     rule: int
     boxes: npt.NDArray
-    counts: npt.NDArray
+    counts: npt.NDArray = np.zeros(0, np.uint8)
+    print: int = UNKNOWN
 
 
 class ProposalStore:
@@ -73,6 +74,7 @@ class ProposalStore:
         self._offsets = arrays['offsets']
         self._boxes = arrays['boxes']
         self._counts = arrays['counts']
+        self._prints = arrays['prints']
 
     @classmethod
     def open(cls, path: str | Path, *, expect: Mapping[str, Any] | None = None) -> 'ProposalStore':
@@ -94,13 +96,14 @@ class ProposalStore:
                 f'there is no proposals file {path}: make it with '
                 f'`python tools/make_proposals.py IMAGES {path}`'
             )
-        arrays, facts = _read(path)
+        arrays, facts = read_arrays(path)
         check_format(path, facts)
         if facts.get('sha256') != _digest(arrays, facts):
             raise ValueError(
                 f'{path} is damaged (its content does not have the hash it states): copy it again '
                 'or make it anew'
             )
+        check_arrays(path, arrays)
         store = cls(path, arrays, facts)
         if expect is not None:
             check_parameters(path, store.parameters, expect)
@@ -138,11 +141,17 @@ class ProposalStore:
         """What is stored about the image in ``row``."""
         own = slice(self._offsets[row], self._offsets[row + 1])
         boxes, counts = self._boxes[own], self._counts[own]
-        return Entry(self.names[row], self.shape(row), int(self.rules[row]), boxes, counts)
+        rule, made_of = int(self.rules[row]), int(self._prints[row])
+        return Entry(self.names[row], self.shape(row), rule, boxes, counts, made_of)
 
     def shape(self, row: int) -> tuple[int, int]:
         """Height and width of the picture in ``row`` when it was searched."""
         return int(self.shapes[row, 0]), int(self.shapes[row, 1])
+
+    def made_of(self, row: int, path: str | Path) -> bool:
+        """Whether ``path`` is the file whose proposals stand in ``row``, as far as can be known."""
+        kept = int(self._prints[row])
+        return UNKNOWN in (kept, found := fingerprint(path)) or kept == found
 
     def boxes(self, image: str | int, *, unique: bool = False) -> npt.NDArray[np.float32]:
         """Proposals of an image as SoCo uses them.
@@ -185,7 +194,7 @@ class ProposalStore:
             row = int(owner[first])
             raise ValueError(
                 f'{int(wrong.sum())} boxes of {self.path} lie outside their pictures, the first '
-                f'x y w h {self._boxes[first].tolist()} of {os.fsdecode(self.names[row])} (height '
+                f'x y w h {self._boxes[first].tolist()} of {printable(self.names[row])} (height '
                 f'{self.shapes[row, 0]}, width {self.shapes[row, 1]}): make the file anew'
             )
 
@@ -216,11 +225,11 @@ def write_store(
     names = ByteStrings.pack(entry.name for entry in entries)
     for i in range(1, len(entries)):
         if entries[i - 1].name == entries[i].name:
-            raise ValueError(f'two entries of the image {os.fsdecode(entries[i].name)}')
+            raise ValueError(f'two entries of the image {printable(entries[i].name)}')
     for entry in entries:
         if len(entry.counts) != len(entry.boxes):
             raise ValueError(
-                f'the entry of {os.fsdecode(entry.name)} has {len(entry.boxes)} boxes and '
+                f'the entry of {printable(entry.name)} has {len(entry.boxes)} boxes and '
                 f'{len(entry.counts)} counts: one for each is needed'
             )
     sizes = [0, *(len(entry.boxes) for entry in entries)]
@@ -234,6 +243,7 @@ def write_store(
         starts=names.offsets,
         shapes=shapes,
         rules=np.array([entry.rule for entry in entries], np.uint8),
+        prints=np.array([entry.print for entry in entries], np.uint64),
         offsets=np.cumsum(sizes, dtype=np.int64),
         boxes=boxes,
         counts=counts.astype(np.min_scalar_type(counts.max(initial=0))),  # mostly one byte each
@@ -255,25 +265,11 @@ def _reopen(path: Path) -> ProposalStore:
     return ProposalStore.open(path)
 
 
-def _read(path: Path) -> tuple[dict[str, npt.NDArray], dict[str, Any]]:
-    """Arrays and facts of a file."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            facts = json.loads(file['facts'].tobytes())
-            keys = _ARRAYS if facts.get('format') == FORMAT else ()
-            return {key: file[key] for key in keys}, facts
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as e:
-        raise ValueError(
-            f'{path} is no proposals file, or damaged ({e}): copy it again or make it anew with '
-            'tools/make_proposals.py'
-        ) from e
-
-
 def _digest(arrays: Mapping[str, npt.NDArray], facts: Mapping[str, Any]) -> str:
     """SHA-256 over all arrays and all facts but itself."""
     rest = {key: value for key, value in facts.items() if key != 'sha256'}
     digest = hashlib.sha256(json.dumps(rest, sort_keys=True).encode())
-    for key in _ARRAYS:
+    for key in ARRAYS:
         array = np.ascontiguousarray(arrays[key])
         digest.update(f'{key}{array.dtype.str}{array.shape}'.encode())
         digest.update(array.data)

@@ -40,8 +40,8 @@ class LoadImage(BaseTransform):
         shape = image.shape[:2]
         annotated = results.get('ann_shape', shape)
         if shape != tuple(annotated):
-            turned = shape == tuple(annotated)[::-1] and self.exif
-            remedy = 'set LoadImage(exif=False)' if turned else 'correct the annotation file'
+            turned = shape == tuple(annotated)[::-1]
+            remedy = self.advice() if turned else 'correct the annotation file'
             raise ValueError(
                 f'{results["img_path"]} has height x width {shape[0]} x {shape[1]}, but its '
                 f'annotation says {annotated[0]} x {annotated[1]}: boxes would not fit; {remedy}'
@@ -50,6 +50,16 @@ class LoadImage(BaseTransform):
         results['img_shape'] = shape
         results['ori_shape'] = shape
         return results
+
+    def advice(self) -> str:
+        """What to do where the annotated size is that of the picture turned by 90 degrees."""
+        if not self.exif:
+            return 'set LoadImage(exif=True): the annotations are those of the turned picture'
+        return (
+            'the stated size is that of the stored picture, which its EXIF entry turns. If boxes '
+            'were drawn on the upright picture, as most programs show it, exchange height and '
+            'width in the annotation file; if on the stored one, set LoadImage(exif=False)'
+        )
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(exif={self.exif}, background={self.background})'

@@ -87,6 +87,14 @@ class LoadProposals(BaseTransform):
         results[ids_key(self.key)] = np.arange(1, len(boxes) + 1)
         return results
 
+    def row(self, path: str) -> int:
+        """Row of an image in the store.
+
+        Raises:
+            ValueError: The file does not hold it.
+        """
+        return self._find(path)
+
     def _find(self, path: str) -> int:
         """Row of an image in the store."""
         path = os.path.abspath(path)

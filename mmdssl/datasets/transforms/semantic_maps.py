@@ -12,9 +12,8 @@ import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 from mmpretrain.structures import DataSample
-from PIL import Image, UnidentifiedImageError
 
-from mmdssl.datasets.decode import ImageDecodeError
+from mmdssl.datasets.image_header import ImageDecodeError, open_picture
 from mmdssl.datasets.transforms.mask_transform import parse_size
 from mmdssl.datasets.transforms.views import RandomResizedCropWithBoxes, resize_image
 from mmdssl.registry import TRANSFORMS
@@ -37,17 +36,21 @@ class LoadSemanticMap(BaseTransform):
 
     Raises:
         ImageDecodeError: The file cannot be read.
-        ValueError: It holds colours, or the map has another size than the image.
+        ValueError: It holds colours, fractions, labels above 255 or above those of the data set,
+            is stored with losses, or has another size than the image.
     """
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add the map."""
         path = results['seg_map_path']
         try:
-            with Image.open(path) as file:
-                labels = np.array(file)
-        except (OSError, UnidentifiedImageError) as error:
-            raise ImageDecodeError(path, str(error)) from error
+            with open_picture(path) as file:
+                kind, labels = file.format, np.array(file)
+        except ImageDecodeError:
+            raise
+        # Pillow's plugins raise whatever their parsers meet.
+        except Exception as error:
+            raise ImageDecodeError(path, str(error) or type(error).__name__) from error
         if labels.ndim != 2:
             raise ValueError(
                 f'{path} holds colours {labels.shape}, not labels: convert it to one channel of '
@@ -56,9 +59,14 @@ class LoadSemanticMap(BaseTransform):
         if labels.shape != results['img'].shape[:2]:
             raise ValueError(
                 f'{path} has height x width {labels.shape}, its image {results["img"].shape[:2]}: '
-                'it is the label map of another image'
+                + (
+                    'the map is that of the stored picture, which an EXIF entry turns; turn the '
+                    'map, or set LoadImage(exif=False)'
+                    if labels.shape == results['img'].shape[1::-1]
+                    else 'it is the label map of another image'
+                )
             )
-        labels = labels.astype(np.uint8)
+        labels = _labels(path, kind, labels)
         if results.get('reduce_zero_label'):
             # 0 -> 255 by wrapping round; 255 was ignored before and stays so.
             labels = np.where(labels == _IGNORED, _IGNORED, labels - 1).astype(np.uint8)
@@ -67,6 +75,14 @@ class LoadSemanticMap(BaseTransform):
             for value, label in results['label_map'].items():
                 table[value] = label
             labels = table[labels]
+        classes = results.get('num_classes')
+        if classes is not None:
+            beyond = labels[(labels >= classes) & (labels != _IGNORED)]
+            if beyond.size:
+                raise ValueError(
+                    f'{path} gives label {beyond.max()}, but the data set has {classes} classes, '
+                    f'labels 0 to {classes - 1}: correct classes, reduce_zero_label or the map'
+                )
         return _with_map(results, labels)
 
 
@@ -187,6 +203,25 @@ class PackSemantic(BaseTransform):
         labels = torch.from_numpy(np.ascontiguousarray(results['gt_seg_map']))
         sample.set_field(labels, 'gt_seg_map', dtype=torch.Tensor)
         return dict(inputs=torch.from_numpy(image), data_samples=sample)
+
+
+def _labels(path: str, kind: str | None, labels: np.ndarray) -> np.ndarray:
+    """Labels as bytes, refused where that would change them."""
+    if kind in ('JPEG', 'MPO'):
+        raise ValueError(
+            f'{path} is a JPEG, whose losses blur labels into others: store label maps as PNG'
+        )
+    if labels.dtype.kind not in 'bui':
+        raise ValueError(
+            f'{path} holds {labels.dtype} numbers, not labels: store whole numbers 0 to 255 as PNG'
+        )
+    least, most = int(labels.min()), int(labels.max())
+    if least < 0 or most > _IGNORED:
+        raise ValueError(
+            f'{path} holds labels {least} to {most}, but maps are bytes, 0 to 254 and 255 for '
+            'ignored pixels: number the classes anew'
+        )
+    return labels.astype(np.uint8)
 
 
 def _with_map(results: dict[str, Any], labels: np.ndarray) -> dict[str, Any]:

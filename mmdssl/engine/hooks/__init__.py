@@ -9,8 +9,8 @@ from mmdssl.engine.hooks.object_knn_hook import ObjectKNNHook
 from mmdssl.engine.hooks.over_clustering_hook import OverClusteringHook
 from mmdssl.engine.hooks.precise_batch_norm import PreciseBatchNormHook
 from mmdssl.engine.hooks.random_state import RandomStateHook
-from mmdssl.engine.hooks.runtime_info import DeferredRuntimeInfoHook
 from mmdssl.engine.hooks.rank_watchdog import RankWatchdogHook
+from mmdssl.engine.hooks.runtime_info import DeferredRuntimeInfoHook
 from mmdssl.engine.hooks.teacher_update import TeacherUpdateHook
 
 __all__ = [

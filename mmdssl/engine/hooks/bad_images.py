@@ -10,6 +10,7 @@ from mmengine.runner import Runner
 
 from mmdssl.datasets.bad_images import BadImage, BadImages
 from mmdssl.registry import HOOKS
+from mmdssl.wording import printable
 
 __all__ = ['BadImagesHook']
 
@@ -68,7 +69,8 @@ class BadImagesHook(Hook):
             new += entries[self._reported.get(journal.path, 0) :]
             self._reported[journal.path] = len(entries)
         for entry in new[: self.show]:
-            runner.logger.warning(f'unreadable image {entry.path}: {entry.reason}; replaced')
+            path, reason = printable(entry.path), printable(entry.reason)
+            runner.logger.warning(f'unreadable image {path}: {reason}; replaced')
         if len(new) > self.show:
             runner.logger.warning(f'... and {len(new) - self.show} more unreadable images')
 

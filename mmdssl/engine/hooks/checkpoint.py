@@ -16,6 +16,7 @@ from mmdssl.engine.checkpointing import EVALUATED_KEY, atomic_file, atomic_text
 from mmdssl.engine.finite.stopping import TrainingNotFinite, at_whole_step, refuse_not_finite
 from mmdssl.engine.interruption import StopSignals, TrainingStopped
 from mmdssl.engine.newest import INTERRUPTED, NOTE, find_checkpoint
+from mmdssl.engine.plain_errors import plain_sentence
 from mmdssl.engine.resuming import fit_to_run, is_epoch_based
 from mmdssl.engine.run_folder import clear_leftovers, delete_due, held_folder
 from mmdssl.engine.safe_loading import install_safe_loading
@@ -271,8 +272,12 @@ class SafeCheckpointHook(CheckpointHook):
         except TrainingNotFinite as refusal:
             if is_main_process():
                 runner.logger.error(refusal.sentence)
-        except Exception:  # the error that ended the training matters more than this one
-            runner.logger.exception(f'Nor could {INTERRUPTED} be saved:')
+        except Exception as second:  # the error that ended the training matters more than this one
+            sentence = plain_sentence(second)
+            if sentence is None:
+                runner.logger.exception(f'Nor could {INTERRUPTED} be saved:')
+            else:
+                runner.logger.error(f'Nor could {INTERRUPTED} be saved: {sentence}')
 
     def _leave_checkpoint(self, runner: Runner, *, reason: str, exact: bool, gather: bool) -> None:
         """Make sure that a checkpoint holds the last complete iteration, and say which."""

@@ -8,8 +8,10 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
+from mmdssl.datasets.start_checks import check_images
 from mmdssl.engine.hooks.backbone_measure_hook import BackboneMeasureHook
 from mmdssl.evaluation.passes import evaluate_loader
+from mmdssl.evaluation.separation import check_separate
 from mmdssl.models.feature_extractor import FeatureExtractor
 from mmdssl.registry import HOOKS
 
@@ -75,6 +77,8 @@ class ObjectKNNHook(BackboneMeasureHook):
         self.evaluator = runner.build_evaluator(
             self.from_config(self.evaluator, runner, 'object_knn_evaluator', _BASE)
         )
+        check_images(self.dataloader.dataset)
+        check_separate(self.dataloader.dataset, self.evaluator.metrics)
 
     def measure(self, backbone: nn.Module, preprocessor: nn.Module) -> dict[str, float]:
         """The evaluator's numbers of one pass over the data."""

@@ -1,0 +1,189 @@
+"""What the first bytes of an image file say: is it a file at all, how large is the picture.
+
+A file of a few kilobytes may unfold into gigabytes of pixels, so the size is read and judged
+before anything is decoded. There is one limit for all readers, whichever library decodes:
+``MMDSSL_MAX_PIXELS`` in the environment, which loader workers and worker pools inherit, or
+16384 x 16384 pixels (0.8 GB as RGB). Pillow's own limit, lower and known to Pillow alone, is lifted
+where this one has judged.
+"""
+
+import io
+import os
+import stat
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from PIL import Image, UnidentifiedImageError
+
+from mmdssl.wording import printable
+
+__all__ = [
+    'MAX_PIXELS',
+    'ImageDecodeError',
+    'check_pixels',
+    'max_pixels',
+    'open_picture',
+    'picture_shape',
+    'read_file',
+]
+
+#: The limit where ``MMDSSL_MAX_PIXELS`` does not set another one.
+MAX_PIXELS = 16384 * 16384
+_VARIABLE = 'MMDSSL_MAX_PIXELS'
+# No picture within the limit needs more: four channels of 16 bits, and room for what else a file
+# holds. What is larger is not read into memory to find that out.
+_BYTES_A_PIXEL, _BYTES_BESIDE = 8, 1 << 28
+_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
+_PILLOW = threading.RLock()  # its limit is a variable of its module
+
+
+class ImageDecodeError(ValueError):
+    """A file that is no readable image.
+
+    Args:
+        path: The file, or ``'<bytes>'``.
+        reason: What is wrong with it, in a few words.
+    """
+
+    def __init__(self, path: str, reason: str = '') -> None:
+        # `reason` has a default because a DataLoader rebuilds a worker's exception from one string.
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        if not self.reason:
+            return printable(self.path)
+        return (
+            f'cannot read image {printable(self.path)}: {printable(self.reason)}; '
+            'replace or remove the file'
+        )
+
+
+def max_pixels() -> int:
+    """Most pixels (width * height) of a picture that is read.
+
+    Raises:
+        ValueError: ``MMDSSL_MAX_PIXELS`` is no positive whole number.
+    """
+    text = os.environ.get(_VARIABLE)
+    if not text:
+        return MAX_PIXELS
+    if not text.isascii() or not text.isdigit() or not int(text):
+        raise ValueError(f'{_VARIABLE}={text!r} must be a whole number of pixels, like 100000000')
+    return int(text)
+
+
+def check_pixels(name: str, width: int, height: int) -> None:
+    """Refuse a picture above the limit, before it is decoded.
+
+    Args:
+        name: The file, for the message.
+        width: As its header says, in pixels.
+        height: As its header says, in pixels.
+
+    Raises:
+        ImageDecodeError: It has more pixels than `max_pixels`.
+    """
+    limit = max_pixels()
+    if width * height > limit:
+        raise ImageDecodeError(
+            name,
+            f'its header says {width} x {height} pixels (width x height), more than the '
+            f'{limit} of {_VARIABLE}: set that higher where the picture is meant',
+        )
+
+
+def read_file(name: str) -> bytes:
+    """The content of an image file.
+
+    Raises:
+        ImageDecodeError: It is missing, empty, no regular file (a pipe would block, a device never
+            end), or larger than any picture within the limit.
+    """
+    limit = _BYTES_A_PIXEL * max_pixels() + _BYTES_BESIDE
+    try:
+        status = os.stat(name)
+        if not stat.S_ISREG(status.st_mode):
+            kind = 'a directory' if stat.S_ISDIR(status.st_mode) else 'no regular file'
+            raise ImageDecodeError(name, f'it is {kind}')
+        if status.st_size > limit:
+            raise ImageDecodeError(
+                name,
+                f'its {status.st_size / 1e9:.1f} GB are more than any picture of {_VARIABLE}='
+                f'{max_pixels()} needs',
+            )
+        with open(name, 'rb') as file:
+            data = file.read()
+    except (OSError, ValueError) as error:  # ValueError: a zero byte within the name
+        if isinstance(error, ImageDecodeError):
+            raise
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise ImageDecodeError(name, reason or str(error)) from error
+    except MemoryError as error:
+        raise ImageDecodeError(name, 'there is not memory enough to read it') from error
+    if not data:
+        raise ImageDecodeError(name, 'the file is empty')
+    return data
+
+
+@contextmanager
+def open_picture(source: str | Path | bytes, name: str | None = None) -> Iterator[Image.Image]:
+    """``PIL.Image.open`` under this package's limit instead of Pillow's.
+
+    Args:
+        source: A path, or the bytes of a file.
+        name: The file, for messages; default: ``source``.
+
+    Raises:
+        ImageDecodeError: More pixels than the limit, or no regular file.
+        OSError: Pillow cannot read it; other errors of its plugins pass as well.
+    """
+    if isinstance(source, bytes):
+        name = name or '<bytes>'
+        file: BinaryIO = io.BytesIO(source)
+    else:
+        name = name or os.fspath(source)
+        if not stat.S_ISREG(os.stat(source).st_mode):
+            raise ImageDecodeError(name, 'it is no regular file')
+        file = open(source, 'rb')  # noqa: SIM115 - closed below
+    with file, _lifted_limit(), Image.open(file) as image:
+        check_pixels(name, *image.size)
+        yield image
+
+
+@contextmanager
+def _lifted_limit() -> Iterator[None]:
+    """Without Pillow's limit, which some plugins ask again while they decode."""
+    with _PILLOW:
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+
+
+def picture_shape(path: str | Path, *, exif: bool = True) -> tuple[int, int] | None:
+    """Height and width of a picture as `decode_image` gives it, from its header alone.
+
+    Args:
+        path: The file.
+        exif: Whether the EXIF orientation is applied.
+
+    Returns:
+        (height, width), or None where the file is unreadable.
+    """
+    try:
+        with open_picture(path) as image:
+            width, height = image.size
+            # A TIFF's orientation belongs to its pixel layout: it is applied in any case.
+            turn = exif or image.format == 'TIFF'
+            if turn and image.getexif().get(_ORIENTATION) in _TURNED:
+                return width, height
+            return height, width
+    # Pillow's plugins raise what their parsers meet; here only readable or not is asked.
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, EOFError, MemoryError):
+        return None
