@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from mmdssl.models.decoupled_views import DecoupledViews, kept_on_host, mix_pixels
 from mmdssl.models.dense_host import DenseHost
 from mmdssl.models.foreground import Foreground
 from mmdssl.models.objectives import OBJECTIVES, Objective
@@ -197,12 +197,15 @@ class DecouplingBranch(BaseModule):
         Returns:
             The unweighted loss and what was selected.
         """
-        missing = [view for view in self.views if view not in targets]
-        if missing:
-            raise ValueError(
-                f'DecouplingBranch: views={self.views}, but the host has teacher targets for '
-                f'views {sorted(targets)} only'
-            )
+        views = self.compose(inputs, step=step)
+        return self.judge(host, views, host.dense_features(views.images, **views.mixing), targets)
+
+    def compose(self, inputs: dict, *, step: int = 0) -> DecoupledViews:
+        """The X^D of this batch; arguments as for :meth:`forward`.
+
+        A host that calls this and :meth:`judge` by itself can pass X^D through its network
+        together with other images.
+        """
         images: list[Tensor] = inputs['views']
         size = len(images[self.views[0]])
         self.check_batch_size(size)
@@ -221,23 +224,47 @@ class DecouplingBranch(BaseModule):
         rows = self._key_views(inputs, selections)
         other = torch.cat([images[s.background_view][s.background_index] for s in selections])
         masks = torch.cat([s.masks for s in selections])
-        if self.mix_level == 'pixel':
-            features = host.dense_features(mix_pixels(rows, other, masks))
-        else:
-            features = host.dense_features(
-                rows, background=other, background_mask=masks, detach_background=self.detach
+        mixing: dict[str, Any] = {}
+        if self.mix_level == 'patch_embed':
+            mixing = dict(background=other, background_mask=masks, detach_background=self.detach)
+        return DecoupledViews(
+            key_views=rows,
+            images=mix_pixels(rows, other, masks) if self.mix_level == 'pixel' else rows,
+            mixing=mixing,
+            foreground=Foreground(
+                keep=~masks, threshold=self.fg_thr, on_host=kept_on_host(selections)
+            ),
+            selections=tuple(selections),
+        )
+
+    def judge(
+        self, host: DenseHost, views: DecoupledViews, features: Any, targets: dict[int, Any]
+    ) -> Decoupled:
+        """The host's dense loss on X^D.
+
+        Args:
+            host: The method.
+            views: Of :meth:`compose`.
+            features: What the host made of them, as its ``dense_features`` gives it.
+            targets: As for :meth:`forward`.
+
+        Raises:
+            ValueError: If a key view has no targets.
+        """
+        missing = [view for view in self.views if view not in targets]
+        if missing:
+            raise ValueError(
+                f'DecouplingBranch: views={self.views}, but the host has teacher targets for '
+                f'views {sorted(targets)} only'
             )
-        parts = [_take(targets[s.view], s.index) for s in selections]
+        parts = [_take(targets[s.view], s.index) for s in views.selections]
         chosen = tree_map(lambda *leaves: torch.cat(leaves), *parts)
         if self.reaugment == 'both':
-            chosen = host.dense_targets(rows, chosen)
-        foreground = Foreground(
-            keep=~masks, threshold=self.fg_thr, on_host=_inverse_on_host(selections)
-        )
+            chosen = host.dense_targets(views.key_views, chosen)
         # Hosts that know one objective only are not asked for it by name.
         asked = {} if self.objective == 'point' else dict(objective=self.objective)
-        loss = host.dense_loss(features, chosen, foreground, **asked)
-        return Decoupled(loss, tuple(selections))
+        loss = host.dense_loss(features, chosen, views.foreground, **asked)
+        return Decoupled(loss, views.selections)
 
     def combine(self, losses: dict[str, Tensor], decoupled: Decoupled) -> dict[str, Tensor]:
         """The host's losses and L_D, each with its weight: their sum is the total.
@@ -278,29 +305,6 @@ class DecouplingBranch(BaseModule):
         return torch.cat(
             [inputs['recolor'](inputs['raw'][s.view][s.index], s.view) for s in selections]
         )
-
-
-def mix_pixels(images: Tensor, background: Tensor, masks: Tensor) -> Tensor:
-    """X^D at pixel level.
-
-    Args:
-        images: (n, 3, H, W) key views.
-        background: (n, 3, H, W) images for the background.
-        masks: (n, h, w) bool, True = background; brought to (H, W) by nearest cell.
-
-    Returns:
-        (n, 3, H, W): ``background`` where the mask is True, else ``images``, bit for bit.
-    """
-    if masks.shape[1:] != images.shape[2:]:
-        grown = F.interpolate(masks[:, None].float(), size=images.shape[2:], mode='nearest')
-        masks = grown[:, 0] > 0.5
-    return torch.where(masks[:, None], background, images)
-
-
-def _inverse_on_host(selections: Sequence[Selection]) -> Tensor | None:
-    """What is kept of the selected key views (n, h, w), in host memory; None if not there."""
-    masks = [s.masks_on_host for s in selections if s.masks_on_host is not None]
-    return ~torch.cat(masks) if len(masks) == len(selections) else None
 
 
 def _take(nest: Any, index: Tensor) -> Any:

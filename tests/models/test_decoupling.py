@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from mmdssl.models.decoupling import DecouplingBranch, mix_pixels
+from mmdssl.models.decoupled_views import mix_pixels
+from mmdssl.models.decoupling import DecouplingBranch
 from tests.models.tiny import tiny_batch, tiny_ibot
 
 

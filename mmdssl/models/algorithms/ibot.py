@@ -25,6 +25,7 @@ from mmdssl.evaluation.health import normalised_entropy
 from mmdssl.models.algorithms.base import TeacherStudent
 from mmdssl.models.chosen_cells import ChosenCells, choose_cells, per_sample_weights
 from mmdssl.models.correspondence import Rule, check_rule, match_cells
+from mmdssl.models.decoupled_views import tokens_together
 from mmdssl.models.decoupling import Decoupled
 from mmdssl.models.foreground import Foreground
 from mmdssl.models.objectives import Objective, mean_of_samples, unit_mean_of_samples
@@ -129,7 +130,11 @@ class IBOT(TeacherStudent):
             projected = self._teach(images)  # (G*N, 1+L, d)
             teacher_cls = self.teacher.head.cls_logits(projected[:, 0])
 
-        tokens = self.backbone.forward_tokens(images, mask=mask)  # (G*N, 1+L, C)
+        views_d = None
+        if self.decoupling is not None:
+            views_d = self.decoupling.compose(inputs, step=self.clock.iteration)
+        # (G*N, 1+L, C), and (n, 1+L, C) of X^D
+        tokens, tokens_d = tokens_together(self.backbone, images, views_d, mask=mask)
         chosen = choose_cells(known.flatten(1).bool(), device=images.device)  # of (G*N, L)
         cls_tokens = [tokens[:, 0], *self._local_cls(views[self.num_global_views :])]
         student_cls = self.head.cls_logits(self.head.project(torch.cat(cls_tokens)))
@@ -140,10 +145,11 @@ class IBOT(TeacherStudent):
         weight_cls, weight_patch = self.criterion.loss_weights
         losses = dict(loss_cls=loss_cls * weight_cls, loss_patch=loss_patch * weight_patch)
 
-        if self.decoupling is not None:
+        if self.decoupling is not None and views_d is not None and tokens_d is not None:
             self._copies = []
             targets = dict(enumerate(projected[:, 1:].chunk(self.num_global_views)))
-            result = self.decoupling(self, inputs, targets, step=self.clock.iteration)
+            features = (tokens_d[:, 1:], self.backbone.grid_size(images))
+            result = self.decoupling.judge(self, views_d, features, targets)
             losses = self.decoupling.combine(losses, result)
             if self.center_counts_decoupled:
                 projected, teacher_cls = self._with_copies(projected, teacher_cls, result)

@@ -30,6 +30,7 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from mmdssl.models.algorithms.base import TeacherStudent
+from mmdssl.models.decoupled_views import DecoupledViews, tokens_together
 from mmdssl.models.foreground import Foreground
 from mmdssl.models.losses.region_assignment import (
     assignment_cross_entropy,
@@ -156,9 +157,13 @@ class Leopart(TeacherStudent):
         for head in (self.head, self.teacher.head):
             head.normalise_prototypes()
         assignments, masks = self._teach(views[: self.num_global_views])
+        views_d = None
+        if self.decoupling is not None:
+            views_d = self.decoupling.compose(inputs, step=self.clock.iteration)
+        scores, features_d = self._student(views, views_d)
         loss = region_assignment_loss(
             assignments,
-            self._student(views),
+            scores,
             in_global,
             in_other,
             masks=masks if self.loss_mask == 'foreground' else None,
@@ -168,7 +173,7 @@ class Leopart(TeacherStudent):
             tolerance=self.mask_tolerance,
         )
         losses = dict(loss_assign=loss)
-        if self.decoupling is not None:
+        if self.decoupling is not None and views_d is not None:
             targets = {
                 view: dict(
                     assignment=assignments[view].flatten(2).transpose(1, 2),  # (N, L, K)
@@ -176,7 +181,7 @@ class Leopart(TeacherStudent):
                 )
                 for view in range(self.num_global_views)
             }
-            result = self.decoupling(self, inputs, targets, step=self.clock.iteration)
+            result = self.decoupling.judge(self, views_d, features_d, targets)
             losses = self.decoupling.combine(losses, result)
         return dict(losses, foreground_share=masks.float().mean())
 
@@ -261,19 +266,31 @@ class Leopart(TeacherStudent):
         generator = step_generator(self.clock.iteration, QUEUE + view)
         return torch.randperm(available, generator=generator)[:count]
 
-    def _student(self, views: list[Tensor]) -> list[Tensor]:
-        """Student scores of every view, (N, K, h, w) each; one pass per view size."""
+    def _student(
+        self, views: list[Tensor], decoupled: DecoupledViews | None
+    ) -> tuple[list[Tensor], Any]:
+        """Student scores of every view, (N, K, h, w) each, and the features of X^D.
+
+        One pass per view size; X^D goes with the global views.
+        """
         scores: list[Tensor] = []
+        features_d = None
         first = 0
         while first < len(views):
             last = first + 1
             while last < len(views) and views[last].shape == views[first].shape:
                 last += 1
-            tokens, grid = self.dense_features(torch.cat(views[first:last]))
-            maps = self.head(tokens).transpose(1, 2).unflatten(2, grid)  # (B, K, h, w)
+            images = torch.cat(views[first:last])
+            grid = self.backbone.grid_size(images)
+            tokens, tokens_d = tokens_together(
+                self.backbone, images, decoupled if first == 0 else None
+            )
+            if tokens_d is not None:
+                features_d = (tokens_d[:, 1:], grid)
+            maps = self.head(tokens[:, 1:]).transpose(1, 2).unflatten(2, grid)  # (B, K, h, w)
             scores += maps.chunk(last - first)
             first = last
-        return scores
+        return scores, features_d
 
     def _check(self, inputs: dict) -> tuple[list[Tensor], Tensor, Tensor]:
         """Views, boxes in the globals (N, G, V, 4) and in the other views (N, V, G, 4)."""

@@ -154,10 +154,13 @@ class DenseViT(VisionTransformer):
         Returns:
             (N, 1 + h*w, C); token 0 is CLS, patches are row-major.
         """
-        x, _ = self.embed(images, **embedding)
+        return self.forward_embedded(self.embed(images, **embedding)[0])
+
+    def forward_embedded(self, tokens: Tensor) -> Tensor:
+        """From the tokens of :meth:`embed` (N, 1 + h*w, C) to those after the final norm."""
         for layer in self.layers:
-            x = layer(x)
-        return self.ln1(x) if self.final_norm else x
+            tokens = layer(tokens)
+        return self.ln1(tokens) if self.final_norm else tokens
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Outputs of the blocks in ``out_indices``, in the form ``out_type`` names."""
