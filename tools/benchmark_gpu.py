@@ -179,7 +179,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def tests(device: str) -> Iterable[dict[str, Any]]:
     """The tests marked ``gpu``: how many passed."""
-    command = [sys.executable, '-m', 'pytest', '-q', '-m', 'gpu', 'tests/gpu']
+    # Without the project's own -q there is a last line with the numbers.
+    command = [sys.executable, '-m', 'pytest', '-o', 'addopts=', '-q', '-m', 'gpu', 'tests/gpu']
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     lines = run.stdout.strip().splitlines() or ['no output']
     # 5: nothing was collected; on a CPU all skip.
