@@ -37,6 +37,14 @@ def data(tmp_path_factory) -> Path:
         (root / 'annotations' / f'instances_{split}2017.json').symlink_to(
             root / 'annotations' / f'instances_{split}.json'
         )
+    # And in that of photos.
+    (root / 'unlabelled').symlink_to(root / 'train')
+    (root / 'voc' / 'annotations').mkdir(parents=True)
+    for split in ('train', 'val'):
+        (root / 'voc' / f'{split}2012').symlink_to(root / split)
+        (root / 'voc' / 'annotations' / f'instances_{split}2012.json').symlink_to(
+            root / 'annotations' / f'instances_{split}.json'
+        )
     return root
 
 
@@ -72,13 +80,14 @@ def train_one_step(path: str, data: str, work_dir: str) -> None:
     """What tools/train.py builds, down to one optimizer and teacher step on 4 images, or as many
     as the branch needs to de-couple one of each view."""
     import math
+    import os
 
     import torch
     from mmengine.runner import Runner
 
     from mmdssl.engine.config import load_config
 
-    torch.set_num_threads(2)
+    torch.set_num_threads(int(os.environ.get('OMP_NUM_THREADS', 2)))
     config = load_config(ROOT / path, {'data_root': data})
     config.work_dir = work_dir
     ratio = (config.model.get('decoupling') or {}).get('sample_ratio', 1)
