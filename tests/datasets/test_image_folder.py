@@ -188,3 +188,17 @@ def test_wrong_settings_are_named(folder):
         ImageFolder(data_root=root, on_bad='ignore')
     with pytest.raises(ValueError, match='max_images must be at least 1'):
         ImageFolder(data_root=root, max_images=0)
+
+
+def test_some_sub_folders_only(tmp_path):
+    for name in ('a/1.png', 'b/2.png', 'b/deep/3.png', 'c/4.png'):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(save(picture(), 'png'))
+    data = ImageFolder(data_root=tmp_path, folders=['b', 'a'], cache=False)
+    found = [data.get_data_info(i)['img_path'].rsplit('/')[-1] for i in range(len(data))]
+    assert found == ['2.png', '3.png', '1.png']
+    with pytest.raises(FileNotFoundError, match='d'):
+        ImageFolder(data_root=tmp_path, folders=['d'], cache=False)
+    with pytest.raises(ValueError, match="folders is 'a', give a list"):
+        ImageFolder(data_root=tmp_path, folders='a')

@@ -17,6 +17,7 @@ On a GPU the flag is not read: waiting for it would empty the queue of the devic
 """
 
 from collections.abc import Callable
+from functools import partial, wraps
 from typing import Any, Literal
 
 import torch
@@ -99,7 +100,9 @@ class StepGuard:
             self.wrapper.step_guard.detach()
         self._update: Callable = self.wrapper.update_params
         self._step: Callable = self.wrapper.step
-        self.wrapper.update_params, self.wrapper.step = self._guarded_update, self._guarded_step
+        self.wrapper.update_params = self._guarded_update
+        # With the marks of schedulers, which look for the counter they have put there.
+        self.wrapper.step = wraps(self._step)(partial(self._guarded_step))
         self.wrapper.step_guard = self
 
     def detach(self) -> None:
