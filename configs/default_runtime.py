@@ -36,6 +36,7 @@ visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')]
 # What changes the speed of a run and not its results: each entry True, False, or None for "where it
 # pays on this machine".
 efficiency = dict(
+    bf16=None,
     compile=None,
     prefetch=None,
     fused_optimizer=None,

@@ -120,6 +120,8 @@ def set_precision(config: Config, amp: str) -> None:
         for setting in ('dtype', 'loss_scale', 'use_fsdp'):
             wrapper.pop(setting, None)
     elif amp in _DTYPES:
+        # Asked for by name: not to be replaced where the device has something better.
+        config.efficiency = {**(config.get('efficiency') or {}), 'bf16': amp == 'bf16'}
         wrapper.type = 'AmpPerParamClipOptimWrapper' if own else 'AmpOptimWrapper'
         wrapper.dtype = _DTYPES[amp]
     else:

@@ -6,7 +6,7 @@ from mmengine.config import Config
 
 from mmdssl.engine.efficiency import Efficiency, prepare_efficiency, set_up
 from mmdssl.engine.efficiency.device_prefetch import DevicePrefetcher
-from mmdssl.engine.launch import build_runner
+from mmdssl.engine.launch import build_runner, set_precision
 from tests.engine.toy import toy_config
 
 
@@ -18,7 +18,7 @@ def gpu(monkeypatch):
 @pytest.mark.parametrize(
     ('given', 'message'),
     [
-        (dict(compiled=True), "no 'compiled'; it knows compile, "),
+        (dict(compiled=True), "no 'compiled'; it knows bf16, compile, "),
         (dict(tf32='yes'), "tf32 is 'yes'"),
     ],
 )
@@ -76,3 +76,39 @@ def test_what_is_asked_for_is_done(tmp_path, monkeypatch):
         assert torch.backends.cuda.matmul.allow_tf32
     finally:
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+
+
+def _half(**settings):
+    return Config(
+        dict(
+            optim_wrapper=dict(
+                type='AmpPerParamClipOptimWrapper',
+                dtype='float16',
+                loss_scale='dynamic',
+                optimizer=dict(type='SoCoLARS', lr=0.1),
+            ),
+            **settings,
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ('supported', 'settings', 'amp', 'wanted'),
+    [
+        (True, {}, None, 'bfloat16'),
+        (False, {}, None, 'float16'),
+        (True, dict(efficiency=dict(bf16=False)), None, 'float16'),
+        (True, {}, 'fp16', 'float16'),
+        (False, {}, 'bf16', 'bfloat16'),
+    ],
+)
+def test_half_precision_is_bfloat16_where_the_device_has_it(
+    gpu, monkeypatch, supported, settings, amp, wanted
+):
+    monkeypatch.setattr(torch.cuda, 'is_bf16_supported', lambda: supported)
+    config = _half(**settings)
+    if amp is not None:
+        set_precision(config, amp)
+    prepare_efficiency(config)
+    assert config.optim_wrapper.dtype == wanted
+    assert ('loss_scale' in config.optim_wrapper) == (wanted == 'float16' or amp == 'bf16')
