@@ -21,12 +21,12 @@ from functools import partial, wraps
 from typing import Any, Literal
 
 import torch
-from mmengine import dist
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
 from mmdssl.engine.finite.snapshot import Snapshot
 from mmdssl.engine.unwrap import unwrap_model
+from mmdssl.models.utils.collectives import all_reduce
 
 __all__ = ['StepGuard']
 
@@ -191,7 +191,7 @@ class StepGuard:
         losses = torch.stack(self._losses) if self._losses else written.new_zeros(1)
         own = torch.stack([_not_finite(x) for x in (losses, self.gradient_norms, written)])
         flags = torch.cat((own.max()[None], own))
-        dist.all_reduce(flags, op='max')
+        all_reduce(flags, op='max')
         scale = flags.new_ones(())
         if self._scaler is not None:
             scale = self._scaler._get_scale_async().to(flags).reshape(()).clone()

@@ -3,10 +3,11 @@
 from typing import Any
 
 import torch
-from mmengine.dist import all_reduce, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
 from mmdssl.engine.finite.inspection import not_finite_entries
+from mmdssl.models.utils.collectives import all_reduce
 
 __all__ = ['TrainingNotFinite', 'at_whole_step', 'refuse_not_finite']
 
