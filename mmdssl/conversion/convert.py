@@ -30,6 +30,7 @@ from mmdssl.conversion.locating import (
 from mmdssl.conversion.metadata import origin
 from mmdssl.conversion.official_ibot import has_heads, heads_and_centers
 from mmdssl.engine.checkpointing import EVALUATED_KEY, load_checkpoint_file
+from mmdssl.engine.weight_values import check_finite
 
 __all__ = ['Converted', 'export_backbone', 'import_weights']
 
@@ -79,7 +80,7 @@ def export_backbone(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file cannot be used or an option does not fit it.
+        ValueError: If the file cannot be used, holds NaN or Inf, or an option does not fit it.
     """
     form = _format(to, [name for name, form in FORMATS.items() if form.prefix is not None])
     content = load_checkpoint_file(path)
@@ -92,6 +93,7 @@ def export_backbone(
         )
     if c4 and (to != 'mmdet' or family != 'resnet'):
         raise ValueError(f'--c4 is for a ResNet in mmdet, not for a {family} to {to}')
+    check_finite(own, path)
     if image_size is not None:
         own = _resized(own, family, image_size)
     plan = blueprint(own, family)
@@ -158,7 +160,7 @@ def import_weights(path: str | Path, *, source: str) -> Converted:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is not of this kind.
+        ValueError: If the file is not of this kind, or holds NaN or Inf.
     """
     form = _format(source, list(FORMATS))
     # Official files hold the command line as an argparse.Namespace: plain data, safe to allow.
@@ -175,6 +177,7 @@ def import_weights(path: str | Path, *, source: str) -> Converted:
     meta |= dict(architecture=reports[0].title, format=source)
     if source == 'ibot' and isinstance(content, Mapping) and has_heads(content):
         state |= heads_and_centers(content)
+    check_finite(state, path)
     if any(name.startswith('teacher.') for name in state):
         meta[EVALUATED_KEY] = 'teacher'
     return Converted(state, meta, reports)

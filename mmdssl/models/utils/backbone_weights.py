@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mmdssl.conversion.locating import Source, find, tensors
 from mmdssl.engine.checkpointing import load_checkpoint_file
+from mmdssl.engine.weight_values import check_finite
 from mmdssl.wording import listed_after
 
 __all__ = ['LoadReport', 'Source', 'compare', 'load_backbone', 'needed_tensors', 'read_state_dict']
@@ -52,9 +53,11 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file holds more than plain data or no tensors.
+        ValueError: If the file holds more than plain data, no tensors, or NaN or Inf.
     """
-    return tensors(load_checkpoint_file(path), path)
+    state = tensors(load_checkpoint_file(path), path)
+    check_finite(state, path)
+    return state
 
 
 def load_backbone(
@@ -76,7 +79,8 @@ def load_backbone(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file cannot be used, shapes differ or coverage is short.
+        ValueError: If the file cannot be used, shapes differ, coverage is short, or values are
+            NaN or Inf.
     """
     prefix, own = find(load_checkpoint_file(path), path, source)
     report = compare(needed_tensors(backbone), own, prefix)
@@ -86,6 +90,7 @@ def load_backbone(
             f'{min_coverage:.0%} is needed, so is it the checkpoint of another architecture? A '
             'file of another project is converted first: tools/convert.py import FILE --from ...'
         )
+    check_finite(own, path)
     try:
         backbone.load_state_dict(own, strict=False)
     except RuntimeError as error:
