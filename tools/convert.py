@@ -94,6 +94,13 @@ def main(argv: list[str] | None = None) -> int:
         Console(width=None if sys.stdout.isatty() else 120).print(
             as_table(result.reports, f'{args.file.name} -> {out.name}')
         )
+        if result.faults:
+            print(
+                f'error: {args.file} is not a network of this package: {"; ".join(result.faults)}; '
+                'nothing was written',
+                file=sys.stderr,
+            )
+            return 1
         if result.coverage < args.min_coverage:
             reports = '; '.join(str(report) for report in result.reports)
             print(
