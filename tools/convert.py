@@ -94,18 +94,18 @@ def main(argv: list[str] | None = None) -> int:
         Console(width=None if sys.stdout.isatty() else 120).print(
             as_table(result.reports, f'{args.file.name} -> {out.name}')
         )
-        if result.faults:
-            print(
-                f'error: {args.file} is not a network of this package: {"; ".join(result.faults)}; '
-                'nothing was written',
-                file=sys.stderr,
-            )
-            return 1
         if result.coverage < args.min_coverage:
             reports = '; '.join(str(report) for report in result.reports)
             print(
                 f'error: {args.file} covers too little, at least {args.min_coverage:.0%} is '
                 f'needed: {reports}; nothing was written',
+                file=sys.stderr,
+            )
+            return 1
+        if result.faults:
+            print(
+                f'error: {args.file} is not a network of this package: {"; ".join(result.faults)}; '
+                'nothing was written',
                 file=sys.stderr,
             )
             return 1
