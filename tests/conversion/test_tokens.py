@@ -30,7 +30,8 @@ def test_tables_of_every_kind_are_told_apart(side):
     patches = side**2
     assert other_table(1 + patches) is None
     assert table_side(1 + patches) == side
-    for extra, word in ((0, 'no row for the class'), (2, 'distillation'), (5, '4 reg'), (9, '8 reg')):
+    kinds = {0: 'no row for the class', 2: 'distillation', 5: '4 registers', 9: '8 registers'}
+    for extra, word in kinds.items():
         if extra == 5 and side == 2:
             continue  # 9 rows are also a table of 3 x 3 patches without a class token
         rows, sentence = other_table(extra + patches)

@@ -177,7 +177,12 @@ def test_every_command_with_options_uses_the_parser_of_this_package():
 
 @pytest.mark.parametrize(
     ('arguments', 'option'),
-    [(['--out', ''], '--out'), (['--out='], '--out'), (['--out', ' '], '--out'), ([''], 'argument')],
+    [
+        (['--out', ''], '--out'),
+        (['--out='], '--out'),
+        (['--out', ' '], '--out'),
+        ([''], 'argument'),
+    ],
 )
 def test_an_empty_argument_ends_any_command(arguments, option, capsys):
     parser = CommandLine()
