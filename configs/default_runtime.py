@@ -13,12 +13,13 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     # A step that is not finite leaves no trace; three in a row end the run.
     finite=dict(type='FiniteStepHook', patience=3),
+    # By name: entries of custom_hooks keep the numbers by which --cfg-options knows them.
+    rank_watch=dict(type='RankWatchdogHook'),
 )
 custom_hooks = [
     dict(type='RandomStateHook'),
     dict(type='TeacherUpdateHook'),
     dict(type='BadImagesHook'),
-    dict(type='RankWatchdogHook'),
 ]
 
 env_cfg = dict(

@@ -19,6 +19,7 @@ from pathlib import Path
 # Run as a script, only this folder is on the path.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from mmdssl.engine.command_line import CommandLine
 from mmdssl.engine.plain_errors import says_what_happened
 from tools.analyses.affinity import affinity
 from tools.analyses.common import Run
@@ -42,9 +43,7 @@ COMMANDS: dict[str, Callable[[argparse.ArgumentParser], Run]] = {
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line and run one sub-command; bad input ends in one sentence."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True, metavar='COMMAND')
     for name, define in COMMANDS.items():
         command = commands.add_parser(name, help=define.__doc__, description=define.__doc__)

@@ -27,6 +27,8 @@ from typing import Any
 
 import torch
 
+from mmdssl.engine.command_line import CommandLine
+
 FOLDER = Path(__file__).resolve().parent / 'benchmarks'
 COLUMNS = ('benchmark', 'name', 'value', 'unit', 'target', 'reached', 'reference')
 
@@ -124,9 +126,7 @@ def merge_csv(path: Path, rows: Sequence[dict[str, Any]], *, by_name: bool = Fal
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, write; 1 if a benchmark failed to run."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = benchmark_names()
     parser.add_argument('benchmarks', nargs='*', metavar='NAME', help=f'of {", ".join(names)}')
     parser.add_argument('--repeat', type=int, help='rounds of each measurement')

@@ -27,6 +27,8 @@ from typing import Any
 import torch
 from mmengine.logging import MMLogger
 
+from mmdssl.engine.command_line import CommandLine
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
@@ -155,9 +157,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         '--device', choices=('cuda', 'cpu'), default='cuda' if torch.cuda.is_available() else 'cpu'
     )

@@ -15,11 +15,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from rich.console import Console
 from rich.progress import track
 from torch import nn
 
+from mmdssl.engine.command_line import CommandLine, OptionsAction
 from mmdssl.engine.config import load_config
 from mmdssl.engine.plain_errors import says_what_happened
 from mmdssl.visualization.decoupled import draw_decoupled
@@ -30,7 +31,7 @@ from mmdssl.visualization.views import draw_batch
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description='Draw what a pre-training config feeds its model.')
+    parser = CommandLine(description='Draw what a pre-training config feeds its model.')
     parser.add_argument('config', type=Path)
     parser.add_argument('--out', type=Path, help='folder; default work_dirs/<config>/browse')
     parser.add_argument('--num', type=int, default=2, help='batches to draw (default 2)')
@@ -41,7 +42,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=OptionsAction,
         help='changes of the config, e.g. data_root=my/photos',
     )
     return parser.parse_args(arguments)

@@ -22,6 +22,7 @@ from mmdssl.conversion.coverage import as_table
 from mmdssl.conversion.files import check_target, write_weights
 from mmdssl.conversion.locating import FORMATS
 from mmdssl.conversion.publish import publish
+from mmdssl.engine.command_line import CommandLine
 from mmdssl.engine.plain_errors import says_what_happened
 
 
@@ -34,11 +35,9 @@ def _share(text: str) -> float:
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest='command', required=True)
-    both = argparse.ArgumentParser(add_help=False)
+    both = CommandLine(add_help=False)
     both.add_argument('file', type=Path)
     both.add_argument('--out', type=Path, help='.pth or .safetensors; default: beside the input')
     networks = ('auto', 'teacher', 'student')
@@ -100,6 +99,13 @@ def main(argv: list[str] | None = None) -> int:
             print(
                 f'error: {args.file} covers too little, at least {args.min_coverage:.0%} is '
                 f'needed: {reports}; nothing was written',
+                file=sys.stderr,
+            )
+            return 1
+        if result.faults:
+            print(
+                f'error: {args.file} is not a network of this package: {"; ".join(result.faults)}; '
+                'nothing was written',
                 file=sys.stderr,
             )
             return 1

@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mmdssl.engine.command_line import CommandLine
 from mmdssl.engine.plain_errors import says_what_happened
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,9 +31,7 @@ CONFIG = ROOT / 'configs/scenes/ibot-d_vit-micro-p16_1xb24-250i_scenes.py'
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/demo'))
     parser.add_argument('--data', type=Path, default=Path('data/scenes'), help='folder of scenes')
     parser.add_argument('--images', type=int, default=1600, help='training scenes (1600)')

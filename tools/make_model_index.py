@@ -20,6 +20,7 @@ from typing import Any
 import yaml
 
 from mmdssl.engine.checkpointing import atomic_text
+from mmdssl.engine.command_line import CommandLine
 
 ROOT = Path(__file__).resolve().parents[1]
 ENTRIES = ('Reproduces', 'Command', 'Costs', 'Published', 'Measured')
@@ -134,9 +135,7 @@ def files() -> dict[Path, str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit status."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--check', action='store_true', help='write nothing')
     options = parser.parse_args(arguments)
     try:

@@ -28,15 +28,14 @@ from mmdssl.datasets.openimages_mini import (
     select_images,
 )
 from mmdssl.engine.checkpointing import atomic_text
+from mmdssl.engine.command_line import CommandLine
 from mmdssl.engine.plain_errors import says_what_happened
 from mmdssl.text_files import read_json
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('boxes', type=Path, help='box file of Open Images V4 or later (csv)')
     parser.add_argument('classes', type=Path, help='class-descriptions-boxable.csv')
     parser.add_argument('coco', type=Path, help='instances_train2017.json')

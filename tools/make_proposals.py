@@ -25,6 +25,7 @@ from mmdssl.datasets.proposals.filters import ProposalFilter, Rule
 from mmdssl.datasets.proposals.making import MakingReport, make_proposals, merge_proposals
 from mmdssl.datasets.proposals.producers import ProposalSettings
 from mmdssl.datasets.proposals.validation import validate_proposals
+from mmdssl.engine.command_line import CommandLine
 from mmdssl.wording import printable
 
 RULES = {
@@ -51,9 +52,7 @@ def _cores() -> int:
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('images', help='folder of images, searched with its sub-folders')
     parser.add_argument('out', help='proposals file to write (.npz)')
     parser.add_argument('--workers', type=int, default=_cores(), help='processes (all cores)')

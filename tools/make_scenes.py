@@ -16,6 +16,7 @@ from mmdssl.datasets.scenes.backgrounds import BACKGROUNDS
 from mmdssl.datasets.scenes.shapes import SHAPES
 from mmdssl.datasets.scenes.spec import HUES
 from mmdssl.datasets.scenes.textures import TEXTURES
+from mmdssl.engine.command_line import CommandLine
 from mmdssl.engine.plain_errors import says_what_happened
 
 
@@ -28,9 +29,7 @@ def _cores() -> int:
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('out', help='folder to write')
     parser.add_argument('--images', type=int, default=2000, help='training images (2000)')
     parser.add_argument('--val-images', type=int, help='validation images (a fifth of --images)')

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mmdssl.engine.checkpointing import atomic_text
+from mmdssl.engine.command_line import CommandLine
 from mmdssl.engine.plain_errors import says_what_happened
 
 # What stands beside the scores of a test in mmengine's scalars.
@@ -85,9 +86,7 @@ def summarize(trials: Sequence[Mapping[str, float]]) -> dict[str, dict[str, floa
 
 def main(argv: list[str] | None = None) -> int:
     """The command line; 0, or 2 with one sentence on unusable input."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('runs', type=Path, nargs='+')
     parser.add_argument('--metric', default='', help='only scores whose names begin like this')
     parser.add_argument('--out', type=Path, help='file for the numbers, json')

@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 from mmengine.runner import Runner, set_random_seed
@@ -27,6 +27,7 @@ from rich.table import Table
 
 from mmdssl.datasets.start_checks import check_images
 from mmdssl.engine.checkpointing import atomic_text
+from mmdssl.engine.command_line import CommandLine, OptionsAction
 from mmdssl.engine.config import load_config
 from mmdssl.engine.fine_tuned import build_test_runner
 from mmdssl.engine.frameworks import framework_of, readable_data
@@ -55,7 +56,7 @@ TRAINING = (
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
+    parser = CommandLine(
         description='Evaluate a frozen backbone on objects, or a fine-tuned detector or segmentor.'
     )
     parser.add_argument('config', type=Path)
@@ -77,7 +78,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=OptionsAction,
         help='changes of the config, e.g. data_root=data/coco_mini',
     )
     return parser.parse_args(argv)

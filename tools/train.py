@@ -12,10 +12,10 @@ import argparse
 from contextlib import ExitStack
 from pathlib import Path
 
-from mmengine.config import DictAction
 from mmengine.dist import is_distributed, is_main_process
 from mmengine.runner import Runner
 
+from mmdssl.engine.command_line import CommandLine, OptionsAction
 from mmdssl.engine.config import load_config
 from mmdssl.engine.dry_run import dry_run
 from mmdssl.engine.launch import (
@@ -30,7 +30,7 @@ from mmdssl.engine.run_folder import check_folder, clear_folder, held_folder
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description='Pre-train a model.')
+    parser = CommandLine(description='Pre-train a model.')
     parser.add_argument('config', type=Path)
     parser.add_argument('--work-dir', help='default: work_dirs/<name of the config>')
     parser.add_argument(
@@ -58,7 +58,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=OptionsAction,
         help='changes of the config, e.g. data_root=my/photos train_dataloader.batch_size=32',
     )
     return parser.parse_args(arguments)

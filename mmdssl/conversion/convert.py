@@ -5,7 +5,6 @@ needs, rename. Import: find the networks in a file of other code, rename, compar
 are never touched, except that a position table can be resampled for another image size.
 """
 
-import math
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from mmdssl.conversion.architecture import blueprint
+from mmdssl.conversion.architecture import Blueprint, blueprint
 from mmdssl.conversion.coverage import Coverage, measure
 from mmdssl.conversion.key_maps import FAMILIES, family_of, translate
 from mmdssl.conversion.locating import (
@@ -29,13 +28,17 @@ from mmdssl.conversion.locating import (
 )
 from mmdssl.conversion.metadata import origin
 from mmdssl.conversion.official_ibot import has_heads, heads_and_centers
+from mmdssl.conversion.tokens import extra_tokens, other_table, table_side
 from mmdssl.engine.checkpointing import EVALUATED_KEY, load_checkpoint_file
+from mmdssl.engine.weight_values import check_finite
 
 __all__ = ['Converted', 'export_backbone', 'import_weights']
 
 # Heads of classifiers, which stand beside a backbone that has no prefix of its own.
 _CLASSIFIERS = ('fc.', 'head.', 'heads.', 'head_dist.')
 _LAYER4 = 'layer4.'
+# What every feature depends on.
+_CORE = ('cls_token', 'pos_embed', 'patch_embed.projection.weight', 'conv1.weight')
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,11 @@ class Converted:
     def coverage(self) -> float:
         """The least of the reports, 0..1."""
         return min(report.share for report in self.reports)
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """What makes it another network than one of ours, in sentences."""
+        return tuple(dict.fromkeys(fault for report in self.reports for fault in report.faults))
 
 
 def export_backbone(
@@ -79,7 +87,7 @@ def export_backbone(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file cannot be used or an option does not fit it.
+        ValueError: If the file cannot be used, holds NaN or Inf, or an option does not fit it.
     """
     form = _format(to, [name for name, form in FORMATS.items() if form.prefix is not None])
     content = load_checkpoint_file(path)
@@ -92,6 +100,7 @@ def export_backbone(
         )
     if c4 and (to != 'mmdet' or family != 'resnet'):
         raise ValueError(f'--c4 is for a ResNet in mmdet, not for a {family} to {to}')
+    check_finite(own, path)
     if image_size is not None:
         own = _resized(own, family, image_size)
     plan = blueprint(own, family)
@@ -134,13 +143,10 @@ def _resized(
         raise ValueError(f'--img-size {image_size} is no multiple of the patch size {patch}')
     grid = (image_size[0] // patch[0], image_size[1] // patch[1])
     table = state['pos_embed']
-    cells = table.shape[1] - 1
-    side = math.isqrt(cells)
-    if side * side != cells:
-        raise ValueError(
-            f'--img-size: the position table has {cells} patches, which is no square grid: '
-            'leave it out, the backbone resizes its own table'
-        )
+    try:
+        side = table_side(table.shape[1])
+    except ValueError as error:
+        raise ValueError(f'--img-size: {error}: leave it out') from error
     return {**state, 'pos_embed': resize_position_embedding(table, (side, side), grid)}
 
 
@@ -158,7 +164,7 @@ def import_weights(path: str | Path, *, source: str) -> Converted:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is not of this kind.
+        ValueError: If the file is not of this kind, or holds NaN or Inf.
     """
     form = _format(source, list(FORMATS))
     # Official files hold the command line as an argparse.Namespace: plain data, safe to allow.
@@ -175,6 +181,7 @@ def import_weights(path: str | Path, *, source: str) -> Converted:
     meta |= dict(architecture=reports[0].title, format=source)
     if source == 'ibot' and isinstance(content, Mapping) and has_heads(content):
         state |= heads_and_centers(content)
+    check_finite(state, path)
     if any(name.startswith('teacher.') for name in state):
         meta[EVALUATED_KEY] = 'teacher'
     return Converted(state, meta, reports)
@@ -227,8 +234,34 @@ def _network(
         part=prefix.removesuffix('.'),
         unknown={name: own[name] for name in renamed.unknown},
         left_out=[*heads, *renamed.left_out],
+        faults=_faults(renamed.state, renamed.unknown, plan, form),
     )
     return {f'{prefix}{name}': value for name, value in renamed.state.items()}, report
+
+
+def _faults(
+    state: Mapping[str, Tensor], unknown: list[str], plan: Blueprint, form: Format
+) -> list[str]:
+    """What makes a ViT another network than its tensors say; corrects the size in ``plan``."""
+    faults = []
+    extra = extra_tokens(unknown)
+    if extra:
+        faults.append(
+            f'it has {", ".join(extra)}: tokens that the ViT here does not have and its '
+            'features depend on'
+        )
+    table = state.get('pos_embed')
+    # OpenMMLab and torchvision have a row for every class token, whatever the grid.
+    if table is not None and table.ndim == 3 and form.dialect in ('timm', 'official'):
+        other = other_table(table.shape[1])
+        if other:
+            rows, sentence = other
+            plan.shapes['pos_embed'] = (1, rows, table.shape[2])
+            faults.append(sentence)
+    lost = [name for name in _CORE if name in plan.shapes and name not in state]
+    if lost:
+        faults.append(f'it lacks {", ".join(lost)}, without which nothing is computed')
+    return faults
 
 
 def _expected(form: Format) -> str:
@@ -247,7 +280,7 @@ def _advice(flat: Mapping[str, Tensor], source: str) -> str:
 
 def _complete(flat: Mapping[str, Tensor], form: Format) -> bool:
     read = _read(flat, form)
-    return read is not None and min(report.share for report in read[1]) >= 0.95
+    return read is not None and all(r.share >= 0.95 and not r.faults for r in read[1])
 
 
 def _some(names: Mapping[str, Any], limit: int = 4) -> str:

@@ -31,6 +31,7 @@ class Coverage:
         unexpected: Names in the file that no rule and no part of the network accounts for.
         left_out: Names in the file that a rule leaves out, like classifiers.
         share: Coverage, 0..1: the smaller of the shares of tensors and of values.
+        faults: Sentences on what makes it another network, however much is covered.
     """
 
     part: str
@@ -41,6 +42,7 @@ class Coverage:
     unexpected: tuple[str, ...]
     left_out: tuple[str, ...]
     share: float
+    faults: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return (
@@ -59,6 +61,7 @@ def measure(
     part: str = 'backbone',
     unknown: Mapping[str, Tensor] | None = None,
     left_out: Iterable[str] = (),
+    faults: Iterable[str] = (),
 ) -> Coverage:
     """Compare tensors with what a complete network holds.
 
@@ -68,6 +71,7 @@ def measure(
         part: Name of the network in the report.
         unknown: Tensors that had no name of ours.
         left_out: Names that a rule leaves out.
+        faults: See :class:`Coverage`.
     """
     needed = {n: shape for n, shape in plan.shapes.items() if n in state or n not in plan.optional}
     fits = {n: n in state and _fits(tuple(state[n].shape), s) for n, s in needed.items()}
@@ -93,6 +97,7 @@ def measure(
             len(matched) / max(len(needed) + len(strangers), 1),
             sum(values[n] for n in matched) / max(total, 1),
         ),
+        faults=tuple(faults),
     )
 
 

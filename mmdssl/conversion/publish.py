@@ -16,6 +16,7 @@ from mmdssl.engine.checkpointing import (
     load_checkpoint_file,
     to_plain,
 )
+from mmdssl.engine.weight_values import check_finite
 
 __all__ = ['Keep', 'publish']
 
@@ -42,7 +43,7 @@ def publish(path: str | Path, folder: str | Path, *, keep: Keep = 'all') -> Path
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it holds no tensors, or not the network that was asked for.
+        ValueError: If it holds no tensors, NaN or Inf, or not the network that was asked for.
     """
     path = Path(path)
     content = load_checkpoint_file(path)
@@ -63,6 +64,7 @@ def publish(path: str | Path, folder: str | Path, *, keep: Keep = 'all') -> Path
         if not any(name.startswith((f'{_TEACHER}backbone.', 'backbone.')) for name in state):
             raise ValueError(f'{path} has no {keep} backbone: choose another network to keep')
         meta[EVALUATED_KEY] = keep
+    check_finite(state, path)
     # Into memory first: written to a path, the bytes would hold the name of the file.
     buffer = io.BytesIO()
     torch.save(to_plain(dict(meta=meta, state_dict=state)), buffer)

@@ -19,7 +19,7 @@ from PIL import Image, ImageOps
 from mmdssl.datasets.image_header import ImageDecodeError, check_pixels, open_picture, read_file
 from mmdssl.datasets.jpeg_warnings import decode_jpeg
 
-__all__ = ['IMAGE_EXTENSIONS', 'ImageDecodeError', 'decode_image']
+__all__ = ['IMAGE_EXTENSIONS', 'ImageDecodeError', 'check_image_data', 'decode_image']
 
 #: File name endings taken for images, lower case.
 IMAGE_EXTENSIONS = (
@@ -79,6 +79,29 @@ def decode_image(
     elif jpeg:  # Pillow's decoder keeps what it notices to itself
         _decode_jpeg(data, name, cv2.IMREAD_REDUCED_GRAYSCALE_8)
     return _decode_with_pillow(data, name, exif, background)
+
+
+def check_image_data(data: bytes, name: str) -> None:
+    """Judge a file by its header and its end, for another decoder than `decode_image`.
+
+    Args:
+        data: Content of the file.
+        name: The file, for messages.
+
+    Raises:
+        ImageDecodeError: It is empty, cut short, or larger than ``MMDSSL_MAX_PIXELS``.
+    """
+    if not data:
+        raise ImageDecodeError(name, 'the file is empty')
+    if _opencv_reads(data, name):
+        return
+    try:
+        with open_picture(data, name):
+            pass
+    except ImageDecodeError:
+        raise
+    except Exception:
+        pass
 
 
 def _decode(data: bytes, flags: int) -> npt.NDArray[np.uint8] | None:

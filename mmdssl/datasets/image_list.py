@@ -102,7 +102,9 @@ def list_images(
     if not root.exists():
         raise FileNotFoundError(f'there is no folder {root}: check data_root')
     if not root.is_dir():
-        raise NotADirectoryError(f'{root} is a file: data_root must be a folder of images')
+        raise NotADirectoryError(
+            f'{root} is a file: data_root must be a folder of images (an archive is unpacked first)'
+        )
     endings = tuple(sorted(os.fsencode(e.lower()) for e in extensions))
     key = _key(root, endings)
     file = _cache_file(key, cache)

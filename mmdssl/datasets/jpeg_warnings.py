@@ -11,13 +11,16 @@ import os
 import re
 import tempfile
 import threading
-from typing import cast
+from collections.abc import Callable
+from typing import TypeVar, cast
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ['decode_jpeg']
+__all__ = ['decode_jpeg', 'listen']
+
+Picture = TypeVar('Picture')
 
 _STDERR = 2
 _LIBJPEG = re.compile(
@@ -46,15 +49,20 @@ def decode_jpeg(data: bytes, flags: int) -> tuple[npt.NDArray[np.uint8] | None, 
         The picture as OpenCV gives it, or None, and what is wrong with it, '' if nothing is.
     """
     buffer = np.frombuffer(data, np.uint8)
+    return listen(lambda: _decode(buffer, flags))
+
+
+def listen(decode: Callable[[], Picture]) -> tuple[Picture, str]:
+    """Call a decoder of a JPEG and tell damage inside; the same for any decoder over libjpeg."""
     with _lock:
         try:
             file, stream = _temporary(), os.dup(_STDERR)
         except OSError:  # no error stream, or no place for a file: decode without listening
-            return _decode(buffer, flags), ''
+            return decode(), ''
         try:
             os.dup2(file, _STDERR)
             try:
-                image = _decode(buffer, flags)
+                image = decode()
             finally:
                 os.dup2(stream, _STDERR)
             said = _take(file)

@@ -91,7 +91,5 @@ class LeftOut:
             for kind, count in sorted(self._counts.items())
         )
         pictures = any(kind.startswith('pictures') for kind in self._counts)
-        remedy = (
-            ': convert them to JPEG or PNG, or where Pillow reads them add the ending to ' + setting
-        )
+        remedy = f': add the ending to {setting} where Pillow reads it, or convert to JPEG or PNG'
         return f'left out: {", ".join(parts)}' + (remedy if pictures else '')

@@ -9,7 +9,9 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.utils import import_modules_from_strings
 
+from mmdssl.engine.command_line import Typed
 from mmdssl.engine.frameworks import check_framework
+from mmdssl.engine.options import read_options, unquoted
 
 __all__ = ['load_config', 'move_data_root']
 
@@ -26,10 +28,12 @@ def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> C
 
     Args:
         path: Config file.
-        options: Options as ``mmengine.DictAction`` gives them.
+        options: Values by dotted key; of typed ones (`mmdssl.engine.command_line`) the config
+            says what their characters mean, see `mmdssl.engine.options`.
 
     Raises:
         FileNotFoundError: If there is no such file.
+        ValueError: If an option leads nowhere, may mean two things, or ``data_root`` is empty.
         ImportError: If the config is one of mmdet or mmseg and these do not work here.
     """
     if not Path(path).is_file():
@@ -43,9 +47,9 @@ def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> C
     options = dict(options or {})
     root = options.pop('data_root', None)
     if root is not None:
-        config = move_data_root(config, str(root))
+        config = move_data_root(config, unquoted(root) if isinstance(root, Typed) else str(root))
     if options:
-        config.merge_from_dict(options)
+        config.merge_from_dict(read_options(config, options))
     return config
 
 
@@ -53,10 +57,12 @@ def move_data_root(config: Config, root: str) -> Config:
     """A copy of ``config`` in which paths below its ``data_root`` lie below ``root``.
 
     Raises:
-        ValueError: If the config has no ``data_root``.
+        ValueError: If the config has no ``data_root``, or the new one is empty.
     """
+    if not root.strip():
+        raise ValueError('data_root is empty: is a variable not set? The folder itself is needed')
     old = config.get('data_root')
-    if old is None:
+    if not old:
         raise ValueError('the config has no data_root to move: set the paths of its data sets')
     new = root if root.endswith('/') else root + '/'
     old = old if old.endswith('/') else old + '/'

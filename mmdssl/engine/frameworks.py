@@ -40,7 +40,8 @@ def framework_of(config: Config) -> str | None:
 def check_framework(config: Config) -> None:
     """Refuse a config whose framework, or mmcv's compiled ops that it needs, are not there.
 
-    mmdet then reads COCO files with our checks (:mod:`mmdssl.transfer.coco_api`).
+    Both then read images with our checks (:mod:`mmdssl.transfer.checked_images`), mmdet COCO files
+    as well (:mod:`mmdssl.transfer.coco_api`).
 
     Raises:
         ImportError: What is missing and the remedy.
@@ -48,6 +49,9 @@ def check_framework(config: Config) -> None:
     framework = framework_of(config)
     if framework is not None:
         require_stack(_PURPOSES[framework])
+        from mmdssl.transfer.checked_images import use_checked_images  # needs mmcv
+
+        use_checked_images(framework)
     if framework == 'mmdet':
         from mmdssl.transfer.coco_api import use_checked_coco  # needs mmdet
 

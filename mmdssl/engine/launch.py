@@ -264,6 +264,7 @@ def readable_errors(applies: Callable[[], Any] = lambda: True) -> Iterator[None]
             message = says_what_happened(error)
         if message is None or os.environ.get('MMDSSL_TRACEBACK'):
             raise
-        print(f'error: {message}\n(traceback: set MMDSSL_TRACEBACK=1)', file=sys.stderr)
+        # One line, so that the last line of a log is the whole sentence.
+        print(f'error: {message} (traceback: set MMDSSL_TRACEBACK=1)', file=sys.stderr)
         abandon_process_group()
         raise SystemExit(2) from error

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from mmdssl.engine.reading import load_checkpoint_file
+from mmdssl.engine.weight_values import check_finite_state
 
 __all__ = [
     'INTERRUPTED',
@@ -100,7 +101,8 @@ def newest_checkpoint(
             return None, passed + list(bad.values())
         newest = max(heads, key=lambda file: heads[file])
         try:
-            load_checkpoint_file(newest)  # the whole of it, with its check sums
+            # The whole of it, with its check sums.
+            check_finite_state(load_checkpoint_file(newest), newest)
         except ValueError as error:
             bad[newest] = f'{error}.'
             continue

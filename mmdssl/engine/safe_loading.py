@@ -19,6 +19,7 @@ from mmengine.runner import checkpoint as mmengine_loading
 
 from mmdssl.engine.downloads import fetch
 from mmdssl.engine.reading import load_checkpoint_file, plain_only, refusal
+from mmdssl.engine.weight_values import check_finite_state
 
 __all__ = ['install_safe_loading']
 
@@ -68,9 +69,11 @@ def _guarded(load: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         try:
             with plain_only(), _forced():
-                return load(cls, filename, map_location, logger)
+                content = load(cls, filename, map_location, logger)
         except pickle.UnpicklingError as error:
             raise ValueError(refusal(filename, error)) from None  # torch advises to unpickle
+        check_finite_state(content, filename)
+        return content
 
     setattr(load_checkpoint, _MARK, True)
     return load_checkpoint

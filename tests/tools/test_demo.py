@@ -58,7 +58,8 @@ def test_senseless_arguments_are_one_line(tmp_path, capsys):
 @pytest.mark.slow
 def test_demo_runs_and_runs_again(tmp_path, capfd):
     out = tmp_path / 'demo'
-    command = ['--data', str(tmp_path / 'data'), '--images', '40', '--val-images', '12']
+    # CouplingHook measures an object of each of 32 validation images.
+    command = ['--data', str(tmp_path / 'data'), '--images', '40', '--val-images', '40']
     command += ['--iters', '3', '--work-dir', str(out)]
     assert main(command) == 0
     shown = capfd.readouterr().out

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
+from mmdssl.engine.command_line import OptionsAction, named_file
 from mmdssl.wording import printable
 
 if TYPE_CHECKING:
@@ -100,7 +101,9 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--seed', type=int, default=0, help='of untrained weights and of samples')
     parser.add_argument('--device', help='default: a GPU where there is one')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='changes of the config')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=OptionsAction, help='changes of the config'
+    )
 
 
 def add_data_arguments(
@@ -147,9 +150,8 @@ def load_networks(args: argparse.Namespace, config: Config) -> list[Network]:
     device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
     networks: list[Network] = []
     for text in args.checkpoints or ['random']:
-        name, _, place = text.rpartition('=')
+        name, place = named_file(text)
         checkpoint = None if place == 'random' else Path(place)
-        name = name or Path(place).stem
         if any(network.name == name for network in networks):
             raise ValueError(f'two networks are named {name!r}: give NAME=CHECKPOINT')
         set_random_seed(args.seed)  # the untrained network is that of this seed

@@ -11,8 +11,9 @@ default_hooks = dict(
         type='mmdssl.SafeCheckpointHook', by_epoch=False, interval=16000, max_keep_ckpts=2
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    rank_watch=dict(type='mmdssl.RankWatchdogHook'),
 )
-custom_hooks = [dict(type='mmdssl.RandomStateHook'), dict(type='mmdssl.RankWatchdogHook')]
+custom_hooks = [dict(type='mmdssl.RandomStateHook')]
 env_cfg = dict(
     cudnn_benchmark=False,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),

@@ -16,6 +16,7 @@ from mmpretrain.models.backbones import VisionTransformer
 from mmpretrain.models.backbones.vision_transformer import TransformerEncoderLayer
 from torch import Tensor, nn
 
+from mmdssl.conversion.tokens import table_side
 from mmdssl.models.backbones.position_embedding import Rule, resize_position_embedding
 from mmdssl.registry import MODELS
 
@@ -201,7 +202,7 @@ class DenseViT(VisionTransformer):
         if name not in state_dict or state_dict[name].shape == self.pos_embed.shape:
             return
         table = state_dict[name]
-        side = int((table.shape[1] - self.num_extra_tokens) ** 0.5)
+        side = table_side(table.shape[1], self.num_extra_tokens)
         state_dict[name] = resize_position_embedding(
             table,
             (side, side),

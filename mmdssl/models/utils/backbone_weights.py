@@ -7,7 +7,9 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from mmdssl.conversion.locating import Source, find, tensors
+from mmdssl.conversion.tokens import extra_tokens
 from mmdssl.engine.checkpointing import load_checkpoint_file
+from mmdssl.engine.weight_values import check_finite
 from mmdssl.wording import listed_after
 
 __all__ = ['LoadReport', 'Source', 'compare', 'load_backbone', 'needed_tensors', 'read_state_dict']
@@ -15,6 +17,8 @@ __all__ = ['LoadReport', 'Source', 'compare', 'load_backbone', 'needed_tensors',
 # What has no part in the features: many files leave out BatchNorm's counter, and a teacher has no
 # mask token.
 _WITHOUT_PART = ('num_batches_tracked', 'mask_token')
+# What every feature depends on, few values though they are.
+_CORE = ('cls_token', 'pos_embed', 'patch_embed', 'conv1')
 
 
 @dataclass(frozen=True)
@@ -52,9 +56,11 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file holds more than plain data or no tensors.
+        ValueError: If the file holds more than plain data, no tensors, or NaN or Inf.
     """
-    return tensors(load_checkpoint_file(path), path)
+    state = tensors(load_checkpoint_file(path), path)
+    check_finite(state, path)
+    return state
 
 
 def load_backbone(
@@ -76,7 +82,8 @@ def load_backbone(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file cannot be used, shapes differ or coverage is short.
+        ValueError: If the file cannot be used, shapes differ, coverage is short, or values are
+            NaN or Inf.
     """
     prefix, own = find(load_checkpoint_file(path), path, source)
     report = compare(needed_tensors(backbone), own, prefix)
@@ -86,6 +93,16 @@ def load_backbone(
             f'{min_coverage:.0%} is needed, so is it the checkpoint of another architecture? A '
             'file of another project is converted first: tools/convert.py import FILE --from ...'
         )
+    constant = {name for name, _ in backbone.named_buffers()}  # the table of MAE
+    lost = [n for n in report.missing if n.split('.')[0] in _CORE and n not in constant]
+    extra = extra_tokens(report.unexpected)
+    if lost or extra:
+        what = f'lacks {", ".join(lost)}' if lost else f'has {", ".join(extra)} as well'
+        raise ValueError(
+            f'{path} is of another network than {type(backbone).__name__}: it {what}, on which '
+            'all features depend'
+        )
+    check_finite(own, path)
     try:
         backbone.load_state_dict(own, strict=False)
     except RuntimeError as error:
@@ -94,6 +111,8 @@ def load_backbone(
             f'{path} does not fit {type(backbone).__name__}: {first.strip()} ({len(others)} more '
             'such tensors): is it the checkpoint of another architecture or size?'
         ) from error
+    except ValueError as error:  # a position table that cannot be resized
+        raise ValueError(f'{path} does not fit {type(backbone).__name__}: {error}') from error
     return report
 
 

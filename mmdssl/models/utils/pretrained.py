@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from mmdssl.conversion.locating import SHARED_HEAD, Source, find, named, tensors
 from mmdssl.engine.checkpointing import load_checkpoint_file
+from mmdssl.engine.weight_values import check_finite
 from mmdssl.models.utils.backbone_weights import LoadReport, compare, needed_tensors
 from mmdssl.registry import WEIGHT_INITIALIZERS
 
@@ -107,6 +108,7 @@ def load_part(
             f'{path} does not fit {title}: {report}; it must hold the whole of it, so it seems to '
             'be the checkpoint of another architecture: compare the arch or depth in the config'
         )
+    check_finite(ours, path)
     try:
         module.load_state_dict(ours, strict=False)
     except (RuntimeError, ValueError) as error:
