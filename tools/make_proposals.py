@@ -72,8 +72,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--producer',
         choices=('skimage', 'opencv'),
         default='skimage',
-        help="skimage: scikit-image's segments, computed by Numba without it (the default); opencv: "
-        'the search of its contrib modules',
+        help="skimage (default): scikit-image's segments, computed by Numba; opencv: the search of "
+        'its contrib modules',
     )
     search.add_argument('--scale', type=float, default=300, help='of the segmentation (300)')
     search.add_argument('--sigma', type=float, default=0.9, help='smoothing in pixels (0.9)')
