@@ -1,4 +1,4 @@
-# Two commands for a newcomer, on a machine with nothing but Python 3.10-3.12 and a compiler:
+# Two commands for a newcomer, on Linux with Python 3.10-3.12 (and a compiler for the second):
 #
 #   make demo    environment without any compiling, then iBOT-D on generated scenes, to a report
 #   make test    complete environment (mmcv's ops compiled, mmdet, mmseg), then the tests
@@ -22,13 +22,13 @@ SETUP := VENV='$(VENV)' PYTHON='$(PYTHON)' OPS_CFLAGS='$(OPS_CFLAGS)' FORCE='$(F
 .PHONY: help demo test test-slow gpu lint format check-env env env-dev env-full clean
 
 help:
-	@echo 'make demo        environment (4 min), then the demo (at most 6 min on 2 cores)'
+	@echo 'make demo        environment (about 4 min, once), then the demo (5 min on 2 cores)'
 	@echo 'make test        complete environment (10 to 25 min, once), then the tests'
 	@echo 'make test-slow   the tests that take longer than 20 s each'
 	@echo 'make gpu         proof on a GPU in 10 min: tests, speeds, two runs with O-KNN curves'
 	@echo 'make lint        ruff check, ruff format --check, mypy'
 	@echo 'make format      ruff repairs and formats in place'
-	@echo 'make check-env   what is installed, what is missing for what'
+	@echo 'make check-env   what is installed, what is missing for what; installs nothing'
 	@echo 'make env         environment for pre-training: nothing is compiled'
 	@echo 'make env-dev     the same with pytest, ruff, mypy'
 	@echo 'make env-full    the same with mmdet, mmseg and compiled mmcv ops'
@@ -68,8 +68,10 @@ format: env-dev
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-check-env: env
-	@$(PY) tools/check_env.py
+# Installs nothing: where there is no environment yet, any Python tells what is missing.
+check-env:
+	@if [ -x $(PY) ]; then $(PY) tools/check_env.py; else \
+	    $(or $(PYTHON),python3) tools/check_env.py; fi
 
 clean:
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

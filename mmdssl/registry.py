@@ -3,11 +3,15 @@
 A child registry first looks among its own names and then asks its parent, so
 inside the scope ``mmdssl`` an inherited mmpretrain config resolves without
 prefixes, and any OpenMMLab config may name our components as ``mmdssl.X``
-after ``custom_imports=dict(imports=['mmdssl.registry'])``.
+after ``custom_imports=dict(imports=['mmdssl'])``.
 
 Each registry names the modules that register into it (``locations``); they
-are imported on the first look-up, which keeps ``import mmdssl`` light.
+are imported on the first look-up, which keeps ``import mmdssl`` light. What needs mmdet or mmseg
+(``optional``) is imported when it is asked for by name.
 """
+
+from collections.abc import Mapping
+from importlib import import_module
 
 from mmengine.registry import FUNCTIONS as ROOT_FUNCTIONS
 from mmengine.registry import Registry
@@ -40,14 +44,44 @@ __all__ = [
 ]
 
 
-def _child(name: str, parent_registry: Registry, *locations: str) -> Registry:
+class _Child(Registry):
+    """A registry that imports the module of an optional component when its name is asked for."""
+
+    def __init__(self, *args: object, optional: Mapping[str, str], **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self._optional = dict(optional)
+
+    def get(self, key: str) -> type | None:
+        """The component; imports its module first where it is an optional one.
+
+        Raises:
+            ImportError: If what the module needs does not work here.
+        """
+        module = self._optional.get(str(key).removeprefix('mmdssl.'))
+        if module is not None:
+            import_module(module)
+        return super().get(key)
+
+
+def _child(
+    name: str,
+    parent_registry: Registry,
+    *locations: str,
+    optional: Mapping[str, str] | None = None,
+) -> Registry:
     """A registry ``name`` of scope mmdssl under ``parent_registry``.
 
     It is entered in the root registry as well: a registry asked for ``mmdssl.X``
     by another scope (mmdet, mmseg) passes the question to the root, which looks
     among its direct children only.
     """
-    child = Registry(name, parent=parent_registry, scope='mmdssl', locations=list(locations))
+    child = _Child(
+        name,
+        parent=parent_registry,
+        scope='mmdssl',
+        locations=list(locations),
+        optional=optional or {},
+    )
     root = parent_registry
     while root.parent is not None:
         root = root.parent
@@ -55,8 +89,18 @@ def _child(name: str, parent_registry: Registry, *locations: str) -> Registry:
     return child
 
 
-MODELS = _child('model', parent.MODELS, 'mmdssl.models')
-DATASETS = _child('dataset', parent.DATASETS, 'mmdssl.datasets')
+MODELS = _child(
+    'model',
+    parent.MODELS,
+    'mmdssl.models',
+    optional={'DenseProbe': 'mmdssl.transfer.dense_probe'},
+)
+DATASETS = _child(
+    'dataset',
+    parent.DATASETS,
+    'mmdssl.datasets',
+    optional={'VOCDetection': 'mmdssl.transfer.voc'},
+)
 DATA_SAMPLERS = _child('data sampler', parent.DATA_SAMPLERS, 'mmdssl.datasets')
 TRANSFORMS = _child('transform', parent.TRANSFORMS, 'mmdssl.datasets')
 METRICS = _child('metric', parent.METRICS, 'mmdssl.evaluation')

@@ -1,6 +1,5 @@
 """Fixtures that every test may use: where the shared reference data lie, and quiet threads."""
 
-import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,8 +8,9 @@ import pytest
 from mmengine.logging import MMLogger
 from mmengine.utils import ManagerMixin
 
-ROOT = Path(__file__).resolve().parents[1]
-SHARED = Path(os.environ.get('MMDSSL_SHARED', ROOT.parent / 'shared'))
+from tests.reference import ROOT, find_reference
+
+__all__ = ['ROOT']
 
 
 @pytest.fixture(autouse=True, scope='session')
@@ -57,12 +57,20 @@ def global_instances() -> Iterator[None]:
 
 @pytest.fixture(scope='session')
 def shared() -> Callable[[str], Path]:
-    """Path of a file of the shared reference data; skips the test where it is not at hand."""
+    """Path of a file of the reference data, see ``find_reference``.
+
+    Golden numbers travel with the project: a missing one is an error. Photographs and real weights
+    do not: a test that needs them is skipped where they are not at hand.
+    """
 
     def find(relative: str) -> Path:
-        path = SHARED / relative
-        if not path.exists():
-            pytest.skip(f'reference data {relative} not found: set MMDSSL_SHARED to its folder')
+        path = find_reference(relative)
+        if path is None and relative.startswith('golden/'):
+            raise FileNotFoundError(f'{relative} is part of the project, but not in tests/golden')
+        if path is None:
+            pytest.skip(
+                f'{relative} does not travel with the project: set MMDSSL_SHARED to its folder'
+            )
         return path
 
     return find

@@ -55,3 +55,24 @@ def test_importing_the_package_is_light():
         'sys.exit(len(heavy))'
     )
     subprocess.run([sys.executable, '-c', code], check=True)
+
+
+def test_constructors_take_keywords_but_for_what_a_framework_hands_over():
+    """As CONTRIBUTING says: a config names what it sets, and an argument may move."""
+    import inspect
+
+    from mmdssl import registry
+
+    handed = {'params', 'optim_wrapper_cfg', 'paramwise_cfg', 'optimizer'}
+    looked_at = 0
+    for name in registry.__all__:
+        getattr(registry, name).import_from_location()
+        for component in getattr(registry, name).module_dict.values():
+            own = component.__module__.startswith('mmdssl') and inspect.isclass(component)
+            if not own or '__init__' not in vars(component):
+                continue
+            looked_at += 1
+            arguments = list(inspect.signature(component.__init__).parameters.values())[1:]
+            free = [a.name for a in arguments if a.kind is a.POSITIONAL_OR_KEYWORD]
+            assert set(free) <= handed, f'{component.__name__}: {free}'
+    assert looked_at > 50

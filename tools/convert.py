@@ -7,7 +7,8 @@
 `export` writes the backbone of a run for mmdet, mmseg, mmpretrain, timm or torchvision. `import`
 reads files of the official iBOT, DINO, DenseCL, MoCo and SoCo code, timm and torchvision. `publish`
 strips what only the run itself needs and puts a hash into the name. Files are `.pth` with plain
-tensors (dict(meta, state_dict)) or `.safetensors`, as `--out` ends; nothing is ever unpickled.
+tensors (dict(meta, state_dict)) or `.safetensors`, as `--out` ends; no code of a
+file is executed (`.pth` is read with torch's `weights_only`).
 Exit status: 0, 1 if coverage is short (nothing is written then), 2 for unusable input.
 """
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Pre-train with several processes on this machine, one per GPU (or CPU processes without GPUs).
+# Train (pre-training or fine-tuning) with several processes on this machine, one per GPU (or CPU processes without GPUs).
 #
 #   tools/dist_train.sh CONFIG PROCESSES [options of tools/train.py]
 #

@@ -67,7 +67,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='draw what is found in N images, evenly spaced, and stop',
     )
     search = parser.add_argument_group('search')
-    search.add_argument('--producer', choices=('skimage', 'opencv'), default='skimage')
+    search.add_argument(
+        '--producer',
+        choices=('skimage', 'opencv'),
+        default='skimage',
+        help="skimage (default): scikit-image's segments, computed by Numba; opencv: the search of "
+        'its contrib modules',
+    )
     search.add_argument('--scale', type=float, default=300, help='of the segmentation (300)')
     search.add_argument('--sigma', type=float, default=0.9, help='smoothing in pixels (0.9)')
     search.add_argument('--min-size', type=int, default=100, help='least segment in pixels (100)')

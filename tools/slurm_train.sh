@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Pre-train under Slurm, one task per GPU.
+# Train (pre-training or fine-tuning) under Slurm, one task per GPU.
 #
 #   [GPUS=8] [GPUS_PER_NODE=8] [CPUS_PER_TASK=8] [SRUN_ARGS=...] \
 #       tools/slurm_train.sh PARTITION JOB_NAME CONFIG [options of tools/train.py]

@@ -1,11 +1,12 @@
 """Evaluate a frozen backbone on objects (O-KNN, disturbed O-KNN), or a fine-tuned model.
 
-    python tools/test.py CONFIG [CHECKPOINT] [--source teacher] [--out metrics.json]
+    python tools/test.py CONFIG [CHECKPOINT] [--data-root FOLDER] [--out metrics.json]
 
 CONFIG is that of a pre-training run, whose backbone is taken, or one whose model is a
 FeatureExtractor. Data and metrics are its ``test_dataloader`` and ``test_evaluator`` or, where it
-has none, ``object_knn_dataloader`` and ``object_knn_evaluator``. Without CHECKPOINT the untrained
-backbone is evaluated, the floor that features have to beat.
+has none, ``object_knn_dataloader`` and ``object_knn_evaluator``; ``--data-root`` names another
+folder of the same layout. Without CHECKPOINT the untrained backbone is evaluated, the floor that
+features have to beat.
 
 A CONFIG of mmdet or mmseg (``default_scope``) is that of a fine-tuning run instead: the detector
 or segmentor of CHECKPOINT is tested on the config's test data.
@@ -66,6 +67,10 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         choices=('auto', 'teacher', 'student'),
         default='auto',
         help='which backbone of the checkpoint; auto: the one that the method keeps',
+    )
+    parser.add_argument(
+        '--data-root',
+        help="folder of the labelled data of an evaluation of objects, in place of the config's",
     )
     parser.add_argument('--work-dir', help='logs; default work_dirs/<config>/test')
     parser.add_argument('--out', type=Path, help='file for the metrics, json')
@@ -156,6 +161,11 @@ def build_runner(options: argparse.Namespace) -> Runner:
     config = load_config(options.config, options.cfg_options)
     work_dir = options.work_dir or f'work_dirs/{options.config.stem}/test'
     if framework_of(config) is not None:
+        if options.data_root is not None:
+            raise ValueError(
+                '--data-root is for evaluations of objects: for a detector or segmentor give '
+                f'--cfg-options data_root={options.data_root}'
+            )
         config.launcher = options.launcher
         if options.amp:
             config.test_cfg = {**(config.get('test_cfg') or {}), 'fp16': True}
@@ -166,6 +176,8 @@ def build_runner(options: argparse.Namespace) -> Runner:
             'tools/analyze.py affinity or report'
         )
     config = evaluation_config(config)
+    if options.data_root is not None:
+        config.test_dataloader.dataset.data_root = options.data_root
     if options.amp:
         config.test_cfg['fp16'] = True
     randomness = config.get('randomness') or dict(seed=0)

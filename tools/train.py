@@ -1,4 +1,4 @@
-"""Pre-train a model.
+"""Train a model: a pre-training config, or a detector or segmentor of mmdet or mmseg.
 
     python tools/train.py CONFIG
     python tools/train.py CONFIG --dry-run       # a few steps: speed, memory, hours, a picture
@@ -30,7 +30,7 @@ from mmdssl.engine.run_folder import check_folder, clear_folder, held_folder
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = CommandLine(description='Pre-train a model.')
+    parser = CommandLine(description='Train a pre-training, detection or segmentation config.')
     parser.add_argument('config', type=Path)
     parser.add_argument('--work-dir', help='default: work_dirs/<name of the config>')
     parser.add_argument(

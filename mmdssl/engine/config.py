@@ -9,6 +9,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.utils import import_modules_from_strings
 
+from mmdssl.engine.branch_masks import with_branch_masks
 from mmdssl.engine.command_line import Typed
 from mmdssl.engine.frameworks import check_framework
 from mmdssl.engine.options import read_options, unquoted
@@ -24,7 +25,8 @@ def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> C
     every path that begins with the old root, in loaders and metrics alike.
 
     Modules that the config names in ``custom_imports`` are looked for in the current
-    folder as well, after all other places, as Python does for its own commands.
+    folder as well, after all other places, as Python does for its own commands. A de-coupling
+    branch gets its masks (:mod:`mmdssl.engine.branch_masks`).
 
     Args:
         path: Config file.
@@ -50,7 +52,7 @@ def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> C
         config = move_data_root(config, unquoted(root) if isinstance(root, Typed) else str(root))
     if options:
         config.merge_from_dict(read_options(config, options))
-    return config
+    return with_branch_masks(config)
 
 
 def move_data_root(config: Config, root: str) -> Config:

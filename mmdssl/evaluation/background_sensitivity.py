@@ -18,7 +18,9 @@ __all__ = ['BackgroundSensitivity']
 
 @METRICS.register_module()
 class BackgroundSensitivity(ProbeMetric):
-    """Self-cosines of :class:`ObjectBackgrounds`; the lower, the more is background.
+    """Self-cosines of :class:`ObjectBackgrounds`: high values say *insensitive* to the background.
+
+    1: the feature is the object's own; the lower, the more of it is background.
 
     Reports by layer ``raw``, ``raw_median``, ``raw_se``, ``centred``, ``centred_median``,
     ``centred_se`` and ``objects``, their number. ``values`` are (objects, 2): raw, centred.

@@ -72,8 +72,9 @@ class DecouplingBranch(BaseModule):
             drawn for (code).
         mask_key: Entry of the batch that holds the masks; default ``'dc_mask'``
             for ``'fresh'``, ``'mask'`` for ``'pool'``.
-        complement_prob: Share of the samples (the last ones of each view) that use
-            the complement of the mask: the cut rectangles become the foreground.
+        complement_prob: Share of the samples that use the complement of the mask: the cut
+            rectangles become the foreground. No draw: of the n samples of each view the
+            last ``round(share * n)``.
         complement_rectangles: Complement masks too that leave a single rectangle as
             foreground (``RectangleForeground``; nothing cut leaves the whole image). False
             is iBOT's default: its code complements RCC masks, and the studies with

@@ -1,6 +1,6 @@
 """PASCAL VOC detection: mmdet's data set that looks at the whole folder before it starts.
 
-Registered by ``custom_imports=dict(imports=['mmdssl', 'mmdssl.transfer.voc'])``.
+Imported when a config asks for ``mmdssl.VOCDetection``.
 """
 
 from pathlib import Path

@@ -131,6 +131,8 @@ def train_one_step(path: str, data: str, work_dir: str) -> None:
     if config.get('object_knn_dataloader') is None:  # data without boxes
         assert not any(type(hook).__name__ == 'ObjectKNNHook' for hook in runner.hooks)
         return
+    if path.startswith('configs/ibot') and 'photos' in path:  # boxes lie elsewhere
+        config.object_knn_dataloader.dataset.data_root = data
     knn = runner.build_dataloader(
         dict(config.object_knn_dataloader, num_workers=0, persistent_workers=False, batch_size=2)
     )

@@ -174,3 +174,31 @@ def test_table_is_cut_nowhere_on_eighty_columns():
         for name in metrics:
             assert name.rpartition('/')[2] in text.getvalue()
         assert '…' not in text.getvalue()
+
+
+def test_labelled_data_may_lie_elsewhere(tool, tmp_path: Path, write, capsys):
+    """A run on photos is measured on boxes of another folder; its own paths stay as they are."""
+    write_coco(tmp_path / 'more', 'train', 9, seed=0)
+    write_coco(tmp_path / 'more', 'val', 5, seed=1)
+    before = run(tool, tmp_path, write(EXTRACTOR))
+    config = write(EXTRACTOR)
+    after = run(tool, tmp_path, config, '--data-root', str(tmp_path / 'more'))
+    assert after['oknn/num_bank'] > before['oknn/num_bank']
+    Path(config).write_text("default_scope = 'mmdet'\n")
+    if tool.main([config, '--data-root', 'x']) == 2:
+        error = capsys.readouterr().err
+        assert '--cfg-options data_root=x' in error or 'mmcv' in error
+
+
+@pytest.mark.parametrize('kind', ['micro', 'small'])
+def test_the_configs_for_photos_can_be_evaluated(tool, tmp_path: Path, kind: str):
+    """As the README does it: the config and a checkpoint, with the boxes named."""
+    write_coco(tmp_path / 'data', 'train', 6, seed=0)
+    write_coco(tmp_path / 'data', 'val', 4, seed=1)
+    (config,) = (TOOL.parents[1] / 'configs/ibot').glob(f'ibot-d_vit-{kind}-*_photos.py')
+    small = ['object_knn_dataloader.num_workers=0', 'object_knn_dataloader.batch_size=2']
+    small += ['object_knn_dataloader.persistent_workers=False', 'model.backbone.img_size=32']
+    found = run(
+        tool, tmp_path, str(config), '--data-root', str(tmp_path / 'data'), '--cfg-options', *small
+    )
+    assert {'oknn/top1', 'oknn_d/top1', 'oknn_clean_bank/top1'} <= set(found)

@@ -22,7 +22,7 @@ c4_model = dict(
             type='mmdssl.C4SharedHead',
             depth=50,
             norm_cfg=sync_bn,
-            init_cfg=dict(type='Pretrained', checkpoint=pretrained),
+            init_cfg=dict(type='mmdssl.PretrainedBackbone', checkpoint=pretrained),
         )
     ),
     train_cfg=dict(rpn=dict(allowed_border=-1)),

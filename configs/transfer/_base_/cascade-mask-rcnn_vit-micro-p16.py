@@ -19,7 +19,7 @@ model = dict(
         img_size=128,
         out_indices=(0, 1, 2, 3),
         drop_path_rate=0.0,
-        init_cfg=dict(type='Pretrained', checkpoint=pretrained),
+        init_cfg=dict(type='mmdssl.PretrainedBackbone', checkpoint=pretrained),
     ),
     neck=[
         dict(type='mmdssl.DeconvPyramid', in_channels=192, norm_cfg=dict(type='BN')),

@@ -28,7 +28,7 @@ model = dict(
         out_indices=(3, 5, 7, 11),
         tap_norm=False,
         drop_path_rate=0.1,
-        init_cfg=dict(type='Pretrained', checkpoint=pretrained),
+        init_cfg=dict(type='mmdssl.PretrainedBackbone', checkpoint=pretrained),
     ),
     neck=[
         dict(type='mmdssl.DeconvPyramid', in_channels=384, norm_cfg=sync_bn),

@@ -1,7 +1,7 @@
 # SGD without warm-up, a tenth of the rate for the last fifth (linear probe, 120 images a step).
 _base_ = './segmentation_runtime.py'
 
-custom_imports = dict(imports=['mmdssl', 'mmdssl.transfer.dense_probe'])
+custom_imports = dict(imports=['mmdssl'])
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=25, val_interval=5)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

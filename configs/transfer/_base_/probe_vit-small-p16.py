@@ -21,7 +21,7 @@ model = dict(
         out_indices=(11,),
         tap_norm=True,
         load_rule='factor',  # Leopart's net resizes its table as in pre-training
-        init_cfg=dict(type='Pretrained', checkpoint=pretrained),
+        init_cfg=dict(type='mmdssl.PretrainedBackbone', checkpoint=pretrained),
     ),
     # An FCN head without any of its 3 x 3 convolutions is a 1 x 1 convolution.
     decode_head=dict(

@@ -18,7 +18,7 @@ _base_ = [
     '../_base_/segmentation_runtime.py',
 ]
 
-custom_imports = dict(imports=['mmdssl', 'mmdssl.transfer.dense_probe'], allow_failed_imports=False)
+custom_imports = dict(imports=['mmdssl'], allow_failed_imports=False)
 pretrained = 'weights/vit-micro-p16_mmseg.pth'
 model = dict(
     map_size=64,

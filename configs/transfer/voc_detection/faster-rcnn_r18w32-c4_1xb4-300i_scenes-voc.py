@@ -22,7 +22,7 @@ _base_ = [
     '../_base_/adamw_300i.py',
 ]
 
-custom_imports = dict(imports=['mmdssl', 'mmdssl.transfer.voc'])
+custom_imports = dict(imports=['mmdssl'])
 model = _base_.c4_model
 custom_hooks = [
     *_base_.custom_hooks,

@@ -23,7 +23,7 @@ _base_ = [
     '../_base_/c4_24k.py',
 ]
 
-custom_imports = dict(imports=['mmdssl', 'mmdssl.transfer.voc'])
+custom_imports = dict(imports=['mmdssl'])
 model = _base_.c4_model
 model.roi_head.bbox_head = dict(num_classes=20)
 custom_hooks = [*_base_.custom_hooks, _base_.precise_bn]

@@ -1,11 +1,12 @@
 """Who finds the boxes: settings with a name, a picture in, proposals out.
 
-``skimage`` is the search SoCo used (`selective_search`), with scikit-image's segments; it needs
-Numba. ``opencv`` is the search of OpenCV's contrib modules with the same numbers, for machines
-without Numba: one segmentation of the RGB picture, all four similarities with equal weights. It is
-no faster (1.16 times the time of ours, the median of 24 COCO photos on one core) and has somewhat
-different boxes: 58 % of our proposals have one of its proposals over IoU 0.7. It drops repeated
-boxes by itself, so that each of its boxes counts once.
+``skimage`` is the search SoCo used (`selective_search`): segments label for label those of
+scikit-image, computed here by Numba. It needs Numba, and not scikit-image. ``opencv`` is the search
+of OpenCV's contrib modules with the same numbers, for machines without Numba: one segmentation of
+the RGB picture, all four similarities with equal weights. It is no faster (1.16 times the time of
+ours, the median of 24 COCO photos on one core) and has somewhat different boxes: 58 % of our
+proposals have one of its proposals over IoU 0.7. It drops repeated boxes by itself, so that each of
+its boxes counts once.
 """
 
 from dataclasses import asdict, dataclass, field
@@ -27,7 +28,7 @@ class ProposalSettings:
     """How proposals are made; the defaults are SoCo's.
 
     Attributes:
-        producer: 'skimage' or 'opencv'.
+        producer: 'skimage' (scikit-image's segments, computed by Numba) or 'opencv'.
         scale: Scale of the segmentation; the larger, the larger the segments.
         sigma: Smoothing before it, in pixels.
         min_size: Smallest segment in pixels.

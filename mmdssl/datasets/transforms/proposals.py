@@ -137,7 +137,7 @@ class SelectiveSearch(BaseTransform):
     with ``tools/make_proposals.py``: the same boxes come out.
 
     Args:
-        producer: 'skimage' or 'opencv', see `ProposalSettings`.
+        producer: 'skimage' (its segments, by Numba) or 'opencv', see `ProposalSettings`.
         scale: Scale of the segmentation.
         sigma: Smoothing before it, in pixels.
         min_size: Smallest segment in pixels.

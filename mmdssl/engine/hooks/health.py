@@ -44,8 +44,8 @@ class RepresentationHealthHook(Hook):
         num_images: Images of the batch that are looked at.
         min_spread: Spread below which features count as collapsed.
         min_rank: Effective rank below which they do.
-        teacher_entropy: Range of the entropy of the teacher's mean distribution, as a share of
-            the uniform one's, that is healthy: below, all images get one prototype.
+        teacher_entropy: Least healthy entropy of the teacher's mean distribution, as a share of
+            the uniform one's: below, all images get one prototype.
         max_image_entropy: Largest healthy entropy of a single image's distribution.
         max_growth: See above.
         patience: Measurements in a row before a collapse is reported.

@@ -12,12 +12,14 @@ from typing import Any
 
 import torch
 from mmengine.logging import MMLogger
+from mmengine.model.weight_init import initialize
 from mmpretrain.models.backbones import VisionTransformer
 from mmpretrain.models.backbones.vision_transformer import TransformerEncoderLayer
 from torch import Tensor, nn
 
 from mmdssl.conversion.tokens import table_side
 from mmdssl.models.backbones.position_embedding import Rule, resize_position_embedding
+from mmdssl.models.utils.pretrained import as_strict
 from mmdssl.registry import MODELS
 
 __all__ = ['DenseViT', 'TransformerEncoderLayer']
@@ -74,10 +76,10 @@ class DenseViT(VisionTransformer):
         )
 
     def init_weights(self) -> None:
-        """Truncated normal for linears, position table and CLS; mask token zero (iBOT)."""
-        if isinstance(self.init_cfg, dict) and self.init_cfg.get('type') == 'Pretrained':
-            super().init_weights()
-            return
+        """Truncated normal for linears, position table and CLS; mask token zero (iBOT).
+
+        Then what ``init_cfg`` asks for: a pre-trained file fills the whole backbone or is refused.
+        """
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.trunc_normal_(module.weight, std=self.init_std)
@@ -92,6 +94,8 @@ class DenseViT(VisionTransformer):
         nn.init.trunc_normal_(self.cls_token, std=self.init_std)
         if self.mask_token is not None:
             nn.init.zeros_(self.mask_token)
+        if self.init_cfg:
+            initialize(self, as_strict(self.init_cfg))
 
     def grid_size(self, images: Tensor) -> tuple[int, int]:
         """Patch grid (h, w) of images (N, 3, H, W)."""

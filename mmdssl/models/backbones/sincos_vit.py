@@ -39,7 +39,7 @@ class SinCosViT(DenseViT):
     def init_weights(self) -> None:
         """Xavier for linears and the patch embedding, normal for CLS; the table as it is."""
         super().init_weights()
-        if isinstance(self.init_cfg, dict) and self.init_cfg.get('type') == 'Pretrained':
+        if self.init_cfg:
             return
         for module in self.modules():
             if isinstance(module, nn.Linear):

@@ -9,12 +9,10 @@ last tap only.
 from collections.abc import Sequence
 from typing import Any, get_args
 
-from mmengine.model.weight_init import initialize
 from torch import Tensor
 
 from mmdssl.models.backbones.dense_vit import DenseViT
 from mmdssl.models.backbones.position_embedding import Rule
-from mmdssl.models.utils.pretrained import as_strict
 from mmdssl.registry import MODELS
 
 
@@ -36,9 +34,10 @@ class TapViT(DenseViT):
             as a network that was never loaded for another grid, e.g. in the frozen probes of
             Leopart.
         with_mask_token: A mask token is of no use here; default False.
-        init_cfg: ``dict(type='Pretrained', checkpoint=FILE)`` starts from a file of
+        init_cfg: ``dict(type='mmdssl.PretrainedBackbone', checkpoint=FILE)`` starts from a file of
             ``tools/convert.py export`` or from a checkpoint of a run. The file must hold the
-            whole backbone; see :class:`mmdssl.models.utils.pretrained.PretrainedBackbone`.
+            whole backbone; see :class:`mmdssl.models.utils.pretrained.PretrainedBackbone`, which
+            mmengine's ``'Pretrained'`` stands for here as well.
         **kwargs: Further arguments of :class:`DenseViT`, like ``drop_path_rate``.
 
     Raises:
@@ -74,15 +73,6 @@ class TapViT(DenseViT):
         )
         self.tap_norm = tap_norm
         self.load_rule = load_rule
-
-    def init_weights(self) -> None:
-        """As :class:`DenseViT` initialises, then whatever ``init_cfg`` asks for."""
-        settings: dict | None = self.init_cfg
-        self.init_cfg: dict | None = None  # DenseViT stops at 'Pretrained'
-        super().init_weights()
-        self.init_cfg = settings
-        if settings:
-            initialize(self, as_strict(settings))
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Maps of the taps.

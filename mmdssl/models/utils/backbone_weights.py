@@ -49,7 +49,7 @@ class LoadReport:
 
 
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:
-    """Tensors of a checkpoint by name; nothing but plain data is ever unpickled.
+    """Tensors of a checkpoint by name; plain data only, no code of it is executed.
 
     Args:
         path: A state dict of ``torch.save``, a dict with one under ``state_dict``, or safetensors.

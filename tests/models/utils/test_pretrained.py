@@ -153,3 +153,19 @@ def test_a_wider_backbone_is_refused(vit_run):
 def test_a_missing_file_is_named():
     with pytest.raises(FileNotFoundError, match=r'no checkpoint at nowhere\.pth'):
         load_part(nn.Linear(1, 1), 'nowhere.pth')
+
+
+@pytest.mark.parametrize('kind', ['Pretrained', 'mmdssl.PretrainedBackbone'])
+@pytest.mark.parametrize('backbone', ['DenseViT', 'TapViT'])
+def test_no_vit_of_this_package_starts_from_a_part(vit_run, tmp_path, backbone, kind):
+    """mmengine's own initializer would take eleven blocks of twelve and go on."""
+    path, _ = vit_run
+    content = torch.load(path, weights_only=True)
+    state = content.get('state_dict', content)
+    part, gone = tmp_path / 'part.pth', 'layers.1.attn.qkv.weight'
+    torch.save({name: tensor for name, tensor in state.items() if gone not in name}, part)
+    taps = dict(out_indices=(3,)) if backbone == 'TapViT' else {}
+    init = dict(type=kind, checkpoint=str(part))
+    net = MODELS.build(dict(type=backbone, img_size=32, init_cfg=init, **taps, **VIT))
+    with pytest.raises(ValueError, match='does not fit'):
+        net.init_weights()
