@@ -61,11 +61,21 @@ PUBLISHED = {
 }
 
 
+def steps(pipeline: list) -> list[dict]:
+    """The steps without the scope that mmengine notes where a base file is of mmdet."""
+    return [{k: v for k, v in step.items() if k != '_scope_'} for step in pipeline]
+
+
 @pytest.mark.parametrize('path', PUBLISHED)
 def test_fine_tuning_config_says_what_was_published(path):
     config = load_config(CONFIGS / 'transfer' / path)
     assert differences(PUBLISHED[path], config.to_dict()) == []
     assert config.test_evaluator == config.val_evaluator
+    data = config.train_dataloader.dataset
+    for part in data.get('datasets', [data]):
+        assert steps(part.pipeline) == steps(config.train_pipeline)
+    assert config.test_dataloader == config.val_dataloader
+    assert steps(config.test_dataloader.dataset.pipeline) == steps(config.test_pipeline)
     assert config.default_hooks.checkpoint.type == 'mmdssl.SafeCheckpointHook'
 
 

@@ -245,11 +245,11 @@ def test_failure_leaves_the_last_complete_iteration(tmp_path):
 
 
 def test_a_newer_checkpoint_takes_the_place_of_the_interrupted_one(tmp_path):
-    runner = toy_runner(tmp_path, hooks=(Recorder(at=4, action=fail),))
+    limited = {'default_hooks.checkpoint.max_keep_ckpts': 2}
+    runner = toy_runner(tmp_path, hooks=(Recorder(at=4, action=fail),), **limited)
     with pytest.raises(RuntimeError, match='out of memory'):
         train_and_keep(runner)
     assert (tmp_path / 'interrupted.pth').exists()
-    limited = {'default_hooks.checkpoint.max_keep_ckpts': 2}
     resumed = toy_runner(tmp_path, resume=tmp_path / 'interrupted.pth', **limited)
     train_and_keep(resumed)
     end_workers(resumed)
