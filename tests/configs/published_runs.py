@@ -20,7 +20,7 @@ from tests.configs.published_parts import (
     warm,
 )
 
-VIT = dict(arch='deit-small', patch_size=16, img_size=224, drop_path_rate=0.1)
+VIT = dict(arch='deit-small', patch_size=16, img_size=224, drop_path_rate=0.1, init_std=0.02)
 RESNET = dict(type='ResNet', depth=50)
 HALF = dict(type='AmpPerParamClipOptimWrapper', dtype='float16', loss_scale='dynamic')
 UNCLIPPED = dict(clip_grad='nothing', freeze='nothing')
@@ -38,7 +38,7 @@ IBOT = dict(
         backbone=dict(type='DenseViT', **VIT),
         head=dict(
             in_channels=384, hidden_channels=2048, bottleneck_channels=256, out_channels=8192,
-            num_layers=3, shared_head=True, norm_last_layer=False,
+            num_layers=3, shared_head=True, norm_last_layer=False, init_std=0.02,
         ),
         loss=dict(
             student_temp=0.1, teacher_temp=(0.04, 0.07), teacher_patch_temp=(0.04, 0.07),
@@ -278,7 +278,7 @@ LEOPART_50 = together(
             backbone=dict(type='DenseViT', with_mask_token=False, **VIT),
             head=dict(
                 in_channels=384, hidden_channels=2048, bottleneck_channels=256, num_layers=3,
-                num_prototypes=300,
+                num_prototypes=300, init_std=0.02,
             ),
         ),
         optim_wrapper=dict(

@@ -281,3 +281,11 @@ def test_defaults_of_the_loss_are_those_of_the_public_code():
     assert (loss.student_temp, loss.loss_weights, loss.pred_start_epoch) == (0.1, (1.0, 1.0), 0)
     for temperature in (loss.cls_temperature, loss.patch_temperature):
         assert [temperature(epoch) for epoch in (0, 79, 80, 800)] == [0.04, 0.07, 0.07, 0.07]
+
+
+def test_the_teacher_does_without_the_mask_token():
+    model = tiny_ibot()
+    names = {name for name, _ in model.teacher.named_parameters()}
+    student = {name for name, _ in model.named_parameters() if name.startswith('backbone.')}
+    assert 'backbone.mask_token' in student
+    assert student - names == {'backbone.mask_token'}

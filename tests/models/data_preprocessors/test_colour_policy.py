@@ -171,3 +171,12 @@ def test_what_is_left_out_has_the_documented_default():
     empty = ColourPolicy.from_config({})
     assert (empty.blur_prob, empty.solarize_prob, empty.grayscale_prob) == (0.0, 0.0, 0.0)
     assert empty.ranges == ((1.0, 1.0), (1.0, 1.0), (1.0, 1.0), (0.0, 0.0))
+
+
+def test_a_policy_of_nothing_changes_nothing():
+    policy = ColourPolicy()
+    assert policy.ranges == ColourPolicy.from_config({}).ranges
+    draws = policy.draw(50)
+    assert (draws.order == -1).all()
+    assert not draws.grayscale.any()
+    assert draws.threshold.isinf().all()
