@@ -99,7 +99,8 @@ def test_regions_on_the_grid_equal_roi_align_for_a_map_that_rises_evenly():
         def forward(self, images: Tensor) -> Tensor:
             h, w = images.shape[-2] // 16, images.shape[-1] // 16
             if h == 2:
-                return torch.ones(len(images), 3, h, w)
+                crop = torch.tensor([3.0, 1.0, 2.0])  # nothing is alike in x and y
+                return crop[:, None, None].expand(len(images), 3, h, w)
             y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing='ij')
             return (
                 torch.stack([x, y, torch.ones_like(x)])[None]
@@ -108,9 +109,10 @@ def test_regions_on_the_grid_equal_roi_align_for_a_map_that_rises_evenly():
             )
 
     cells, roi = (
-        local_consistency(Ramp(), torch.zeros(1, 3, 128, 128), crop=2, region=region)
+        local_consistency(Ramp(), torch.zeros(1, 3, 96, 128), crop=2, region=region)
         for region in ('cells', 'roi_align')
     )
+    assert cells.shape == roi.shape == (1, 5, 7)
     torch.testing.assert_close(cells[:, 1:-1, 1:-1], roi[:, 1:-1, 1:-1])
 
 
