@@ -70,5 +70,7 @@ def test_config_says_what_was_published(path):
     wanted['model'] = {'decoupling': None, **wanted['model']}
     found = filled(config.to_dict())
     assert differences(wanted, found) == []
+    hooks = [hook['type'] for hook in config.custom_hooks]
+    assert {'TeacherUpdateHook', 'RandomStateHook', 'ObjectKNNHook'} <= set(hooks)
     stated = re.search(r'(\d+)xb(\d+)', path)
     assert stated.groups() == (str(gpus), str(config.train_dataloader.batch_size))
