@@ -4,11 +4,13 @@ import os
 import re
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from mmdssl.engine.hooks.rank_watchdog import EXIT_CODE, RankWatchdogHook
-from mmdssl.engine.rank_watch import Report, describe, silent_ranks
+from mmdssl.engine.rank_watch import RankWatch, Report, describe, silent_ranks
 from tests.conftest import ROOT
 from tests.engine.toy import toy_config
 
@@ -38,6 +40,26 @@ def reports(*states):
 )
 def test_who_stands_still_while_the_others_wait_is_silent(states, silent):
     assert silent_ranks(reports(*states), FRESH, LIMIT) == silent
+
+
+def test_a_report_says_for_how_long_the_main_thread_has_not_moved():
+    watch = RankWatch(
+        rank=0, world_size=1, store=None, limit=100.0, interval=1.0, alarm=lambda *_: None
+    )
+
+    def look() -> list[float]:
+        """Twice, 0.3 s apart, from a thread on which the main one waits."""
+        time.sleep(0.2)  # until it does
+        first = watch._own_report(1)
+        time.sleep(0.3)
+        return [first.unchanged, watch._own_report(2).unchanged]
+
+    with ThreadPoolExecutor(1) as threads:
+        for _ in range(2):
+            watch.iteration += 1
+            moved, stood = threads.submit(look).result()
+            assert moved < 0.2
+            assert 0.3 <= stood < 5
 
 
 def test_a_process_that_does_not_answer_is_named_before_any_other():

@@ -244,6 +244,13 @@ def test_folder_is_free_after_a_run_and_after_a_failure(tmp_path):
     )
 
 
+def test_folder_is_made_with_those_above_it(tmp_path):
+    with held_folder(tmp_path / 'a/b/c'):
+        assert (tmp_path / 'a/b/c').is_dir()
+    with held_folder(tmp_path / 'a/b/c'):  # nor does one that is there stand in the way
+        pass
+
+
 def test_folder_that_is_a_file_is_one_sentence(tmp_path):
     (tmp_path / 'run').touch()
     with pytest.raises(ValueError, match='cannot be written'), held_folder(tmp_path / 'run'):

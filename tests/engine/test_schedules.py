@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmdssl.engine.schedules import cosine_momentum, teacher_temperature, warmup_cosine
+from mmdssl.engine.schedules import cosine, cosine_momentum, teacher_temperature, warmup_cosine
 from mmdssl.registry import PARAM_SCHEDULERS
 
 
@@ -150,6 +150,12 @@ def test_groups_scale_their_own_peak_and_zero_groups_stay_zero():
     first, second = zip(*seen, strict=True)
     assert_equal(first, [warmup_cosine(i, 10, peak=0.1, end=0.01, warmup=3) for i in range(10)])
     assert set(second) == {0.0}
+
+
+@pytest.mark.parametrize('beyond', [0, 1, 5, 10])
+def test_beyond_the_end_the_cosine_is_its_end(beyond):
+    assert cosine(10 + beyond, 10, start=0.3, end=0.7) == pytest.approx(0.7)
+    assert cosine_momentum(10 + beyond, 10, start=0.99) == pytest.approx(1.0)
 
 
 def test_value_stays_after_the_end():

@@ -10,6 +10,7 @@ from mmengine.evaluator import Evaluator
 from mmengine.structures import BaseDataElement
 from mmpretrain.models.backbones import ResNet
 from torch import Tensor, nn
+from torchvision.ops import roi_align
 
 from mmdssl.evaluation.consistency import local_consistency, step_of
 from mmdssl.models.backbones.dense_vit import DenseViT
@@ -98,7 +99,8 @@ def test_regions_on_the_grid_equal_roi_align_for_a_map_that_rises_evenly():
         def forward(self, images: Tensor) -> Tensor:
             h, w = images.shape[-2] // 16, images.shape[-1] // 16
             if h == 2:
-                return torch.ones(len(images), 3, h, w)
+                crop = torch.tensor([3.0, 1.0, 2.0])  # nothing is alike in x and y
+                return crop[:, None, None].expand(len(images), 3, h, w)
             y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing='ij')
             return (
                 torch.stack([x, y, torch.ones_like(x)])[None]
@@ -107,10 +109,31 @@ def test_regions_on_the_grid_equal_roi_align_for_a_map_that_rises_evenly():
             )
 
     cells, roi = (
-        local_consistency(Ramp(), torch.zeros(1, 3, 128, 128), crop=2, region=region)
+        local_consistency(Ramp(), torch.zeros(1, 3, 96, 128), crop=2, region=region)
         for region in ('cells', 'roi_align')
     )
+    assert cells.shape == roi.shape == (1, 5, 7)
     torch.testing.assert_close(cells[:, 1:-1, 1:-1], roi[:, 1:-1, 1:-1])
+
+
+def test_roi_align_regions_lie_where_the_crops_do():
+    """Alone and in the whole image a patch looks the same, so only the right place gives 1."""
+    image = photo(96, 128)
+    net = patch_mix(0.0)
+    with torch.no_grad():
+        full = net(image)[0]
+    found = local_consistency(net, image, crop=2, region='roi_align')
+    assert found.shape == (1, 5, 7)
+    wanted = torch.zeros(5, 7)
+    for i in range(5):
+        for j in range(7):
+            box = torch.tensor([[0.0, j, i, j + 2, i + 2]])
+            region = roi_align(full, box, 7, 1.0, -1, aligned=True).mean(dim=(2, 3))[0]
+            alone = full[0, :, i : i + 2, j : j + 2].mean(dim=(1, 2))
+            wanted[i, j] = F.cosine_similarity(alone, region, dim=0)
+    torch.testing.assert_close(found[0], wanted, rtol=1e-4, atol=1e-4)
+    assert wanted.min() > 0.8
+    assert wanted.std() > 1e-3
 
 
 def test_a_cnn_is_read_by_exact_shares_of_its_coarse_cells():
@@ -182,7 +205,9 @@ def test_extractor_and_metric_report_the_mean_and_keep_the_maps(tmp_path):
     assert found['lsc/mean'] == pytest.approx(expected.mean().item(), abs=1e-6)
     means = expected.flatten(1).mean(1).double().numpy()
     assert found['lsc/std'] == pytest.approx(means.std(), abs=1e-6)
-    assert found['lsc/std_within'] > 0
+    within = expected.flatten(1).double().numpy().std(axis=1).mean()
+    assert found['lsc/std_within'] == pytest.approx(within, abs=1e-6)
+    assert within > 10 * within**2 > 0  # a variance would be told from it
     np.testing.assert_allclose(metric.maps[2], expected[2].numpy(), atol=1e-6)
     with np.load(file) as kept:
         np.testing.assert_array_equal(kept['2'], metric.maps[2])

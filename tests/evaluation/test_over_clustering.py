@@ -1,9 +1,12 @@
 """Over-clustering as a metric: official numbers come through, unusable data are named."""
 
+import inspect
+
 import numpy as np
 import pytest
 import torch
 
+from mmdssl.evaluation.segmentation import overclustering
 from mmdssl.registry import METRICS
 from tests.golden import Golden
 
@@ -72,3 +75,34 @@ def test_features_and_maps_need_not_share_a_grid():
     labels = kinds.repeat_interleave(7, 1).repeat_interleave(3, 2)
     scores = evaluate(features, labels, ['a', 'b', 'c'], num_clusters=3, seeds=(0,))
     assert scores['overclustering/miou_precision'] == pytest.approx(100)
+
+
+def test_every_setting_reaches_the_protocol(monkeypatch):
+    settings = dict(
+        num_clusters=7, match=('iou',), pca_dim=3, start='k-means++', points_per_cluster=11,
+        iterations=13, restarts=2, seeds=(4, 6),
+    )  # fmt: skip
+    given: dict = {}
+
+    def protocol(features, labels, **found):
+        given.update(found, images=(len(features), len(labels)))
+        return {}
+
+    monkeypatch.setattr('mmdssl.evaluation.over_clustering.overclustering', protocol)
+    evaluate(torch.zeros(5, 4, 2, 2), torch.zeros(5, 4, 4).long(), ('a', 'b', 'c'), **settings)
+    assert given == dict(settings, num_classes=3, images=(5, 5))
+
+
+def test_defaults_are_the_published_protocol():
+    """Leopart: K = 500 of 50 components, 100 rounds, 5 starts, 5 seeds."""
+    signature = inspect.signature(overclustering).parameters
+    found = {name: signature[name].default for name in (*METRICS_DEFAULTS, 'num_clusters')}
+    assert found == dict(METRICS_DEFAULTS, num_clusters=500)
+    metric = METRICS.build(dict(type='OverClustering'))
+    assert metric.settings == dict(METRICS_DEFAULTS, num_clusters=500)
+
+
+METRICS_DEFAULTS = dict(
+    match='precision', pca_dim=50, start='random', points_per_cluster=256, iterations=100,
+    restarts=5, seeds=(0, 1, 2, 3, 4),
+)  # fmt: skip

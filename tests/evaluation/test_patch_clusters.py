@@ -38,6 +38,15 @@ def test_reduction_is_the_pca_of_standardised_features_in_blocks_of_any_size():
     np.testing.assert_allclose(kept, scaled, atol=1e-4)
 
 
+def test_clusters_are_those_of_the_components_asked_for():
+    points = patches()
+    settings = dict(num_clusters=6, start='random', iterations=20, restarts=2, seed=1)
+    for dim in (2, 5):
+        wanted = cluster_points(reduce_patches([points], pca_dim=dim), **settings)
+        assert np.array_equal(cluster_patches(points, pca_dim=dim, **settings), wanted)
+    assert not same_partition(wanted, cluster_patches(points, pca_dim=2, **settings))
+
+
 def test_what_cannot_be_reduced_is_named():
     features = patches()
     features[7, 2] = np.inf

@@ -3,10 +3,10 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import nn
 
 from mmdssl.visualization.affinity import affinity_of, draw_affinity, point_affinity
+from tests.visualization.drawn import differ, drawn
 
 
 def test_a_point_is_most_like_itself():
@@ -51,5 +51,6 @@ def test_affinity_lights_up_the_part_the_point_lies_on(tmp_path):
     assert maps[0, 0, :, 4:].max() == 0
     torch.testing.assert_close(maps[0, 1], 1 - maps[0, 0])
     path = draw_affinity(images.byte(), points, {'one': maps, 'two': maps}, tmp_path / 'a.png')
-    with Image.open(path) as drawn:
-        assert drawn.width > 400
+    shown = drawn(path, width=400, height=200)
+    other = draw_affinity(images.byte(), points, {'one': maps, 'two': 1 - maps}, tmp_path / 'b.png')
+    assert differ(shown, drawn(other, width=400, height=200))

@@ -2,11 +2,11 @@
 
 import numpy as np
 import torch
-from PIL import Image
 
 from mmdssl.visualization.d3ssl import d3ssl_panels, draw_d3ssl, draw_region_augmentations
 from tests.models.algorithms.d3ssl_data import load_steps, worker_batch
 from tests.models.algorithms.narrow_d3ssl import narrow_d3ssl
+from tests.visualization.drawn import drawn
 
 SETTINGS = dict(num_boxes=4, small_size=64, roi_size=8, small_roi_size=4, queue_length=320)
 
@@ -45,7 +45,7 @@ def test_what_is_switched_off_has_no_row():
 def test_pictures_are_written(tmp_path):
     model, data = parts()
     path = draw_d3ssl(data, model, tmp_path / 'views.png', max_images=2)
-    assert Image.open(path).size[0] > 300
+    drawn(path, width=300, height=200)
     image = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
     boxes = np.array([[5, 5, 50, 50], [30, 20, 70, 55]], np.float32)
     state = np.random.get_state()[1].copy()

@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from mmdssl.visualization.labelled import draw_labelled_batch, labelled_panels
+from tests.visualization.drawn import drawn
 
 
 class Sample(dict):
@@ -71,4 +72,7 @@ def test_a_sheet_of_all_images_up_to_a_number(tmp_path):
     few = draw_labelled_batch(
         dict(inputs=[image()], data_samples=[boxes(0)]), tmp_path / 'b.png', data_preprocessor=BGR
     )
-    assert Image.open(path).size[0] > 3 * Image.open(few).size[0]
+    wide, narrow = (Image.open(one).size for one in (path, few))
+    assert wide[0] > 3 * narrow[0]
+    assert wide[1] >= narrow[1]
+    drawn(path, width=3 * narrow[0], height=narrow[1])

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from mmdssl.models.utils.attention_foreground import tokens_and_attention
 from mmdssl.visualization.leopart import draw_leopart, leopart_maps
 from tests.models.tiny_leopart import leopart_batch, tiny_leopart
+from tests.visualization.drawn import drawn
 
 
 @pytest.mark.parametrize('loss_mask', ['foreground', 'all'])
@@ -28,6 +28,6 @@ def test_picture_is_written_and_random_states_stay(tmp_path):
     batch['views'] = [(view.clamp(-2, 2) + 2).mul(60).to(torch.uint8) for view in batch['views']]
     states = torch.get_rng_state(), np.random.get_state()[1].copy()
     path = draw_leopart(dict(inputs=batch), model, tmp_path / 'leopart.png', max_images=3)
-    assert Image.open(path).size[0] > 400
+    drawn(path, width=400, height=200)
     assert torch.equal(states[0], torch.get_rng_state())
     assert np.array_equal(states[1], np.random.get_state()[1])

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from mmdssl.visualization.position import draw_position
+from tests.visualization.drawn import differ, drawn
 
 
 def test_networks_with_different_layers_share_a_figure(tmp_path):
@@ -18,8 +18,10 @@ def test_networks_with_different_layers_share_a_figure(tmp_path):
         'iBOT': {'C2': cosines(0.95), 'C5': cosines(0.7), 'last': cosines(0.6)},
     }
     path = draw_position(values, tmp_path / 'new' / 'mcs.png', title='MCS')
-    with Image.open(path) as drawn:
-        assert drawn.width > 400
+    shown = drawn(path, width=400, height=250)
+    values['iBOT']['C5'] -= 0.4
+    other = draw_position(values, tmp_path / 'other.png', title='MCS')
+    assert differ(shown, drawn(other, width=400, height=250))
 
 
 def test_one_picture_has_no_band_and_none_is_an_error(tmp_path):

@@ -24,6 +24,14 @@ def test_parameters_name_every_number_of_search_and_filter():
     )
 
 
+def test_settings_at_the_end_of_their_range_are_taken():
+    settings = ProposalSettings(scale=0.1, sigma=0, min_size=1)
+    assert (settings.scale, settings.sigma, settings.min_size) == (0.1, 0, 1)
+    for wrong in (dict(scale=0), dict(sigma=-0.1), dict(min_size=0)):
+        with pytest.raises(ValueError, match='scale must be positive'):
+            ProposalSettings(**wrong)
+
+
 def test_pictures_too_small_for_any_proposal_are_not_searched(monkeypatch):
     monkeypatch.setattr(ProposalSettings, 'search', lambda *_: pytest.fail('searched'))
     boxes, rule = ProposalSettings().propose(np.zeros((1, 200, 3), np.uint8))

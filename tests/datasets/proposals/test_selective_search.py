@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from mmdssl.datasets.decode import decode_image
+from mmdssl.datasets.proposals import selective_search as search_module
 from mmdssl.datasets.proposals.segments import describe_segments, felzenszwalb_segments
 from mmdssl.datasets.proposals.selective_search import merge_segments, selective_search
 
@@ -112,6 +113,20 @@ def test_numbers_of_segments_do_not_matter():
     want = selective_search(image, labels=labels).boxes
     for renamed in (labels.astype(np.uint16) + 7, -labels, labels.astype(np.int64) * 10**12):
         np.testing.assert_array_equal(selective_search(image, labels=renamed).boxes, want)
+
+
+def test_blocks_of_rows_find_the_neighbours_of_one_block(monkeypatch):
+    rng = np.random.default_rng(0)
+    corners = rng.integers(0, 30, (20, 2))
+    extent = np.hstack([corners, corners + rng.integers(3, 12, (20, 2))])
+    whole = set(zip(*(one.tolist() for one in search_module._neighbours(extent)), strict=True))
+    assert len(whole) > 20
+    for rows in (1, 3, 7):
+        monkeypatch.setattr(search_module, '_ROWS', rows)
+        first, second = search_module._neighbours(extent)
+        assert set(zip(first.tolist(), second.tolist(), strict=True)) == whole
+        assert len(first) == len(whole)
+        assert (first < second).all()
 
 
 def test_one_segment_is_one_region():

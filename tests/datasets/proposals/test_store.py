@@ -128,6 +128,13 @@ def test_boxes_outside_their_picture_are_refused(tmp_path, box):
         ProposalStore.open(tmp_path / 'x.npz')
 
 
+def test_boxes_may_touch_every_side_of_their_picture(tmp_path):
+    boxes = [[0, 0, 70, 50], [60, 40, 10, 10], [69, 49, 1, 1]]  # x y w h of 50 x 70
+    write_store(tmp_path / 'x.npz', [entry(b'a.jpg', (50, 70), 0, boxes, [1, 1, 1])], parameters={})
+    found = ProposalStore.open(tmp_path / 'x.npz').boxes('a.jpg')
+    assert found.tolist() == [[0, 0, 69, 49], [60, 40, 69, 49], [69, 49, 69, 49]]
+
+
 def test_a_file_that_kept_each_box_once_is_refused(file):
     with np.load(file) as kept:
         arrays = {key: kept[key] for key in kept.files if key != 'counts'}

@@ -51,21 +51,48 @@ def test_blocks_never_exceed_the_target_and_mostly_reach_it():
 
 def test_blocks_are_larger_than_the_minimum_unless_little_is_missing():
     np.random.seed(2)
-    transform = BlockwiseMask(ratio=0.09, mask_size=14)  # 17 cells: one block of 16 or 17
+    # 17 cells: one block of an area between (14 // 3)^2 = 16 and 17, its sides rounded.
+    transform = BlockwiseMask(ratio=0.09, mask_size=14)
+    first = []
+    for _ in range(200):
+        mask = transform(blank())['mask']
+        height, width = mask.any(1).sum(), mask.any(0).sum()
+        assert mask.sum() <= 17
+        if mask.sum() == height * width:  # not joined by a small block of what was missing
+            first.append(int(mask.sum()))
+    assert len(first) > 80
+    assert min(first) >= 12  # 2.4 x 6.7 becomes 2 x 7, 3.4 x 4.7 becomes 3 x 5
+    # The least area given takes the place of that of the grid.
+    coarse = BlockwiseMask(ratio=0.5, mask_size=(14, 14), min_area=60)
+    for _ in range(50):
+        assert coarse(blank())['mask'].sum() >= 40
+
+
+def test_a_block_that_hits_the_target_exactly_is_taken():
+    np.random.seed(2)
+    transform = BlockwiseMask(ratio=0.4, mask_size=(10, 20))
+    assert max(transform(blank())['mask'].sum() for _ in range(100)) == 80
+
+
+def test_the_aspect_of_a_block_is_height_over_width():
+    np.random.seed(2)
+    transform = BlockwiseMask(ratio=0.15, mask_size=20, min_area=60, aspect=(2, 3))
     for _ in range(50):
         mask = transform(blank())['mask']
-        rows, columns = mask.any(1).sum(), mask.any(0).sum()
-        assert mask.sum() <= 17
-        assert rows * columns >= mask.sum()
+        height, width = mask.any(1).sum(), mask.any(0).sum()
+        if mask.sum() == height * width:
+            assert 1.5 < height / width < 3.8
 
 
 @pytest.mark.parametrize('mask_size', [1, (1, 5), (2, 2), (3, 3)])
 def test_blocks_work_on_tiny_grids(mask_size):
     np.random.seed(3)
     transform = BlockwiseMask(ratio=0.5, mask_size=mask_size)
-    for _ in range(20):
-        mask = transform(blank())['mask']
-        assert mask.mean() <= 0.5
+    masks = np.array([transform(blank())['mask'] for _ in range(50)])
+    assert masks.mean(axis=(1, 2)).max() <= 0.5
+    # A block never spans the grid, so that one row or cell has none, and 3 x 3 has 4 of 9 cells.
+    reached = {1: 0, (1, 5): 0, (2, 2): 2, (3, 3): 4}[mask_size]
+    assert masks.sum(axis=(1, 2)).max() == reached
 
 
 def test_block_mask_at_image_resolution():

@@ -144,6 +144,21 @@ def test_crops_are_sampled_as_torchvision_samples_them(shape):
         assert (error <= 0.05 * np.array([width, height, width, height]) + 1).all()
 
 
+def test_crops_reach_all_four_sides():
+    crop = RandomResizedCropWithBoxes(size=8, scale=(0.3, 0.6))
+    np.random.seed(0)
+    left, top, width, height = np.array([crop.sample(14, 22) for _ in range(1000)]).T
+    assert left.min() == top.min() == 0
+    assert (left + width).max() == 22
+    assert (top + height).max() == 14
+    # the last place is as likely as any other
+    for start, side, full in ((left, width, 22), (top, height, 14)):
+        places = full - side + 1
+        wanted = (1 / places).mean()
+        assert (start + side == full).mean() == pytest.approx(wanted, abs=0.04)
+        assert (start == 0).mean() == pytest.approx(wanted, abs=0.04)
+
+
 def test_fallback_is_the_largest_central_crop_within_the_ratio():
     crop = RandomResizedCropWithBoxes(size=8, scale=(1.0, 1.0))
     assert crop.sample(100, 1000) == (433, 0, 133, 100)

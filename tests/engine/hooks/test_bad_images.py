@@ -1,6 +1,7 @@
 """Bad images of a real run appear in its log, in the work folder, and end nothing."""
 
 import logging
+import os
 
 import pytest
 import torch
@@ -96,3 +97,11 @@ def test_a_clean_run_leaves_no_trace(train, tmp_path):
 def test_interval_must_make_sense():
     with pytest.raises(ValueError, match='interval must be at least 1, got 0'):
         BadImagesHook(interval=0)
+
+
+def test_a_name_that_is_no_utf_8_is_listed_as_it_is(train, tmp_path):
+    root = make_folder(tmp_path / 'images', [])
+    (root / os.fsdecode(b'caf\xe9.jpg')).write_bytes(b'')
+    train(root)
+    listed = (tmp_path / 'work/bad_images.txt').read_bytes()
+    assert b'caf\xe9.jpg\t' in listed

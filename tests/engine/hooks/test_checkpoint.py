@@ -13,7 +13,8 @@ from mmengine.runner import CheckpointLoader
 from mmdssl.engine import checkpointing
 from mmdssl.engine.checkpoint_format import without_paths
 from mmdssl.engine.checkpointing import EVALUATED_KEY, load_checkpoint_file
-from mmdssl.engine.hooks.checkpoint import train_and_keep
+from mmdssl.engine.hooks.checkpoint import SafeCheckpointHook, train_and_keep
+from mmdssl.engine.interruption import TrainingStopped
 from tests.engine.toy import Recorder, assert_same_state, toy_runner
 
 
@@ -259,3 +260,26 @@ def test_same_data_in_another_guise_are_no_alarm(tmp_path, capsys, then, now):
 def test_other_data_are_named_once(tmp_path, capsys, then, now, words):
     (line,) = warnings_about_data(tmp_path, capsys, dict(root=then), dict(root=now))
     assert words in line
+
+
+@pytest.mark.parametrize(('own', 'of_all'), [(0, 15), (15, 15), (2, 15), (0, 0)])
+def test_a_signal_to_one_process_stops_all(monkeypatch, own, of_all):
+    """Each says what it has received, and acts on what any has."""
+    hook, left, told = SafeCheckpointHook(interval=1), [], []
+    hook._distributed, hook._signals.received = True, own or None
+
+    def all_reduce(wish: torch.Tensor, op: str) -> None:
+        told.append((int(wish), op))
+        wish.fill_(of_all)
+
+    monkeypatch.setattr('mmdssl.engine.hooks.checkpoint.all_reduce', all_reduce)
+    monkeypatch.setattr(hook, '_leave_checkpoint', lambda _, **how: left.append(how))
+    if of_all:
+        with pytest.raises(TrainingStopped) as stopped:
+            hook._stop_if_asked(None)
+        assert stopped.value.code == 128 + of_all
+        assert left == [dict(reason='SIGTERM', exact=True, gather=True)]
+    else:
+        hook._stop_if_asked(None)
+        assert left == []
+    assert told == [(own, 'max')]

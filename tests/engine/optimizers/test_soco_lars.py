@@ -86,6 +86,44 @@ def test_step_length_is_lr_times_trust_times_norm_of_the_tensor():
     assert (weight - before).norm().item() == pytest.approx(wanted, rel=1e-4)
 
 
+def test_decay_joins_the_gradient_before_the_norms_are_taken():
+    """Two steps by hand: d = g + wd w; v = m v + trust |w| / (|d| + eps) d; w = w - lr v."""
+    torch.manual_seed(0)
+    start, gradients = torch.randn(3, 4).double(), torch.randn(2, 3, 4).double()
+    lr, momentum, decay, trust, eps = 2.0, 0.7, 0.3, 0.01, 0.5
+    wanted, velocity = start.clone(), torch.zeros(3, 4).double()
+    for gradient in gradients:
+        step = gradient + decay * wanted
+        step = trust * wanted.norm() / (step.norm() + eps) * step
+        velocity = momentum * velocity + step
+        wanted = wanted - lr * velocity
+    weight, bias = nn.Parameter(start.clone()), nn.Parameter(start[0].clone())
+    settings = dict(momentum=momentum, weight_decay=decay, trust=trust, eps=eps)
+    optimizer = SoCoLARS([weight, bias], lr=lr, **settings)
+    plain, velocity = start[0].clone(), torch.zeros(4).double()
+    for gradient in gradients:
+        weight.grad, bias.grad = gradient, gradient[0]
+        optimizer.step()
+        velocity = momentum * velocity + gradient[0]  # one dimension: neither decay nor trust
+        plain = plain - lr * velocity
+    torch.testing.assert_close(weight.detach(), wanted)
+    torch.testing.assert_close(bias.detach(), plain)
+
+
+def test_a_tensor_without_gradient_and_decay_stays_finite():
+    weight = nn.Parameter(torch.ones(2, 2))
+    optimizer = SoCoLARS([weight], lr=1.0, weight_decay=0.0)
+    weight.grad = torch.zeros(2, 2)
+    optimizer.step()
+    assert torch.equal(weight, torch.ones(2, 2))
+
+
+def test_defaults_are_socos():
+    (group,) = SoCoLARS([nn.Parameter(torch.ones(2))], lr=1.0).param_groups
+    found = {name: group[name] for name in ('momentum', 'weight_decay', 'trust', 'eps')}
+    assert found == dict(momentum=0.9, weight_decay=1e-5, trust=1e-3, eps=1e-8)
+
+
 def test_zero_tensors_are_not_held_and_missing_gradients_are_passed_over():
     zero, unused = nn.Parameter(torch.zeros(2, 2)), nn.Parameter(torch.ones(2, 2))
     optimizer = SoCoLARS([zero, unused], lr=0.5)

@@ -7,6 +7,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from mmdssl.engine.launch import leave_process_group
 from mmdssl.models.chosen_cells import per_sample_weights
+from mmdssl.models.losses.ibot_loss import IBOTLoss
 from tests.models.tiny import tiny_batch, tiny_ibot
 
 BRANCH = dict(type='DecouplingBranch')
@@ -252,3 +253,39 @@ def test_two_processes_equal_one_with_the_double_batch(tmp_path):
         torch.testing.assert_close(
             value, other[name], msg=lambda text, name=name: f'{name}: {text}'
         )
+
+
+def test_loss_weights_scale_their_own_terms():
+    """lambda_1 the CLS term, lambda_2 the patch term and that of the branch."""
+    weights = dict(warmup_epochs=2, loss_weights=(2.0, 5.0))
+    branch = dict(**BRANCH, complement_prob=0.0)
+    plain = tiny_ibot(decoupling=branch).loss(tiny_batch())
+    weighted = tiny_ibot(decoupling=branch, loss=weights).loss(tiny_batch())
+    for name, factor in (('loss_cls', 2), ('loss_patch', 5), ('loss_decoupling', 5)):
+        torch.testing.assert_close(weighted[name], factor * plain[name], msg=name)
+
+
+def test_each_center_moves_with_its_own_momentum():
+    loss = dict(warmup_epochs=2, center_momentum=0.9, patch_center_momentum=0.6)
+    one, two = tiny_ibot(), tiny_ibot(loss=loss)
+    for model in (one, two):
+        model.loss(tiny_batch())  # from zero: 1 - momentum of the mean logits
+    torch.testing.assert_close(two.criterion.center, one.criterion.center)
+    torch.testing.assert_close(two.criterion.patch_center, 4 * one.criterion.patch_center)
+    assert one.criterion.patch_center.abs().max() > 1e-3
+
+
+def test_defaults_of_the_loss_are_those_of_the_public_code():
+    loss = IBOTLoss(out_channels=4)
+    assert (loss.center_momentum, loss.patch_center_momentum) == (0.9, 0.9)
+    assert (loss.student_temp, loss.loss_weights, loss.pred_start_epoch) == (0.1, (1.0, 1.0), 0)
+    for temperature in (loss.cls_temperature, loss.patch_temperature):
+        assert [temperature(epoch) for epoch in (0, 79, 80, 800)] == [0.04, 0.07, 0.07, 0.07]
+
+
+def test_the_teacher_does_without_the_mask_token():
+    model = tiny_ibot()
+    names = {name for name, _ in model.teacher.named_parameters()}
+    student = {name for name, _ in model.named_parameters() if name.startswith('backbone.')}
+    assert 'backbone.mask_token' in student
+    assert student - names == {'backbone.mask_token'}

@@ -199,3 +199,17 @@ def test_state_restores_the_queue_whatever_its_length():
 def test_settings_that_cannot_work_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         tiny_leopart(**settings)
+
+
+def test_defaults_are_those_of_the_public_code():
+    model = tiny_leopart()
+    assert model.momentum == (0.9995, 1.0)
+    assert model.mask_tolerance == 1e-4  # a cell must be foreground all over, but for rounding
+    assert (model.temperature, model.epsilon, model.sinkhorn_iterations) == (0.1, 0.05, 3)
+    assert (model.queue_per_image, model.attention_mass, model.roi_size) == (10, 0.6, 7)
+
+
+@pytest.mark.parametrize(('processes', 'length'), [(1, 8192), (2, 4096), (3, 2730)])
+def test_the_processes_share_one_queue(monkeypatch, processes, length):
+    monkeypatch.setattr('mmengine.dist.get_world_size', lambda *_: processes)
+    assert tiny_leopart(queue_length=8192).queue.vectors.shape == (2, length, 8)

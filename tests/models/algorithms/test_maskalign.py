@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from mmdssl.models.algorithms.maskalign import MaskAlign
+from mmdssl.models.utils.attentive_masking import keep_count
 from tests.models.tiny_maskalign import (
     IMAGENET,
     PATCH,
@@ -215,3 +216,10 @@ def test_training_moves_the_student_towards_the_teacher():
         values.append({name: value.item() for name, value in losses.items()})
     assert values[-1]['loss_align'] < 0.6 * values[0]['loss_align']
     assert values[-1]['loss_decoupling'] < 0.8 * values[0]['loss_decoupling']
+
+
+def test_seven_tenths_of_the_patches_are_dropped_unless_told_otherwise():
+    model = tiny_maskalign()
+    assert model.mask_ratio == 0.7
+    assert model.masking == 'attentive'
+    assert keep_count(196, model.mask_ratio) == 58

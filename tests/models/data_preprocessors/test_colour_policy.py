@@ -161,3 +161,22 @@ def test_cat_and_selection_are_inverse():
 def test_bad_policies_name_the_key_and_the_remedy(config, message):
     with pytest.raises(ValueError, match=message):
         ColourPolicy.from_config(config, 'v')
+
+
+def test_what_is_left_out_has_the_documented_default():
+    policy = ColourPolicy.from_config(dict(blur={}, solarize={}, jitter=dict(hue=0.1)))
+    assert (policy.threshold, policy.sigma) == (0.5, (0.1, 2.0))
+    assert (policy.blur_prob, policy.solarize_prob, policy.jitter_prob) == (1.0, 1.0, 1.0)
+    assert policy.grayscale_prob == 0.0
+    empty = ColourPolicy.from_config({})
+    assert (empty.blur_prob, empty.solarize_prob, empty.grayscale_prob) == (0.0, 0.0, 0.0)
+    assert empty.ranges == ((1.0, 1.0), (1.0, 1.0), (1.0, 1.0), (0.0, 0.0))
+
+
+def test_a_policy_of_nothing_changes_nothing():
+    policy = ColourPolicy()
+    assert policy.ranges == ColourPolicy.from_config({}).ranges
+    draws = policy.draw(50)
+    assert (draws.order == -1).all()
+    assert not draws.grayscale.any()
+    assert draws.threshold.isinf().all()

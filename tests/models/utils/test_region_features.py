@@ -66,11 +66,33 @@ def test_kept_cells_are_the_share_of_kept_pixels():
     boxes = torch.tensor([[[0.0, 0, 32, 32], [8, 0, 24, 16], [16, 16, 32, 32]]])
     shares = kept_cells(keep, boxes, image_size=(32, 32), output_size=2)
     expected = torch.tensor([[1.0, 0], [1, 0], [0, 0]])[:, None].expand(3, 2, 2)
-    # a sample on the border of the mask interpolates: half a pixel of error per cell of 8
-    assert torch.allclose(shares, expected, atol=0.07)
+    # samples lie on the centres of pixels, so that none interpolates over the border of the mask
+    torch.testing.assert_close(shares, expected, rtol=0, atol=1e-5)
     # boxes are in pixels of the image, whatever the resolution of the mask
     half = kept_cells(keep[:, ::2, ::2], boxes, image_size=(32, 32), output_size=2)
-    assert torch.allclose(half, expected, atol=0.15)
+    torch.testing.assert_close(half, expected, rtol=0, atol=1e-5)
+
+
+def test_a_cell_that_is_kept_in_part_counts_with_that_part():
+    """The border runs through a column of cells: a quarter of it is kept, of another axis all."""
+    keep = torch.zeros(1, 64, 96, dtype=torch.bool)
+    keep[:, :, :36] = True  # cells of 16: two whole columns and a quarter of the third
+    keep[:, 40:] = False  # and two whole rows and a half of the third
+    boxes = torch.tensor([[[0.0, 0, 96, 64]]])
+    columns, rows = torch.tensor([1, 1, 0.25, 0, 0, 0]), torch.tensor([1, 1, 0.5, 0])
+    wanted = rows[:, None] * columns
+    shares = kept_cells(keep, boxes, image_size=(64, 96), output_size=(4, 6))
+    torch.testing.assert_close(shares[0], wanted, rtol=0, atol=1e-5)
+    backbone = resnet()
+    backbone.layer4 = nn.Identity()
+    c4 = torch.randn(1, 32, 4, 6)
+    settings = dict(image_size=(64, 96), weights=keep)
+    cells = box_cells(c4, boxes, image_size=(64, 96), output_size=4)[0]
+    kept = kept_cells(keep, boxes, image_size=(64, 96), output_size=4)[0]
+    assert ((kept > 0.05) & (kept < 0.95)).any()
+    hand = (cells * kept).sum(dim=(1, 2)) / kept.sum()
+    vectors = region_vectors(backbone, c4, boxes, output_size=4, **settings)
+    torch.testing.assert_close(vectors[0], hand)
 
 
 def test_weighted_pool_reads_kept_cells_only():
@@ -83,7 +105,7 @@ def test_weighted_pool_reads_kept_cells_only():
     vectors = region_vectors(
         backbone, c4, boxes, image_size=(128, 128), output_size=8, weights=keep
     )
-    assert torch.allclose(vectors[0], c4[0, :, :, :4].mean(dim=(1, 2)), atol=5e-2)
+    torch.testing.assert_close(vectors[0], c4[0, :, :, :4].mean(dim=(1, 2)))
     vectors.sum().backward()
     assert c4.grad[..., 5:].abs().max() == 0  # column 4 touches the border of the mask
     assert c4.grad[..., :4].abs().min() > 0

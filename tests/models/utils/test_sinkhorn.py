@@ -1,3 +1,6 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 import torch.multiprocessing as mp
@@ -47,6 +50,33 @@ def rank(index: int, port_file: str, out: str) -> None:
     )
     torch.save(sinkhorn(SCORES[PARTS[index]]), f'{out}{index}')
     leave_process_group()
+
+
+class Meeting:
+    """Sums and maxima over two threads that stand for processes."""
+
+    def __init__(self) -> None:
+        self.barrier, self.brought, self.who = threading.Barrier(2), {}, threading.local()
+
+    def all_reduce(self, value: torch.Tensor, op: str = 'sum') -> None:
+        self.brought[self.who.index] = value.clone()
+        self.barrier.wait(timeout=20)
+        both = torch.stack([self.brought[index] for index in range(2)])
+        self.barrier.wait(timeout=20)
+        value.copy_(both.amax(dim=0) if op == 'max' else both.sum(dim=0))
+
+    def run(self, index: int) -> torch.Tensor:
+        self.who.index = index
+        return sinkhorn(SCORES[PARTS[index]])
+
+
+def test_prototypes_fill_alike_over_all_processes(monkeypatch):
+    """As below, without processes: it runs in the quick suite."""
+    wanted, meeting = sinkhorn(SCORES), Meeting()
+    monkeypatch.setattr('mmdssl.models.utils.sinkhorn.all_reduce', meeting.all_reduce)
+    with ThreadPoolExecutor(2) as threads:
+        got = torch.cat(list(threads.map(meeting.run, range(2))))
+    torch.testing.assert_close(got, wanted, rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.slow

@@ -1,0 +1,76 @@
+"""Every published pre-training config against the table of what was published, by value."""
+
+import re
+from pathlib import Path
+
+import pytest
+from mmengine.registry import init_default_scope
+
+from mmdssl.engine.config import load_config
+from tests.configs import published_runs as runs
+from tests.configs.stated import differences, filled
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
+METHODS = ('ibot', 'densecl', 'soco', 'maskalign', 'leopart', 'd3ssl')
+
+PUBLISHED = {
+    'ibot/ibot_vit-small-p16_8xb64-coslr-800e_coco.py': runs.IBOT_BLOCK,
+    'ibot/ibot_vit-small-p16_8xb64-coslr-900e_coco.py': runs.lasting(runs.IBOT_BLOCK, 900),
+    'ibot/ibot-rcc_vit-small-p16_8xb64-coslr-800e_coco.py': runs.IBOT_RCC,
+    'ibot/ibot-mc_vit-small-p16_8xb64-coslr-800e_coco.py': runs.IBOT_MC,
+    'ibot/ibot-d_vit-small-p16_8xb64-coslr-800e_coco.py': runs.IBOT_D,
+    'densecl/mocov2_resnet50_8xb32-coslr-800e_coco.py': runs.MOCOV2,
+    'densecl/mocov2_resnet50_8xb32-coslr-200e_coco.py': runs.lasting(runs.MOCOV2, 200),
+    'densecl/densecl_resnet50_8xb32-coslr-800e_coco.py': runs.DENSECL,
+    'densecl/densecl_resnet50_8xb32-coslr-200e_coco.py': runs.lasting(runs.DENSECL, 200),
+    'densecl/densecl-d_resnet50_8xb32-coslr-800e_coco.py': runs.DENSECL_D,
+    'densecl/densecl-d_resnet50_8xb32-coslr-200e_coco.py': runs.lasting(runs.DENSECL_D, 200),
+    'soco/soco_resnet50-c4_16xb64-coslr-800e_coco.py': runs.SOCO,
+    'soco/soco_resnet50-c4_16xb64-coslr-200e_coco.py': runs.lasting(runs.SOCO, 200),
+    'soco/soco-d_resnet50-c4_16xb64-coslr-800e_coco.py': runs.SOCO_D,
+    'soco/soco-d_resnet50-c4_16xb64-coslr-200e_coco.py': runs.lasting(runs.SOCO_D, 200),
+    'soco/soco-rcc_resnet50-c4_16xb64-coslr-800e_coco.py': runs.SOCO_RCC,
+    'soco/soco-rcc_resnet50-c4_16xb64-coslr-200e_coco.py': runs.lasting(runs.SOCO_RCC, 200),
+    'soco/soco-d3ssl-aug_resnet50-c4_16xb64-coslr-200e_coco.py': runs.lasting(runs.SOCO_AUG, 200),
+    'd3ssl/d3ssl_resnet50-c4_8xb32-coslr-800e_coco.py': runs.D3SSL,
+    'd3ssl/d3ssl_resnet50-c4_8xb32-coslr-200e_coco.py': runs.lasting(runs.D3SSL, 200),
+    'd3ssl/d3ssl-wo-depos_resnet50-c4_8xb32-coslr-800e_coco.py': runs.D3SSL_ALONE,
+    'd3ssl/d3ssl-wo-depos_resnet50-c4_8xb32-coslr-200e_coco.py': runs.lasting(
+        runs.D3SSL_ALONE, 200
+    ),
+    'maskalign/maskalign_vit-small-p16_8xb128-coslr-800e_coco.py': runs.MASKALIGN,
+    'maskalign/maskalign-d_vit-small-p16_8xb128-coslr-800e_coco.py': runs.MASKALIGN_D,
+    'maskalign/maskalign-dino_vit-small-p16_8xb128-coslr-800e_coco.py': runs.from_dino(
+        runs.MASKALIGN
+    ),
+    'maskalign/maskalign-d-dino_vit-small-p16_8xb128-coslr-800e_coco.py': runs.from_dino(
+        runs.MASKALIGN_D
+    ),
+    'leopart/leopart_vit-small-p16_2xb32-coslr-50e_coco.py': runs.LEOPART_50,
+    'leopart/leopart-d_vit-small-p16_2xb32-coslr-50e_coco.py': runs.LEOPART_D,
+}
+
+
+def test_the_table_holds_every_published_config():
+    found = {
+        path.relative_to(CONFIGS).as_posix()
+        for method in METHODS
+        for path in (CONFIGS / method).glob('*_coco.py')
+    }
+    assert found == set(PUBLISHED)
+
+
+@pytest.mark.parametrize('path', PUBLISHED)
+def test_config_says_what_was_published(path):
+    init_default_scope('mmdssl')
+    config = load_config(CONFIGS / path)
+    wanted = dict(PUBLISHED[path])
+    gpus = wanted.pop('gpus')
+    # a branch where one is published, and none elsewhere
+    wanted['model'] = {'decoupling': None, **wanted['model']}
+    found = filled(config.to_dict())
+    assert differences(wanted, found) == []
+    hooks = [hook['type'] for hook in config.custom_hooks]
+    assert {'TeacherUpdateHook', 'RandomStateHook', 'ObjectKNNHook'} <= set(hooks)
+    stated = re.search(r'(\d+)xb(\d+)', path)
+    assert stated.groups() == (str(gpus), str(config.train_dataloader.batch_size))
