@@ -26,7 +26,7 @@ from typing import Any
 from mmdssl.engine.plain_errors import says_what_happened
 
 ROOT = Path(__file__).resolve().parents[1]
-CONFIG = ROOT / 'configs/scenes/densecl-d_r18w16-64px_1xb32-600i_scenes.py'
+CONFIG = ROOT / 'configs/scenes/densecl-d_r18w16-64px_1xb32-150i_scenes.py'
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -38,7 +38,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--data', type=Path, default=Path('data/demo'), help='folder of scenes')
     parser.add_argument('--images', type=int, default=1500, help='training scenes (1500)')
     parser.add_argument('--val-images', type=int, default=350, help='validation scenes (350)')
-    parser.add_argument('--iters', type=int, help="iterations (the config's: 600)")
+    parser.add_argument('--iters', type=int, help="iterations (the config's: 150)")
     parser.add_argument('--seed', type=int, default=0, help='of scenes and training (0)')
     parser.add_argument('--config', type=Path, default=CONFIG, help='a config of configs/scenes')
     parser.add_argument('--no-partner', action='store_true', help='train --config alone')

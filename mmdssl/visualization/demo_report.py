@@ -72,7 +72,15 @@ _FIGURES = (
 )
 
 
-_HOSTS = {'densecl': 'DenseCL', 'ibot': 'iBOT', 'soco': 'SoCo', 'maskalign': 'MaskAlign'}
+_HOSTS = {
+    'd3ssl': 'D3SSL',
+    'densecl': 'DenseCL',
+    'ibot': 'iBOT',
+    'leopart': 'Leopart',
+    'maskalign': 'MaskAlign',
+    'mocov2': 'MoCo v2',
+    'soco': 'SoCo',
+}
 
 
 def method_names(config: str) -> tuple[str, str]:

@@ -156,7 +156,14 @@ class SceneSpec:
 #: small pictures of few, large objects, whose classes a small CNN learns within minutes.
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     'default': {},
-    'demo': {'size': 96, 'objects': (2, 4), 'scale': (0.25, 0.45)},
+    'demo': {
+        'size': 96,
+        'objects': (1, 3),
+        'shapes': ('disc', 'star'),
+        'scale': (0.3, 0.5),
+        'contrast': 0.08,
+        'saturation': 0.1,
+    },
     'miniature': {
         'size': 96,
         'objects': (2, 4),

@@ -2,7 +2,7 @@
 
 Reproduces: no table; what `make demo` runs beside DenseCL-D.
 Command: python tools/make_scenes.py data/demo --preset demo
-    python tools/train.py configs/scenes/densecl_r18w16-64px_1xb32-600i_scenes.py
+    python tools/train.py configs/scenes/densecl_r18w16-64px_1xb32-150i_scenes.py
     --cfg-options data_root=data/demo
 Costs: see README.md beside this file.
 Published: none.
@@ -54,5 +54,10 @@ object_knn_dataloader = dict(
         ]
     )
 )
-train_cfg = dict(max_iters=600)
+# O-KNN at the start, after a third, two thirds, and at the end.
+custom_hooks = [
+    *[hook for hook in _base_.custom_hooks if hook['type'] != 'ObjectKNNHook'],
+    dict(type='ObjectKNNHook', interval=50, by_epoch=False, initial=True),
+]
+train_cfg = dict(max_iters=150)
 optim_wrapper = dict(optimizer=dict(lr=0.12))
