@@ -16,7 +16,7 @@ from mmdssl.visualization.curves import Curve, draw_curves, read_object_knn, rea
 from mmdssl.visualization.decoupled import draw_decoupled
 from mmdssl.visualization.figure import as_image
 from mmdssl.visualization.masks import draw_masks
-from mmdssl.visualization.preview import build_model, training_batches
+from mmdssl.visualization.preview import build_model, stride_of, training_batches
 from mmdssl.visualization.views import draw_batch
 
 __all__ = [
@@ -90,6 +90,7 @@ def draw_batches(config: Config, out: Path, *, images: int = 7) -> dict[str, Pat
     """
     model = build_model(config)
     data_preprocessor, branch = model.data_preprocessor, getattr(model, 'decoupling', None)
+    stride = stride_of(model.backbone)
     batch = next(training_batches(config, 1))
     first = as_image(batch.data['inputs']['views'][0][-1])
     files = {
@@ -102,11 +103,17 @@ def draw_batches(config: Config, out: Path, *, images: int = 7) -> dict[str, Pat
             compose=getattr(model, 'compose', None),
             regions=batch.regions,
             max_images=images,
+            stride=stride,
         ),
     }
     if branch is not None:
         files['xd'] = draw_decoupled(
-            batch.data, data_preprocessor, out / 'xd.png', branch=branch, max_samples=images
+            batch.data,
+            data_preprocessor,
+            out / 'xd.png',
+            branch=branch,
+            max_samples=images,
+            stride=stride,
         )
     return files
 
