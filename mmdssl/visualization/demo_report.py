@@ -31,12 +31,20 @@ _METRICS = (
 
 _FIGURES = (
     (
+        'curves',
+        'The run',
+        'Left: the losses of the run with the branch; those with a queue rise while it fills. '
+        'Right: top-1 of object nearest neighbours, measured during training; iteration 0 is the '
+        'untrained net, and the dashed lines are the plain partner. Look for curves that leave '
+        'the dotted lines of the untrained net.',
+    ),
+    (
         'xd',
         'De-coupled views',
         'How the branch makes X^D out of a key view X, a mask M and another image X_B of the '
-        'batch. Look for objects of X that survive on foreign ground: on these patches the '
-        'student must give what the teacher gave for the undisturbed X. In half of the samples '
-        'the mask is inverted, so that the cut rectangles survive instead.',
+        'batch. Look for objects of X that survive on foreign ground: at these places the '
+        'student must give what the teacher gave for the undisturbed X. In columns '
+        'titled complement, which some methods have, the cut rectangles survive instead.',
     ),
     (
         'views',
@@ -53,14 +61,6 @@ _FIGURES = (
         'Where regions overlap, plain cutout adds up and some regions all but vanish; region '
         'collaborative cutout (RCC) takes about the same share of every region. Block-wise and '
         'random masks, where a network has patches, know nothing of regions.',
-    ),
-    (
-        'curves',
-        'The run',
-        'Left: the losses of the run with the branch; those with a queue rise while it fills. '
-        'Right: top-1 of object nearest neighbours, measured during training; iteration 0 is the '
-        'untrained net, and the dashed lines are the plain partner. Look for curves that leave '
-        'the dotted lines of the untrained net.',
     ),
     (
         'affinity',
