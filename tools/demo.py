@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from mmdssl.engine.plain_errors import says_what_happened
+from mmdssl.miniature.demo import scores, train
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / 'configs/scenes/densecl-d_r18w16-64px_1xb32-150i_scenes.py'
@@ -100,38 +101,6 @@ def make_config(options: argparse.Namespace) -> Any:
     return config
 
 
-def train(config: Any) -> Any:
-    """Pre-train, or go on; gives the runner back.
-
-    The untrained backbone is kept in ``initial_backbone.pth``; its BatchNorms have the statistics
-    of training images, without which a random net looks worse than it is.
-    """
-    from mmengine.config import Config
-    from mmengine.hooks import Hook
-    from mmengine.runner import Runner
-
-    from mmdssl.engine.checkpointing import atomic_save
-    from mmdssl.engine.hooks.checkpoint import train_and_keep
-    from mmdssl.engine.untrained import calibrate_untrained
-
-    class KeepInitialBackbone(Hook):
-        """Saves what the untrained net of the report is, before it is measured."""
-
-        def before_train(self, runner: Any) -> None:
-            if runner.iter == 0:
-                calibrate_untrained(runner.model, runner.cfg)
-                weights = runner.model.get_backbone().state_dict()
-                atomic_save(weights, Path(runner.work_dir) / 'initial_backbone.pth')
-
-    # mmengine lists machine and config while it builds; both are in the report.
-    runner = Runner.from_cfg(Config({**config, 'log_level': 'WARNING'}, filename=config.filename))
-    for part in (runner.logger, *runner.logger.handlers):
-        part.setLevel(config.get('log_level', 'INFO'))
-    runner.register_hook(KeepInitialBackbone())
-    train_and_keep(runner)
-    return runner
-
-
 @contextmanager
 def partner(options: argparse.Namespace) -> Iterator[Path | None]:
     """Train the plain partner in a process of its own while the block runs.
@@ -154,26 +123,6 @@ def partner(options: argparse.Namespace) -> Iterator[Path | None]:
     command += ['--fresh'] if options.fresh else []
     with process_beside(command, folder / 'console.txt', OMP_NUM_THREADS='1'):
         yield folder
-
-
-def scores(work_dir: Path) -> dict[str, dict[str, float]]:
-    """O-KNN of the random and of the pre-trained backbone, by metric name.
-
-    Raises:
-        ValueError: If the run has not measured both.
-    """
-    records = [json.loads(line) for line in (work_dir / 'object_knn.json').open()]
-    if not records or records[0]['iter'] != 0 or len(records) < 2:
-        raise ValueError(
-            f'{work_dir}/object_knn.json does not begin with the random net and end with the '
-            'trained one; run again with --fresh'
-        )
-    skipped = ('epoch', 'iter', 'seconds')
-    first, last = (
-        {name: value for name, value in record.items() if name not in skipped}
-        for record in (records[0], records[-1])
-    )
-    return {'random': first, 'pretrained': last}
 
 
 def draw(config: Any, runner: Any, out: Path, plain: Path | None) -> dict[str, Path]:
