@@ -1,6 +1,6 @@
 # Two commands for a newcomer, on Linux with Python 3.10-3.12 (and a compiler for the second):
 #
-#   make demo    environment without any compiling, then iBOT-D on generated scenes, to a report
+#   make demo    environment without any compiling, then DenseCL-D on generated scenes, to a report
 #   make test    complete environment (mmcv's ops compiled, mmdet, mmseg), then the tests
 #
 # VENV= moves the environment, PYTHON= chooses the interpreter; tools/setup_env.sh names the rest.

@@ -25,7 +25,7 @@ from mmdssl.engine.config import load_config
 from mmdssl.engine.plain_errors import says_what_happened
 from mmdssl.visualization.decoupled import draw_decoupled
 from mmdssl.visualization.method_pictures import draw_method, give_weights, has_pictures
-from mmdssl.visualization.preview import build_model, training_batches
+from mmdssl.visualization.preview import build_model, stride_of, training_batches
 from mmdssl.visualization.views import draw_batch
 
 
@@ -73,7 +73,7 @@ def browse(
         raise ValueError(f'--num {num} and --images {images} must be at least 1')
     model = build_model(config)
     data_preprocessor, branch = model.data_preprocessor, getattr(model, 'decoupling', None)
-    looks = _ready(model, checkpoint)
+    looks, stride = _ready(model, checkpoint), stride_of(model.backbone)
     written = []
     batches = track(training_batches(config, num), 'drawing', total=num, transient=True)
     for step, batch in enumerate(batches):
@@ -87,6 +87,7 @@ def browse(
                 regions=batch.regions,
                 max_images=images,
                 step=step,
+                stride=stride,
             )
         )
         if branch is not None:
@@ -98,6 +99,7 @@ def browse(
                     branch=branch,
                     max_samples=images,
                     step=step,
+                    stride=stride,
                 )
             )
         if looks:

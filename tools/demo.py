@@ -2,8 +2,9 @@
 
     python tools/demo.py --work-dir work_dirs/demo
 
-1. writes multi-object scenes (1600 training and 300 validation images of 128 px);
-2. pre-trains iBOT-D, a small ViT, for 250 iterations and measures O-KNN on the way;
+1. writes multi-object scenes (1500 training and 350 validation images of 96 px);
+2. pre-trains DenseCL-D, a small ResNet, and beside it, on the other core, its plain partner;
+   measures O-KNN on the way;
 3. draws what was trained on, how it went and what the features see;
 4. prints a table and writes ``metrics.json`` and ``report.html``.
 
@@ -24,27 +25,39 @@ from typing import Any
 
 from mmdssl.engine.command_line import CommandLine
 from mmdssl.engine.plain_errors import says_what_happened
+from mmdssl.miniature.demo import scores, train
 
 ROOT = Path(__file__).resolve().parents[1]
-CONFIG = ROOT / 'configs/scenes/ibot-d_vit-micro-p16_1xb24-250i_scenes.py'
+CONFIG = ROOT / 'configs/scenes/densecl-d_r18w16-64px_1xb32-150i_scenes.py'
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/demo'))
-    parser.add_argument('--data', type=Path, default=Path('data/scenes'), help='folder of scenes')
-    parser.add_argument('--images', type=int, default=1600, help='training scenes (1600)')
-    parser.add_argument('--val-images', type=int, default=300, help='validation scenes (300)')
-    parser.add_argument('--iters', type=int, help="iterations (the config's: 250)")
+    parser.add_argument('--data', type=Path, default=Path('data/demo'), help='folder of scenes')
+    parser.add_argument('--images', type=int, default=1500, help='training scenes (1500)')
+    parser.add_argument('--val-images', type=int, default=350, help='validation scenes (350)')
+    parser.add_argument('--iters', type=int, help="iterations (the config's: 150)")
+    parser.add_argument('--seed', type=int, default=0, help='of scenes and training (0)')
     parser.add_argument('--config', type=Path, default=CONFIG, help='a config of configs/scenes')
+    parser.add_argument('--no-partner', action='store_true', help='train --config alone')
+    parser.add_argument('--train-only', action='store_true', help=argparse.SUPPRESS)
     parser.add_argument('--fresh', action='store_true', help='forget an earlier run in --work-dir')
     options = parser.parse_args(arguments)
     for name in ('images', 'val_images', 'iters'):
         value = getattr(options, name)
         if value is not None and value < 1:
             parser.error(f'--{name.replace("_", "-")} {value} must be at least 1')
+    if options.seed < 0:
+        parser.error(f'--seed {options.seed} must not be negative')
     return options
+
+
+def partner_of(config: Path) -> Path | None:
+    """The same method without the branch: ``densecl_...`` for ``densecl-d_...``; None without."""
+    plain = config.with_name(config.name.replace('-d_', '_', 1))
+    return plain if plain != config and plain.is_file() else None
 
 
 def make_data(options: argparse.Namespace) -> None:
@@ -53,7 +66,7 @@ def make_data(options: argparse.Namespace) -> None:
 
     write_scenes(
         options.data,
-        SceneSpec(**PRESETS['default']),
+        SceneSpec(**{**PRESETS['demo'], 'seed': options.seed}),
         images=options.images,
         val_images=options.val_images,
         workers=os.cpu_count() or 1,
@@ -77,6 +90,7 @@ def make_config(options: argparse.Namespace) -> Any:
     config.work_dir = str(options.work_dir)
     config.resume = not options.fresh and bool(checkpoints_of(options.work_dir))
     config.train_cfg.max_iters = iterations
+    config.randomness = {**config.get('randomness', {}), 'seed': options.seed}
     for scheduler in config.param_scheduler:
         scheduler.end = iterations
         scheduler.warmup_iters = scheduler.get('warmup_iters', 0) * iterations // published
@@ -86,72 +100,54 @@ def make_config(options: argparse.Namespace) -> Any:
     return config
 
 
-def train(config: Any) -> Any:
-    """Pre-train, or go on; gives the runner back.
+@contextmanager
+def partner(options: argparse.Namespace) -> Iterator[Path | None]:
+    """Train the plain partner in a process of its own while the block runs.
 
-    Keeps the untrained teacher's backbone in ``initial_backbone.pth``.
+    Gives its folder, None without one.
     """
-    from mmengine.config import Config
-    from mmengine.hooks import Hook
-    from mmengine.runner import Runner
+    from mmdssl.engine.beside import process_beside
 
-    from mmdssl.engine.checkpointing import atomic_save
-    from mmdssl.engine.hooks.checkpoint import train_and_keep
-
-    class KeepInitialBackbone(Hook):
-        """Saves what the random net of the report is."""
-
-        def before_train(self, runner: Any) -> None:
-            if runner.iter == 0:
-                weights = runner.model.get_backbone('teacher').state_dict()
-                atomic_save(weights, Path(runner.work_dir) / 'initial_backbone.pth')
-
-    # mmengine lists machine and config while it builds; both are in the report.
-    runner = Runner.from_cfg(Config({**config, 'log_level': 'WARNING'}, filename=config.filename))
-    for part in (runner.logger, *runner.logger.handlers):
-        part.setLevel(config.get('log_level', 'INFO'))
-    runner.register_hook(KeepInitialBackbone())
-    train_and_keep(runner)
-    return runner
+    plain = None if options.no_partner else partner_of(options.config)
+    if plain is None:
+        yield None
+        return
+    folder = options.work_dir / 'plain'
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, __file__, '--train-only', '--config', str(plain)]
+    command += ['--work-dir', str(folder), '--data', str(options.data)]
+    for name in ('images', 'val_images', 'iters', 'seed'):
+        if getattr(options, name) is not None:
+            command += [f'--{name.replace("_", "-")}', str(getattr(options, name))]
+    command += ['--fresh'] if options.fresh else []
+    with process_beside(command, folder / 'console.txt', OMP_NUM_THREADS='1'):
+        yield folder
 
 
-def scores(work_dir: Path) -> dict[str, dict[str, float]]:
-    """O-KNN of the random and of the pre-trained backbone, by metric name.
-
-    Raises:
-        ValueError: If the run has not measured both.
-    """
-    records = [json.loads(line) for line in (work_dir / 'object_knn.json').open()]
-    if not records or records[0]['iter'] != 0 or len(records) < 2:
-        raise ValueError(
-            f'{work_dir}/object_knn.json does not begin with the random net and end with the '
-            'trained one; run again with --fresh'
-        )
-    skipped = ('epoch', 'iter', 'seconds')
-    first, last = (
-        {name: value for name, value in record.items() if name not in skipped}
-        for record in (records[0], records[-1])
-    )
-    return {'random': first, 'pretrained': last}
-
-
-def draw(config: Any, runner: Any, out: Path) -> dict[str, Path]:
+def draw(config: Any, runner: Any, out: Path, plain: Path | None) -> dict[str, Path]:
     """All pictures, by name."""
     from mmdssl.engine.checkpointing import load_checkpoint_file
     from mmdssl.visualization.run_pictures import draw_batches, draw_features, draw_progress
 
     files = draw_batches(config, out)
-    files['curves'] = draw_progress(out, out)
-    trained = runner.model.get_backbone('teacher')
+    files['curves'] = draw_progress(out, out, plain=plain)
+    trained = runner.model.get_backbone()
     untrained = copy.deepcopy(trained)
     untrained.load_state_dict(load_checkpoint_file(out / 'initial_backbone.pth'))
-    networks = {'random\nnet': untrained, 'pre-trained\nteacher': trained}
+    networks = {'untrained\nnet': untrained, 'pre-trained\nnet': trained}
     # As in the paper: twice the side of the training views (448 to 224).
-    side = 2 * trained.img_size[0]
+    side = 2 * view_side(config)
     files['affinity'] = draw_features(
         config, networks, runner.model.data_preprocessor, out, size=side
     )
     return files
+
+
+def view_side(config: Any) -> int:
+    """Pixels of a training view."""
+    from mmdssl.visualization.preview import training_batches
+
+    return next(training_batches(config, 1)).data['inputs']['views'][0][0].shape[-1]
 
 
 def remember(options: argparse.Namespace) -> None:
@@ -163,7 +159,7 @@ def remember(options: argparse.Namespace) -> None:
     from mmdssl.engine.checkpointing import atomic_text
 
     file = options.work_dir / 'demo.json'
-    names = ('images', 'val_images', 'iters')
+    names = ('images', 'val_images', 'iters', 'seed')
     settings = {'config': options.config.stem, **{name: getattr(options, name) for name in names}}
     if file.exists() and not options.fresh:
         earlier = json.loads(file.read_text())
@@ -175,11 +171,22 @@ def remember(options: argparse.Namespace) -> None:
     atomic_text(json.dumps(settings) + '\n', file)
 
 
+def settle(options: argparse.Namespace) -> Any:
+    """The config of a run whose folder is ready for it."""
+    from mmdssl.engine.run_folder import clear_folder, held_folder
+
+    remember(options)
+    config = make_config(options)
+    if options.fresh:
+        with held_folder(options.work_dir):
+            clear_folder(config)
+    return config
+
+
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """All steps; gives the content of ``metrics.json`` back."""
+    import torch
     from rich.console import Console
-
-    from mmdssl.engine.run_folder import clear_folder, held_folder
 
     console = Console(highlight=False)
     seconds: dict[str, float] = {}
@@ -195,21 +202,21 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     with step(1, 'data', f'scenes: {options.images} + {options.val_images} images'):
         make_data(options)
     with step(2, 'training', 'pre-training, with O-KNN on the way'):
-        remember(options)
-        config = make_config(options)
-        if options.fresh:
-            with held_folder(options.work_dir):
-                clear_folder(config)
-        runner = train(config)
+        config = settle(options)
+        with partner(options) as plain:
+            if plain is not None:
+                torch.set_num_threads(1)
+                console.print(f'the plain partner trains beside it: {plain}/console.txt')
+            runner = train(config)
     with step(3, 'pictures', 'pictures'):
-        pictures = draw(config, runner, out)
+        pictures = draw(config, runner, out, plain)
     with step(4, 'report', 'report'):
-        measured = report(options, config, runner, pictures, seconds)
-    from mmdssl.visualization.demo_report import caveat, console_table
+        measured = report(options, config, runner, pictures, seconds, plain)
+    from mmdssl.visualization.demo_report import console_table, in_words
 
-    sides = measured['random'], measured['pretrained']
-    console.print(console_table(*sides))
-    console.print(caveat(measured['iterations'], *sides))
+    console.print(console_table(measured))
+    for text in in_words(measured):
+        console.print(text)
     took = ', '.join(f'{name} {value:.0f} s' for name, value in seconds.items())
     console.print(f'took {sum(seconds.values()):.0f} s: {took}')
     console.print(f'{out}/report.html shows everything; {out}/metrics.json holds the numbers')
@@ -222,19 +229,22 @@ def report(
     runner: Any,
     pictures: dict[str, Path],
     seconds: dict[str, float],
+    plain: Path | None,
 ) -> dict[str, Any]:
     """Write ``metrics.json`` and ``report.html``."""
     from mmdssl.engine.checkpointing import atomic_text
     from mmdssl.visualization.demo_report import write_demo_report
     from mmdssl.visualization.report import hardware, versions
 
-    both = scores(options.work_dir)
     backbone = runner.model.backbone
     weights = sum(parameter.numel() for parameter in backbone.parameters())
     measured = {
         'config': options.config.stem,
+        'seed': options.seed,
+        'images': options.images,
         'iterations': runner.iter,
-        **both,
+        **scores(options.work_dir),
+        **({} if plain is None else {'plain': scores(plain)['pretrained']}),
         'seconds_of_this_start': dict(seconds),
         'hardware': hardware(),
         'versions': versions(),
@@ -243,14 +253,13 @@ def report(
     took = ', '.join(f'{name} {value:.0f} s' for name, value in seconds.items())
     write_demo_report(
         options.work_dir / 'report.html',
-        **both,
+        measured=measured,
         pictures=pictures,
-        iterations=runner.iter,
         facts={
             'Images': f'{options.images} scenes for training, {options.val_images} for validation',
             'Network': f'{type(backbone).__name__}, {weights / 1e6:.2f} million parameters',
             'Training': f'{runner.iter} iterations of {config.train_dataloader.batch_size} images, '
-            f'two views of {backbone.img_size[0]} px',
+            f'two views of {view_side(config)} px',
             'Time of this start': took,
         },
         config_text=config.pretty_text,
@@ -265,7 +274,10 @@ def main(arguments: list[str] | None = None) -> int:
     # Threads of torch that wait must not keep a core from the data loader; read when torch loads.
     os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
     try:
-        run(options)
+        if options.train_only:
+            train(settle(options))
+        else:
+            run(options)
     except (ValueError, OSError) as error:
         print(f'error: {says_what_happened(error)}', file=sys.stderr)
         return 2

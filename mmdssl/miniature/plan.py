@@ -46,7 +46,7 @@ class Plan:
         return not self.regime.scenes
 
     def scene_seed(self, seed: int) -> int:
-        """Seed of the scenes of a run: other scenes for every seed, never those of the demo (0)."""
+        """Seed of the scenes of a run: other scenes for every seed, never those of seed 0."""
         return _FRESH + seed
 
     def data_root(self, seed: int) -> Path:

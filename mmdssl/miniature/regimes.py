@@ -9,7 +9,7 @@ loud backgrounds. A random net is weak there, so that it shows whether the base 
 which way the branch then moves it. Crops of a quarter to three quarters of the picture at its own
 resolution: neither the whole scene nor its colours tell two views of it.
 
-``forms``: the 128 px scenes of the demo, whose classes are shape x texture with a hue for each
+``forms``: the default scenes of 128 px, whose classes are shape x texture with a hue for each
 texture, and the configs of configs/scenes as they are. SoCo's base rises above the random net
 there, in O-KNN and in O-KNN-D, within 250 iterations. Only at scale ``cpu``.
 

@@ -109,7 +109,7 @@ def draw_affinity(
             place = picture_axes(axes[row, column])
             place.imshow(blended)
             _mark(place, x * photo.shape[1] - 0.5, y * photo.shape[0] - 0.5)
-    axes[0, 0].set_ylabel('photo,\nchosen point', rotation=0, ha='right', va='center', labelpad=6)
+    axes[0, 0].set_ylabel('image,\nchosen point', rotation=0, ha='right', va='center', labelpad=6)
     for row, (name, cosines) in enumerate(maps.items(), start=1):
         axes[row, 0].set_ylabel(name, rotation=0, ha='right', va='center', labelpad=6)
         scale = ScalarMappable(Normalize(float(cosines.min()), 1.0), cmap=_MAP)

@@ -96,6 +96,7 @@ def draw_curves(
     path: str | Path,
     *,
     title: str = '',
+    beside: Mapping[str, Curve] | None = None,
 ) -> Path:
     """Losses on the left, O-KNN on the right.
 
@@ -105,6 +106,7 @@ def draw_curves(
             value of each (the random net, where the run began with a measurement).
         path: PNG to write.
         title: Printed above both.
+        beside: Scores of a run to compare with, by the same labels: dashed in the same colours.
 
     Returns:
         The path written.
@@ -124,8 +126,19 @@ def draw_curves(
             linewidth=1,
             label=None if number else 'dotted: first measurement',
         )
+    for colour, label in zip(_ORDER, scores, strict=False):
+        if beside and label in beside:
+            other = beside[label]
+            right.plot(
+                other.steps,
+                other.values,
+                color=COLOURS[colour],
+                linestyle='--',
+                linewidth=1.2,
+                label=f'without the branch: {other.values[-1]:.3g}',
+            )
     right.set(xlabel='iteration', ylabel='top-1, %')
-    _title(right, 'Objects by nearest neighbours, teacher')
+    _title(right, 'Objects by nearest neighbours')
     _legend(right)
     if title:
         figure.suptitle(title, fontsize=10)

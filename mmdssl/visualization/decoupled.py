@@ -100,7 +100,7 @@ class _Onlooker:
 
 @torch.no_grad()
 def compose_decoupled(
-    branch: DecouplingBranch, inputs: dict, *, step: int = 0
+    branch: DecouplingBranch, inputs: dict, *, step: int = 0, stride: int = 32
 ) -> list[DecoupledSample]:
     """Every X^D the branch makes of a batch.
 
@@ -108,6 +108,7 @@ def compose_decoupled(
         branch: The branch; its own code selects and mixes.
         inputs: The preprocessor's ``inputs`` in training.
         step: Iteration, which seeds the branch's random choices.
+        stride: Of the network's last map, whose cells are shown.
 
     Returns:
         The samples, key view by key view.
@@ -131,7 +132,10 @@ def compose_decoupled(
                     complemented=inverted,
                     composed=composed,
                     grid=foreground_grid(
-                        host.foreground, len(samples), (composed.shape[1], composed.shape[2])
+                        host.foreground,
+                        len(samples),
+                        (composed.shape[1], composed.shape[2]),
+                        stride=stride,
                     ),
                 )
             )
@@ -146,6 +150,7 @@ def draw_decoupled(
     branch: DecouplingBranch,
     max_samples: int = 6,
     step: int = 0,
+    stride: int = 32,
 ) -> Path:
     """Draw how X^D comes about: X, M on it, X_B, and X^D; a column per sample.
 
@@ -161,6 +166,7 @@ def draw_decoupled(
         max_samples: Most columns, evenly spaced over the samples of all key views,
             so that plain and complemented masks both appear.
         step: Iteration.
+        stride: Of the network's last map, see :func:`compose_decoupled`.
 
     Returns:
         The path written.
@@ -171,7 +177,7 @@ def draw_decoupled(
     """
     with preserve_rng_state():
         inputs = data_preprocessor(data, training=True)['inputs']
-        samples = compose_decoupled(branch, inputs, step=step)
+        samples = compose_decoupled(branch, inputs, step=step, stride=stride)
     if not samples:
         raise ValueError('draw_decoupled: the branch made no X^D of this batch; give another one')
     denormalise = Denormalise(data_preprocessor)

@@ -1,7 +1,9 @@
 """What the demo measured, in plain words: its table and its page."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table as ConsoleTable
 
@@ -15,7 +17,7 @@ from mmdssl.visualization.report import (
     write_report,
 )
 
-__all__ = ['caveat', 'console_table', 'score_rows', 'write_demo_report']
+__all__ = ['console_table', 'in_words', 'method_names', 'score_rows', 'write_demo_report']
 
 Scores = Mapping[str, float]
 
@@ -29,94 +31,140 @@ _METRICS = (
 
 _FIGURES = (
     (
+        'curves',
+        'The run',
+        'Left: the losses of the run with the branch; those with a queue rise while it fills. '
+        'Right: top-1 of object nearest neighbours, measured during training; iteration 0 is the '
+        'untrained net, and the dashed lines are the plain partner. Look for curves that leave '
+        'the dotted lines of the untrained net.',
+    ),
+    (
         'xd',
         'De-coupled views',
         'How the branch makes X^D out of a key view X, a mask M and another image X_B of the '
-        'batch. Look for objects of X that survive on foreign ground: on these patches the '
-        'student must give what the teacher gave for the undisturbed X. In half of the samples '
-        'the mask is inverted, so that the cut rectangles survive instead.',
+        'batch. Look for objects of X that survive on foreign ground: at these places the '
+        'student must give what the teacher gave for the undisturbed X. In columns '
+        'titled complement, which some methods have, the cut rectangles survive instead.',
     ),
     (
         'views',
         'Views of one batch',
         'Both views of some images: as cropped by the loader, after the colour changes on the '
-        'device, under the mask of masked image modelling (half of the views have none), under '
-        'the mask for X^D, and as X^D. Yellow boxes are the regions that the masks were drawn '
-        'for. Look for views whose objects are still recognisable, and for cuts inside boxes.',
+        'device, under the masks of the method, and as X^D. Yellow boxes are the regions that the '
+        'masks were drawn for. Look for views whose objects are still recognisable, and for cuts '
+        'inside boxes.',
     ),
     (
         'masks',
         'Kinds of masks',
-        'Masks over the same regions (boxes), on the patch grid of the network; blue is cut. '
+        'Masks over the same regions (boxes); blue is cut. '
         'Where regions overlap, plain cutout adds up and some regions all but vanish; region '
         'collaborative cutout (RCC) takes about the same share of every region. Block-wise and '
-        'random masks know nothing of regions.',
-    ),
-    (
-        'curves',
-        'The run',
-        'Left: the losses. The CLS loss rises where the targets of the teacher spread over the '
-        'prototypes (their logarithm, 6.2 for 512, means uniform); look for patch and '
-        'decoupling loss to fall. Right: top-1 of object nearest neighbours in the teacher, '
-        'measured during training; iteration 0 is the random net.',
+        'random masks, where a network has patches, know nothing of regions.',
     ),
     (
         'affinity',
         'Point affinity',
         'Cosine between the feature at the marked point and all others; first a point on an '
-        'object, then one on the background, for each image. The random net answers to colour '
+        'object, then one on the background, for each image. The untrained net answers to colour '
         'and position. Look for maps that follow the outline of the object, or avoid it.',
     ),
 )
 
 
-def score_rows(random: Scores, pretrained: Scores) -> list[tuple[str, str, str, str]]:
-    """Name, random net, pre-trained and difference of every metric that was measured."""
+_HOSTS = {
+    'd3ssl': 'D3SSL',
+    'densecl': 'DenseCL',
+    'ibot': 'iBOT',
+    'leopart': 'Leopart',
+    'maskalign': 'MaskAlign',
+    'mocov2': 'MoCo v2',
+    'soco': 'SoCo',
+}
+
+
+def method_names(config: str) -> tuple[str, str]:
+    """How the method of a config is called, and its plain partner: ``'DenseCL-D', 'DenseCL'``."""
+    method = config.split('_')[0]
+    host, _, variant = method.partition('-')
+    plain = _HOSTS.get(host, host)
+    return (f'{plain}-{variant.upper()}' if variant else plain), plain
+
+
+def score_rows(measured: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Name, untrained net, plain partner (if any), pre-trained net and its rise, per metric."""
+    first, last = measured['random'], measured['pretrained']
+    plain = measured.get('plain')
     return [
         (
             label,
-            f'{random[name]:.1f}',
-            f'{pretrained[name]:.1f}',
-            f'{pretrained[name] - random[name]:+.1f}',
+            f'{first[name]:.1f}',
+            *([] if plain is None else [f'{plain[name]:.1f}']),
+            f'{last[name]:.1f}',
+            f'{last[name] - first[name]:+.1f}',
         )
         for name, label in _METRICS
-        if name in random and name in pretrained
+        if name in first and name in last
     ]
 
 
-def console_table(random: Scores, pretrained: Scores) -> ConsoleTable:
+def _header(measured: Mapping[str, Any]) -> list[str]:
+    method, plain = method_names(measured['config'])
+    return ['untrained net', *([plain] if 'plain' in measured else []), method, f'rise, {method}']
+
+
+def console_table(measured: Mapping[str, Any]) -> ConsoleTable:
     """The scores for a terminal."""
-    table = ConsoleTable('objects by nearest neighbours, %', title='iBOT-D on scenes')
-    for name in ('random net', 'pre-trained', 'change'):
+    method, _ = method_names(measured['config'])
+    table = ConsoleTable('objects by nearest neighbours, %', title=f'{method} on scenes')
+    for name in _header(measured):
         table.add_column(name, justify='right')
-    for row in score_rows(random, pretrained):
+    for row in score_rows(measured):
         table.add_row(*row)
     return table
 
 
-def caveat(iterations: int, random: Scores, pretrained: Scores) -> str:
-    """What the numbers show, and what not."""
-    before, after = (
-        f'O-KNN {side["oknn/top1"]:.1f}, O-KNN-D {side["oknn_d/top1"]:.1f}'
-        for side in (random, pretrained)
+def in_words(measured: Mapping[str, Any]) -> tuple[str, str]:
+    """What a newcomer sees, in two sentences: what was learned, and what the partner says."""
+    first, last, plain = measured['random'], measured['pretrained'], measured.get('plain')
+    method, partner = method_names(measured['config'])
+    before, after = first['oknn/top1'], last['oknn/top1']
+    error = _standard_error(after, last['oknn/num_query'])
+    far = math.hypot(error, _standard_error(before, first['oknn/num_query']))
+    learned = 'taught a small network to recognise objects'
+    if after - before < 2 * far:
+        learned = 'have not taught a small network to recognise objects'
+    foreign = ''
+    if 'oknn_d/top1' in first and 'oknn_d/top1' in last:
+        foreign = (
+            f', and of {last["oknn_d/top1"]:.1f} % instead of {first["oknn_d/top1"]:.1f} % where '
+            'everything around the objects was exchanged'
+        )
+    shown = (
+        f'Without a label, {measured["iterations"]} iterations of {method} {learned}: the nearest '
+        f'neighbours of an object in unseen pictures now name the class of {after:.1f} % of them, '
+        f'those of the untrained net that of {before:.1f} %{foreign}.'
     )
-    return (
-        f'These numbers show that the pipeline works: {iterations} iterations of a very small '
-        f'network moved top-1 from {before} to {after}. They are no evidence for the claim of '
-        'the papers: one seed, generated images, minutes of training, no comparison with iBOT. '
-        'In scenes whose classes are colours and textures a random net is a strong start, and '
-        'in so short a run features may take up context before they learn objects: both '
-        'scores can end below the random net.'
-    )
+    alone = 'One seed, generated pictures and minutes of training are'
+    if plain is not None:
+        alone = (
+            f'Plain {partner}, trained from the same start beside it, ends at '
+            f'{plain["oknn/top1"]:.1f} %: with one seed, generated pictures and a standard error '
+            f'of {error:.1f} points that difference is'
+        )
+    return shown, f'{alone} no evidence for or against the claims of the papers.'
+
+
+def _standard_error(percent: float, count: float) -> float:
+    """Of a share of ``count`` objects, in points."""
+    return math.sqrt(max(percent * (100 - percent), 0) / max(count, 1))
 
 
 def write_demo_report(
     path: Path,
     *,
-    random: Scores,
-    pretrained: Scores,
+    measured: Mapping[str, Any],
     pictures: Mapping[str, Path],
-    iterations: int,
     facts: Mapping[str, str],
     config_text: str,
 ) -> Path:
@@ -124,33 +172,31 @@ def write_demo_report(
 
     Args:
         path: HTML file to write.
-        random: Metrics of the random net.
-        pretrained: Metrics of the trained teacher.
+        measured: ``config`` (its stem), ``iterations``, the metrics of the untrained net
+            (``random``), of the trained one (``pretrained``) and of the plain partner (``plain``,
+            where one was trained).
         pictures: PNG files by the names of ``_FIGURES``; those absent are left out.
-        iterations: Of the run.
         facts: Data, model, times, by name; versions and hardware are added.
         config_text: The whole config; absolute paths are cut.
 
     Returns:
         The path written.
     """
-    objects = f'{pretrained["oknn/num_query"]:.0f}', f'{pretrained["oknn/num_bank"]:.0f}'
+    last: Scores = measured['pretrained']
+    objects = f'{last["oknn/num_query"]:.0f}', f'{last["oknn/num_bank"]:.0f}'
+    method, _ = method_names(measured['config'])
     report = Report(
-        title='iBOT-D on generated scenes: the demo',
-        lead=[
-            'A small vision transformer was pre-trained without labels by iBOT with the '
-            'de-coupling branch: views with foreign backgrounds teach dense features to '
-            'describe an object without its surroundings.',
-            caveat(iterations, random, pretrained),
-        ],
+        title=f'{method} on generated scenes: the demo',
+        lead=in_words(measured),
         table=Table(
-            header=['Objects by nearest neighbours, %', 'random net', 'pre-trained', 'change'],
-            rows=score_rows(random, pretrained),
+            header=['Objects by nearest neighbours, %', *_header(measured)],
+            rows=score_rows(measured),
             caption=f'O-KNN: each of {objects[0]} validation objects gets the class that its 20 '
             f'nearest among {objects[1]} training objects vote for; features are those of the '
-            'frozen teacher, averaged over the box of the object. O-KNN-D: the same after '
+            'frozen net, averaged over the box of the object. O-KNN-D: the same after '
             'everything outside the boxes was replaced by another image. Labels are used here '
-            'only, never in training.',
+            'only, never in training. The untrained net has random weights; its BatchNorms know '
+            'the mean and variance of training images.',
         ),
         figures=[
             Figure(title, pictures[name], caption)

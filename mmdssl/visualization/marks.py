@@ -20,8 +20,6 @@ from mmdssl.visualization.figure import COLOURS, INK
 __all__ = ['Boxes', 'Grid', 'boxes_of', 'draw_boxes', 'draw_grid', 'foreground_grid']
 
 _BOX_COLOURS = ('yellow', 'sky', 'vermillion', 'purple', 'orange', 'green')
-#: Stride of the last map of a ResNet.
-_STRIDE = 32
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class Grid:
 
 
 def foreground_grid(
-    foreground: Foreground, sample: int, image_shape: tuple[int, int]
+    foreground: Foreground, sample: int, image_shape: tuple[int, int], *, stride: int = 32
 ) -> Grid | None:
     """The foreground of one X^D on the feature grid.
 
@@ -61,15 +59,16 @@ def foreground_grid(
         foreground: As the branch hands it to the host.
         sample: Row of ``foreground.keep``.
         image_shape: Height and width of the image.
+        stride: Of the network's last map.
 
     Returns:
-        Shares and cells on the last map of a network of stride 32; None where the mask itself
+        Shares and cells on that map; None where the mask itself
         is a grid of patches, which then is the grid of the features.
     """
     height, width = image_shape
     if foreground.keep.shape[1:] != image_shape:
         return None
-    cells = -(-height // _STRIDE), -(-width // _STRIDE)
+    cells = -(-height // stride), -(-width // stride)
     own = Foreground(foreground.keep[sample : sample + 1], foreground.threshold)
     return Grid(own.share(*cells)[0].cpu().numpy(), own.cells(*cells)[0].cpu().numpy())
 

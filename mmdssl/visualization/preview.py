@@ -5,6 +5,7 @@ on the way, in front of the transform that packs a sample.
 """
 
 import copy
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +19,7 @@ from torch import nn
 from mmdssl.models.decoupling import DecouplingBranch
 from mmdssl.registry import MODELS
 
-__all__ = ['Preview', 'build_model', 'build_parts', 'training_batches']
+__all__ = ['Preview', 'build_model', 'build_parts', 'stride_of', 'training_batches']
 
 #: Where the boxes of a mask may stand in a view, the first that exists is taken.
 _REGION_KEYS = {'mask': ('regions', 'proposals'), 'dc_mask': ('dc_regions', 'regions', 'proposals')}
@@ -115,6 +116,12 @@ def build_model(config: Config) -> Any:
     if config.get('data_preprocessor') is not None:
         settings.setdefault('data_preprocessor', config.data_preprocessor)
     return MODELS.build(settings)  # the host brings branch defaults of its own
+
+
+def stride_of(backbone: Any) -> int:
+    """Pixels of a view per cell of a backbone's last map; 32 where its config does not say."""
+    strides = getattr(backbone, 'strides', None)  # of a ResNet's stages, behind a stem of 4
+    return 32 if strides is None else 4 * math.prod(strides)
 
 
 def _boxes(view: dict) -> dict[str, np.ndarray]:

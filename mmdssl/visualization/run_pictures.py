@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from mmdssl.evaluation.guards import preserve_rng_state
 from mmdssl.registry import DATASETS, TRANSFORMS
 from mmdssl.visualization.affinity import affinity_of, draw_affinity
-from mmdssl.visualization.curves import draw_curves, read_object_knn, read_scalars
+from mmdssl.visualization.curves import Curve, draw_curves, read_object_knn, read_scalars
 from mmdssl.visualization.decoupled import draw_decoupled
 from mmdssl.visualization.figure import as_image
 from mmdssl.visualization.masks import draw_masks
-from mmdssl.visualization.preview import build_model, training_batches
+from mmdssl.visualization.preview import build_model, stride_of, training_batches
 from mmdssl.visualization.views import draw_batch
 
 __all__ = [
@@ -90,6 +90,7 @@ def draw_batches(config: Config, out: Path, *, images: int = 7) -> dict[str, Pat
     """
     model = build_model(config)
     data_preprocessor, branch = model.data_preprocessor, getattr(model, 'decoupling', None)
+    stride = stride_of(model.backbone)
     batch = next(training_batches(config, 1))
     first = as_image(batch.data['inputs']['views'][0][-1])
     files = {
@@ -102,29 +103,45 @@ def draw_batches(config: Config, out: Path, *, images: int = 7) -> dict[str, Pat
             compose=getattr(model, 'compose', None),
             regions=batch.regions,
             max_images=images,
+            stride=stride,
         ),
     }
     if branch is not None:
         files['xd'] = draw_decoupled(
-            batch.data, data_preprocessor, out / 'xd.png', branch=branch, max_samples=images
+            batch.data,
+            data_preprocessor,
+            out / 'xd.png',
+            branch=branch,
+            max_samples=images,
+            stride=stride,
         )
     return files
 
 
-def draw_progress(work_dir: Path, out: Path) -> Path:
-    """``curves.png``: the losses and the O-KNN of the run in ``work_dir``."""
+def draw_progress(work_dir: Path, out: Path, *, plain: Path | None = None) -> Path:
+    """``curves.png``: the losses and the O-KNN of the run in ``work_dir``.
+
+    Args:
+        work_dir: Folder of the run.
+        out: Folder of the picture.
+        plain: Folder of the run without the branch, whose O-KNN is drawn dashed.
+    """
     scalars = read_scalars(work_dir)
     losses = {
         'total': scalars['loss'],
         **{name[5:]: curve for name, curve in scalars.items() if name.startswith('loss_')},
     }
-    measured = read_object_knn(work_dir / 'object_knn.json')
-    scores = {
+    beside = {} if plain is None else _top1(plain)
+    return draw_curves(losses, _top1(work_dir), out / 'curves.png', beside=beside)
+
+
+def _top1(work_dir: Path) -> dict[str, Curve]:
+    """Top-1 by the metric's name in print."""
+    return {
         SCORE_NAMES.get(name.removesuffix('/top1'), name.removesuffix('/top1')): curve
-        for name, curve in measured.items()
+        for name, curve in read_object_knn(work_dir / 'object_knn.json').items()
         if name.endswith('/top1')
     }
-    return draw_curves(losses, scores, out / 'curves.png')
 
 
 def draw_features(

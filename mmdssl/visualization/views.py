@@ -90,6 +90,7 @@ def batch_panels(
     regions: Regions | None = None,
     max_images: int = 8,
     step: int = 0,
+    stride: int = 32,
 ) -> BatchPicture:
     """Compute the pictures of :func:`draw_batch` without drawing them.
 
@@ -107,6 +108,7 @@ def batch_panels(
             the view; drawn on the masks that were made from them.
         max_images: Most images to show; those with an X^D come first.
         step: Iteration, which seeds the branch's random choices.
+        stride: Of the network's last map, whose cells are drawn on X^D.
 
     Returns:
         The rows of the sheet.
@@ -122,7 +124,9 @@ def batch_panels(
         )
     with preserve_rng_state():
         inputs = data_preprocessor(data, training=True)['inputs']
-        composed = [] if branch is None else compose_decoupled(branch, inputs, step=step)
+        composed = (
+            [] if branch is None else compose_decoupled(branch, inputs, step=step, stride=stride)
+        )
         made = None if compose is None else compose(inputs)
     denormalise = Denormalise(data_preprocessor)
     coloured = [denormalise(view) for view in inputs['views']]
@@ -167,6 +171,7 @@ def draw_batch(
     regions: Regions | None = None,
     max_images: int = 8,
     step: int = 0,
+    stride: int = 32,
 ) -> Path:
     """Draw one batch, a column per image: each view as cropped, after colour, under its
     masks (with their regions) and as X^D.
@@ -180,6 +185,7 @@ def draw_batch(
         regions: Boxes by mask key, view and image.
         max_images: Most images to show.
         step: Iteration.
+        stride: Of the network's last map.
 
     Returns:
         The path written.
@@ -192,6 +198,7 @@ def draw_batch(
         regions=regions,
         max_images=max_images,
         step=step,
+        stride=stride,
     )
     rows, columns = len(picture.rows), len(picture.samples)
     figure, axes = sheet(rows, columns, width=0.9 + 1.1 * columns, height=0.3 + 1.2 * rows)

@@ -4,17 +4,17 @@ import json
 
 import pytest
 
-from tools.demo import main, make_config, parse_arguments, remember, scores
+from tools.demo import main, make_config, parse_arguments, partner_of, remember, scores
 
 PICTURES = ('masks', 'views', 'xd', 'curves', 'affinity')
 
 
 def test_config_is_shortened_in_proportion_and_reads_the_given_scenes(tmp_path):
-    options = parse_arguments(['--iters', '50', '--data', str(tmp_path), '--work-dir', 'w'])
+    options = parse_arguments(['--iters', '30', '--data', str(tmp_path), '--work-dir', 'w'])
     config = make_config(options)
-    assert config.train_cfg.max_iters == 50
-    assert [scheduler.end for scheduler in config.param_scheduler] == [50]
-    assert config.param_scheduler[0].warmup_iters == 12
+    assert config.train_cfg.max_iters == 30
+    assert [scheduler.end for scheduler in config.param_scheduler] == [30]
+    assert config.param_scheduler[0].warmup_iters == 4
     knn = next(hook for hook in config.custom_hooks if hook.type == 'ObjectKNNHook')
     assert knn.initial
     assert knn.interval == 10
@@ -24,10 +24,25 @@ def test_config_is_shortened_in_proportion_and_reads_the_given_scenes(tmp_path):
 
 
 def test_published_length_leaves_the_schedule_as_it_is():
-    config = make_config(parse_arguments([]))
-    assert config.train_cfg.max_iters == 250
-    assert config.param_scheduler[0].warmup_iters == 60
-    assert config.param_scheduler[0].end == 250
+    config = make_config(parse_arguments(['--seed', '3']))
+    assert config.train_cfg.max_iters == 150
+    assert config.param_scheduler[0].warmup_iters == 20
+    assert config.param_scheduler[0].end == 150
+    assert config.randomness.seed == 3
+
+
+def test_partner_differs_by_the_branch_alone():
+    options = parse_arguments([])
+    plain = make_config(parse_arguments(['--config', str(partner_of(options.config))]))
+    config = make_config(options)
+    assert config.model.pop('decoupling')
+    assert config.model == plain.model
+    for name in ('optim_wrapper', 'param_scheduler', 'train_cfg', 'object_knn_dataloader'):
+        assert config[name] == plain[name], name
+    steps = config.train_dataloader.dataset.pipeline[1].views[0]
+    assert steps[:2] == plain.train_dataloader.dataset.pipeline[1].views[0]
+    assert {step.get('stream') for step in steps[2:]} == {'dc'}  # draws of their own: same crops
+    assert partner_of(partner_of(options.config)) is None
 
 
 def test_run_of_other_settings_is_not_continued(tmp_path):
@@ -59,7 +74,7 @@ def test_senseless_arguments_are_one_line(tmp_path, capsys):
 def test_demo_runs_and_runs_again(tmp_path, capfd):
     out = tmp_path / 'demo'
     # CouplingHook measures an object of each of 32 validation images.
-    command = ['--data', str(tmp_path / 'data'), '--images', '40', '--val-images', '40']
+    command = ['--data', str(tmp_path / 'data'), '--images', '40', '--val-images', '32']
     command += ['--iters', '3', '--work-dir', str(out)]
     assert main(command) == 0
     shown = capfd.readouterr().out
@@ -67,6 +82,8 @@ def test_demo_runs_and_runs_again(tmp_path, capfd):
     assert 'O-KNN-D, top-1' in shown
     measured = json.loads((out / 'metrics.json').read_text())
     assert measured['iterations'] == 3
+    assert set(measured['plain']) == set(measured['pretrained'])
+    assert scores(out / 'plain')['random'] == measured['random']  # the same start
     assert 0 < measured['random']['oknn/top1'] <= 100
     assert set(measured['random']) == set(measured['pretrained'])
     page = (out / 'report.html').read_text()

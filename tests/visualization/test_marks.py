@@ -1,12 +1,15 @@
 """Boxes and foreground cells are those of the batch and of the dense loss."""
 
 import numpy as np
+import pytest
 import torch
 from matplotlib.colors import to_hex
+from mmpretrain.models import ResNet
 
 from mmdssl.models.foreground import Foreground
 from mmdssl.visualization.figure import COLOURS, sheet
 from mmdssl.visualization.marks import Boxes, boxes_of, draw_boxes, draw_grid, foreground_grid
+from mmdssl.visualization.preview import stride_of
 
 
 def test_grid_has_the_shares_and_cells_of_the_loss():
@@ -17,6 +20,20 @@ def test_grid_has_the_shares_and_cells_of_the_loss():
     grid = foreground_grid(Foreground(keep, 0.5), 1, (64, 96))
     np.testing.assert_allclose(grid.share, [[1, 0, 0], [0, 0.5, 15 / 32]])
     np.testing.assert_array_equal(grid.foreground, [[True, False, False], [False, True, False]])
+
+
+def test_cells_are_those_of_the_networks_stride():
+    keep = torch.zeros(1, 64, 64, dtype=torch.bool)
+    keep[0, :16, :16] = True
+    grid = foreground_grid(Foreground(keep, 0.5), 0, (64, 64), stride=16)
+    assert grid.share.shape == (4, 4)
+    assert grid.foreground.sum() == 1
+
+
+@pytest.mark.parametrize('strides', [(1, 2, 2, 2), (1, 2, 2, 1)])
+def test_stride_of_a_resnet_is_that_of_its_maps(strides):
+    net = ResNet(18, stem_channels=8, base_channels=8, strides=strides)
+    assert stride_of(net) == 64 // net(torch.zeros(1, 3, 64, 64))[-1].shape[-1]
 
 
 def test_masks_of_patches_are_their_own_grid():

@@ -1,0 +1,15 @@
+"""DenseCL-D in the demo: quarter-width ResNet-18, 64 px views, one CPU core, minutes.
+
+Reproduces: no table; what `make demo` runs beside DenseCL.
+Command: python tools/make_scenes.py data/demo --preset demo
+    python tools/train.py configs/scenes/densecl-d_r18w16-64px_1xb32-150i_scenes.py
+    --cfg-options data_root=data/demo
+Costs: see README.md beside this file.
+Published: none.
+Measured: see README.md beside this file.
+"""
+
+_base_ = './densecl_r18w16-64px_1xb32-150i_scenes.py'
+
+model = dict(decoupling=dict(type='DecouplingBranch', weight=0.3, sample_ratio=0.25))
+train_dataloader = dict(dataset=dict(pipeline=_base_.decoupled_pipeline))
