@@ -207,5 +207,5 @@ def test_all_commands_run_in_order_from_a_fresh_clone(tmp_path):
     assert (folder / 'weights/my-vit_mmdet.pth').is_file()
     assert (folder / 'report.html').is_file()
     assert len(list((folder / 'public').glob('*.pth'))) == 1
-    assert (folder / 'data/scenes/proposals/ss_train.npz').is_file()
+    assert (folder / 'data/demo/proposals/ss_train.npz').is_file()
     assert 'oknn_d' in run.stdout
