@@ -109,6 +109,13 @@ def decay_to(end: float) -> dict:
 
 def branch(share, seen, combine='convex', **more) -> dict:
     """0.3 L_D; the background comes from the batch, and the student alone sees it."""
-    common = dict(weight=0.3, objective='point', background='flip', reaugment=False, fg_thr=0.5)
+    common = dict(
+        type='DecouplingBranch',
+        weight=0.3,
+        objective='point',
+        background='flip',
+        reaugment=False,
+        fg_thr=0.5,
+    )
     settings = dict(sample_ratio=share, views=seen, combine=combine, mask_source='fresh', **common)
     return dict(model=dict(decoupling={**settings, 'complement_prob': 0.0, **more}))

@@ -77,6 +77,11 @@ def test_limits_that_cannot_be_are_refused(settings):
         RankWatchdogHook(**settings)
 
 
+def test_looks_may_be_less_than_a_second_apart():
+    hook = RankWatchdogHook(limit=1.0, interval=0.25)
+    assert (hook.limit, hook.interval) == (1.0, 0.25)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ('how', 'told'),

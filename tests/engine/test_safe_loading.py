@@ -93,10 +93,20 @@ def test_no_scheme_runs_what_a_file_holds(served, name):
 
 def test_plain_files_are_read_by_every_scheme(served):
     file, _ = served
-    torch.save(dict(state_dict=dict(a=torch.ones(2))), file)
+    # mmcls:// gives what lies under backbone, without that word
+    weights = {'a': torch.ones(2), 'backbone.a': torch.ones(2)}
+    torch.save(dict(state_dict=weights), file)
     for name in NAMES.values():
         loaded = CheckpointLoader.load_checkpoint(name.format(file=file), 'cpu')
-        assert torch.equal(loaded['state_dict'].get('a', torch.ones(2)), torch.ones(2))
+        assert torch.equal(loaded['state_dict']['a'], torch.ones(2)), name
+
+
+def test_weights_arrive_on_the_device_asked_for(served):
+    file, _ = served
+    torch.save(dict(state_dict=dict(a=torch.ones(2))), file)
+    for name in (NAMES['https'], str(file)):
+        loaded = CheckpointLoader.load_checkpoint(name.format(file=file), 'meta')
+        assert loaded['state_dict']['a'].device.type == 'meta', name
 
 
 def test_a_users_own_settings_of_torch_come_back(served, monkeypatch):

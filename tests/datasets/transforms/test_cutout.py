@@ -89,3 +89,19 @@ def test_missing_boxes_and_bad_settings_are_refused():
         SquareCutout()(dict(img=np.zeros((4, 4, 3), np.uint8)))
     with pytest.raises(ValueError, match='SquareCutout: prob is a number'):
         SquareCutout(prob=1.5)
+
+
+@pytest.mark.parametrize(
+    ('square', 'cells'),
+    [
+        ((-2, -3, 1, 2), (slice(0, 3), slice(0, 2))),  # over two borders
+        ((3, 2, 9, 9), (slice(2, 5), slice(3, 7))),  # over the others
+        ((1, 2, 1, 2), (slice(2, 3), slice(1, 2))),  # one pixel
+        ((-5, 1, -2, 3), (slice(0, 0), slice(0, 0))),  # beyond the left border
+        ((1, -5, 3, -1), (slice(0, 0), slice(0, 0))),  # beyond the upper one
+    ],
+)
+def test_squares_are_cut_off_at_the_borders(square, cells):
+    wanted = np.zeros((5, 7), bool)
+    wanted[cells] = True
+    np.testing.assert_array_equal(cut_squares([square], height=5, width=7), wanted)
