@@ -149,8 +149,8 @@ def in_words(measured: Mapping[str, Any]) -> tuple[str, str]:
     if plain is not None:
         alone = (
             f'Plain {partner}, trained from the same start beside it, ends at '
-            f'{plain["oknn/top1"]:.1f} %: with one seed, generated pictures and a standard error '
-            f'of {error:.1f} points that difference is'
+            f'{plain["oknn/top1"]:.1f} % (standard error of either score {error:.1f} points): with '
+            'one seed, generated pictures and minutes of training that difference is'
         )
     return shown, f'{alone} no evidence for or against the claims of the papers.'
 
