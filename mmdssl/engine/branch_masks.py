@@ -34,7 +34,7 @@ def with_branch_masks(config: Config) -> Config:
         return config
     pool = branch.get('mask_source', 'fresh') == 'pool'
     key = branch.get('mask_key') or ('mask' if pool else 'dc_mask')
-    dataset = (config.get('train_dataloader') or {}).get('dataset') or {}
+    dataset: Any = (config.get('train_dataloader') or {}).get('dataset') or {}
     if not _packs_views(dataset.get('pipeline')) or key in _packed(dataset.pipeline):
         return config
     fitting = [n for n in config if n.endswith('_pipeline') and key in _packed(config[n])]
