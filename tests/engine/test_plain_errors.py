@@ -67,7 +67,7 @@ def test_one_sentence_at_any_time(fault, started, capsys):
         raise error
     assert left.value.code == 2
     said = capsys.readouterr().err.splitlines()
-    assert len(said) == 2  # the sentence, and how to see the traceback
+    assert len(said) == 1  # how to see the traceback included
     assert said[0].startswith('error: ')
     assert message in said[0]
     assert 'Traceback' not in said[0]

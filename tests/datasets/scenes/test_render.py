@@ -41,7 +41,7 @@ def test_objects_have_the_colour_of_their_class(preset):
             difference = (hue_of(image[layout.mask(number)]) - hue + 180) % 360 - 180
             assert abs(difference) < 16
             checked += 1
-    assert checked > 40
+    assert checked >= 20  # at least one a scene
 
 
 def test_objects_stand_out_from_the_background():
