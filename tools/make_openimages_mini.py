@@ -55,6 +55,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--prefix', default='train/', help="in front of each image id in the list ('train/')"
     )
+    parser.add_argument(
+        '--no-prefix', dest='prefix', action='store_const', const='', help='image ids alone'
+    )
     parser.add_argument('--images', type=Path, help='folder with the images of Open Images')
     parser.add_argument('--link', type=Path, metavar='FOLDER', help='make links to them there')
     options = parser.parse_args(arguments)

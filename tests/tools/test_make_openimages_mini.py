@@ -45,7 +45,7 @@ def test_list_and_report(tool, command, tmp_path, capsys):
 def test_options_reach_the_choice(tool, command, tmp_path):
     table = tmp_path / 'table.json'
     table.write_text('{"toaster": ["Tree"]}')
-    options = ['--no-groups', '--prefix', '', '--shared-classes', str(table), '--seed', '3']
+    options = ['--no-groups', '--no-prefix', '--shared-classes', str(table), '--seed', '3']
     assert tool.main([*command, *options]) == 0
     # dd is a group; of aa and cc only one fits the single toaster of COCO.
     listed = (tmp_path / 'out/mini.txt').read_text().split()

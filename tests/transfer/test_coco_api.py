@@ -10,6 +10,7 @@ pytest.importorskip('mmdet')
 
 import mmdet.evaluation.metrics.coco_metric as coco_metric
 from mmdet.datasets import CocoDataset
+from mmdet.datasets.api_wrappers import COCO
 
 from mmdssl.transfer.coco_api import CheckedCOCO, CompletedCOCO, use_checked_coco
 
@@ -95,8 +96,9 @@ def test_images_without_annotations_are_a_test_set(write):
 
 
 def test_mmdets_data_set_reads_boxes_alone(write, monkeypatch):
-    monkeypatch.setattr(CocoDataset, 'COCOAPI', CocoDataset.COCOAPI)
-    monkeypatch.setattr(coco_metric, 'COCO', coco_metric.COCO)
+    # Whatever an earlier test has put there.
+    monkeypatch.setattr(CocoDataset, 'COCOAPI', COCO)
+    monkeypatch.setattr(coco_metric, 'COCO', COCO)
     path = write(content())
     prefix = dict(img='')
     settings = dict(ann_file=path, data_prefix=prefix, metainfo=dict(classes=('cat',)), pipeline=[])
