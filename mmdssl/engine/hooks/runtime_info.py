@@ -1,11 +1,10 @@
 """Losses reach the log when they are known, not when they are asked for.
 
 mmengine reads every loss of every iteration on the host, which waits for the device each time.
-Here they are copied without waiting and handed on when the copy has arrived: at the latest where
-somebody reads them, which is the logger every so many iterations, or a checkpoint.
+Here they are copied without waiting and handed on two iterations later (:class:`LateValues`), or
+before that where somebody reads them: the logger every so many iterations, or a checkpoint.
 """
 
-from collections import deque
 from typing import Any
 
 import torch
@@ -13,6 +12,7 @@ from mmengine.hooks import LoggerHook, RuntimeInfoHook
 from mmengine.runner import Runner
 from torch import Tensor
 
+from mmdssl.engine.finite.late import LateValues
 from mmdssl.registry import HOOKS
 
 __all__ = ['DeferredRuntimeInfoHook']
@@ -23,12 +23,12 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
     """mmengine's ``RuntimeInfoHook`` without a wait for the GPU in each iteration.
 
     The message hub receives the same numbers in the same order. Between two reports of the
-    logger its newest values may be a few iterations old; on a CPU they never are.
+    logger its newest values may be two iterations old; on a CPU they never are.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._travelling: deque[tuple[tuple[str, ...], Tensor, Any]] = deque()
+        self._late = LateValues()
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
@@ -39,8 +39,7 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
             super().after_train_iter(runner, batch_idx, data_batch, outputs)
             return
         values = torch.stack([value.detach().float().reshape(()) for value in outputs.values()])
-        copy = torch.empty(values.shape, pin_memory=True).copy_(values, non_blocking=True)
-        self._travelling.append((tuple(outputs), copy, torch.cuda.current_stream().record_event()))
+        self._late.put(values, tuple(outputs))
         self._hand_on(runner, wait=self._is_read(runner, batch_idx))
 
     def after_train_epoch(self, runner: Runner) -> None:
@@ -57,14 +56,8 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
         self._hand_on(runner, wait=True)
 
     def _hand_on(self, runner: Runner, *, wait: bool) -> None:
-        while self._travelling:
-            names, values, arrived = self._travelling[0]
-            if wait:
-                arrived.synchronize()
-            elif not arrived.query():
-                return
-            self._travelling.popleft()
-            for name, value in zip(names, values.tolist(), strict=True):
+        for values, names in self._late.due(all_of_them=wait):
+            for name, value in zip(names, values, strict=True):
                 runner.message_hub.update_scalar(f'train/{name}', value)
 
     def _is_read(self, runner: Runner, batch_idx: int) -> bool:
