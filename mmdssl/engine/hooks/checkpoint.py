@@ -218,12 +218,10 @@ class SafeCheckpointHook(CheckpointHook):
                 (Path(self.out_dir) / name).unlink(missing_ok=True)
 
     def _write(self, runner: Runner, name: str, meta: dict, *, gather: bool = True) -> None:
-        """One checkpoint file, whole or not at all; on every process if ``gather``."""
+        """One checkpoint file, whole or not at all; every process agrees first if ``gather``."""
         refuse_not_finite(runner, meta['iter'], last=self.last_ckpt, agree=gather)
         target = Path(self.out_dir) / name
         runner.message_hub.update_info('last_ckpt', str(target))
-        if gather:
-            runner.call_hook('gather_checkpoint_state')
         if is_main_process():
             with atomic_file(target) as temporary:
                 runner.save_checkpoint(
