@@ -87,19 +87,22 @@ def measure(
         missing = {'name', 'value', 'unit'} - set(row)
         if missing:
             raise ValueError(f'a row of benchmark {name} lacks {sorted(missing)}: {row}')
-        target = row.get('target', '')
-        table.append(
-            dict(
-                benchmark=name,
-                name=row['name'],
-                value=f'{row["value"]:.4g}',
-                unit=row['unit'],
-                target=target,
-                reached=reached(row['value'], target),
-                reference=row.get('reference', ''),
-            )
-        )
+        table.append(line(name, row))
     return table
+
+
+def line(benchmark: str, row: dict[str, Any]) -> dict[str, str]:
+    """A row as it stands in a CSV, with all columns."""
+    target = row.get('target', '')
+    return dict(
+        benchmark=benchmark,
+        name=row['name'],
+        value=f'{row["value"]:.4g}',
+        unit=row['unit'],
+        target=target,
+        reached=reached(row['value'], target),
+        reference=row.get('reference', ''),
+    )
 
 
 def merge_csv(path: Path, rows: Sequence[dict[str, Any]], *, by_name: bool = False) -> None:

@@ -32,7 +32,7 @@ from mmdssl.engine.command_line import CommandLine
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tools.benchmark import hardware_name, merge_csv, reached  # noqa: E402
+from tools.benchmark import hardware_name, line, merge_csv  # noqa: E402
 from tools.benchmarks.gpu import ceilings, colours, loading, runs, steps  # noqa: E402
 
 RESULTS = ROOT / 'tools' / 'benchmarks' / 'results'
@@ -52,20 +52,11 @@ class Table:
 
     def add(self, stage: str, row: dict[str, Any]) -> None:
         """Print a row and write all."""
-        target = row.get('target', '')
-        line = dict(
-            benchmark=f'gpu {stage}',
-            name=row['name'],
-            value=f'{row["value"]:.4g}',
-            unit=row['unit'],
-            target=target,
-            reached=reached(row['value'], target),
-            reference=row.get('reference', ''),
-        )
-        self.rows.append(line)
-        verdict = f'  target {target}: {line["reached"]}' if target else ''
-        note = f'  ({line["reference"]})' if line['reference'] else ''
-        print(f'  {line["name"]:<66} {line["value"]:>9} {line["unit"]}{verdict}{note}', flush=True)
+        new = line(f'gpu {stage}', row)
+        self.rows.append(new)
+        verdict = f'  target {new["target"]}: {new["reached"]}' if new['target'] else ''
+        note = f'  ({new["reference"]})' if new['reference'] else ''
+        print(f'  {new["name"]:<66} {new["value"]:>9} {new["unit"]}{verdict}{note}', flush=True)
         merge_csv(self.csv, self.rows)
         text = json.dumps(dict(self.facts, rows=self.rows), indent=1)
         self.csv.with_suffix('.json').write_text(text)

@@ -1,6 +1,7 @@
 """Every host in small, with and without the branch, and batches as they reach it on a GPU."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -47,6 +48,17 @@ def on_gpu(batch: dict) -> dict:
 
 def total(losses: dict[str, Tensor]) -> Tensor:
     return sum(value for name, value in losses.items() if 'loss' in name)
+
+
+@contextmanager
+def waiting_is_an_error() -> Iterator[None]:
+    """Whatever makes the host wait for the device raises; what was launched before is over."""
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode('error')
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode('default')
 
 
 def deterministic_draws(patch) -> None:

@@ -8,6 +8,7 @@ from mmdssl.engine.efficiency.device_prefetch import DevicePrefetcher
 from mmdssl.engine.hooks.runtime_info import DeferredRuntimeInfoHook
 from mmdssl.models.data_preprocessors.multiview import MultiViewPreprocessor
 from mmdssl.models.utils.host_copies import HostCopies
+from tests.gpu.hosts import waiting_is_an_error
 
 pytestmark = [
     pytest.mark.gpu,
@@ -44,12 +45,8 @@ def test_colours_wait_for_nothing():
     preprocessor = MultiViewPreprocessor(views=[COLOUR, COLOUR]).to('cuda')
     batch = dict(inputs=dict(views=[view.pin_memory() for view in views()]))
     preprocessor(batch, training=True)
-    torch.cuda.synchronize()
-    torch.cuda.set_sync_debug_mode('error')
-    try:
+    with waiting_is_an_error():
         preprocessor(batch, training=True)
-    finally:
-        torch.cuda.set_sync_debug_mode('default')
 
 
 def _collate(rows):

@@ -6,12 +6,8 @@ import pytest
 import torch
 
 from mmdssl.engine.efficiency.compiled_blocks import compile_blocks
-from mmdssl.engine.finite import StepGuard
-from mmdssl.engine.optimizers.optim_wrapper import (
-    AmpPerParamClipOptimWrapper,
-    PerParamClipOptimWrapper,
-)
-from tests.gpu.hosts import HOSTS, WAITING, deterministic_draws, on_gpu, total
+from mmdssl.engine.optimizers.optim_wrapper import AmpPerParamClipOptimWrapper
+from tests.gpu.hosts import HOSTS, WAITING, deterministic_draws, on_gpu, total, waiting_is_an_error
 
 pytestmark = [
     pytest.mark.gpu,
@@ -66,39 +62,8 @@ def test_a_step_waits_for_nothing(name):
             model.update_teacher()
 
     step()  # what is made once may wait
-    torch.cuda.synchronize()
-    torch.cuda.set_sync_debug_mode('error')
-    try:
+    with waiting_is_an_error():
         step()
-    finally:
-        torch.cuda.set_sync_debug_mode('default')
-
-
-@pytest.mark.parametrize('name', ['iBOT-D', 'DenseCL-D', 'SoCo-D'])
-def test_a_guarded_step_with_clipping_waits_for_nothing(name):
-    _, model, batch = pair(name)
-    batch = on_gpu(batch)
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    wrapper = PerParamClipOptimWrapper(
-        optimizer=torch.optim.AdamW(parameters, lr=1e-3, fused=True),
-        clip_grad=dict(type='per_param', max_norm=3.0),
-    )
-    guard = StepGuard(model=model, wrapper=wrapper)
-    guard.attach()
-
-    def step():
-        guard.begin()
-        wrapper.update_params(total(model.loss(batch)))
-        guard.update_teacher()
-
-    for _ in range(3):  # the first step of a parameter is decided on the host
-        step()
-    torch.cuda.synchronize()
-    torch.cuda.set_sync_debug_mode('error')
-    try:
-        step()
-    finally:
-        torch.cuda.set_sync_debug_mode('default')
 
 
 @pytest.mark.parametrize('dtype', ['float16', 'bfloat16'])

@@ -310,22 +310,12 @@ def step_of(variant: Variant, size: int, device: str) -> Callable[[], None]:
     config = load_config(CONFIGS / variant.config)
     torch.manual_seed(0)
     np.random.seed(0)
-    batch = _to(variant.batch(size), device, channels_last=variant.channels_last)
+    batch = on_device(variant.batch(size), device, channels_last=variant.channels_last)
     config.merge_from_dict(dict(model=variant.model))
-    model = MODELS.build(config.model)
-    model.init_weights()
-    model.to(device).train()
-    if variant.channels_last:
-        model.to(memory_format=torch.channels_last)
-    model.clock.set(iteration=0, max_iterations=1000, iterations_per_epoch=10)
+    model = model_on(device, config.model, channels_last=variant.channels_last)
     if variant.bare:
         return _bare_step(model, batch)
-    settings = config.optim_wrapper.to_dict()
-    # In float32: precision is a matter of the variant.
-    settings['type'] = settings['type'].removeprefix('Amp')
-    for key in ('dtype', 'loss_scale', 'freeze'):
-        settings.pop(key, None)
-    wrapper = build_optim_wrapper(model, settings)
+    wrapper = build_optim_wrapper(model, wrapper_settings(config))
 
     def step() -> None:
         with torch.autocast(device, torch.bfloat16, enabled=variant.bf16):
@@ -335,6 +325,26 @@ def step_of(variant: Variant, size: int, device: str) -> Callable[[], None]:
             model.update_teacher()
 
     return step
+
+
+def model_on(device: str, config: Any, *, channels_last: bool) -> Any:
+    """A model of a config with fresh weights, ready to train in its first iteration."""
+    model = MODELS.build(config)
+    model.init_weights()
+    model.to(device).train()
+    if channels_last:
+        model.to(memory_format=torch.channels_last)
+    model.clock.set(iteration=0, max_iterations=1000, iterations_per_epoch=10)
+    return model
+
+
+def wrapper_settings(config: Any) -> dict[str, Any]:
+    """The optimizer wrapper of a config, in float32: precision is a matter of the variant."""
+    settings = config.optim_wrapper.to_dict()
+    settings['type'] = settings['type'].removeprefix('Amp')
+    for key in ('dtype', 'loss_scale', 'freeze'):
+        settings.pop(key, None)
+    return settings
 
 
 def _bare_step(model: Any, batch: dict) -> Callable[[], None]:
@@ -365,7 +375,8 @@ def _masks(cutout: RegionCollaborativeCutout, size: int) -> list[Tensor]:
     return [torch.stack([draw() for _ in range(size)]) for _ in range(2)]
 
 
-def _to(batch: dict, device: str, *, channels_last: bool) -> dict:
+def on_device(batch: dict, device: str, *, channels_last: bool) -> dict:
+    """A batch of a variant, its images in the wanted memory format."""
     moved = {key: [value.to(device) for value in values] for key, values in batch.items()}
     if channels_last:
         moved['views'] = [

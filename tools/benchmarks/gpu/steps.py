@@ -17,14 +17,12 @@ import numpy as np
 import torch
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
-from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmdssl.engine.config import load_config
 from mmdssl.engine.efficiency.compiled_blocks import compile_blocks
 from mmdssl.engine.finite import StepGuard
 from mmdssl.models.utils.host_copies import HOST, HostCopies
-from mmdssl.registry import MODELS
 from tools.benchmarks import step as published
 from tools.benchmarks.gpu.ceilings import synchronize
 
@@ -239,13 +237,7 @@ def build(row: Row, size: int, device: str, *, smoke: bool = False) -> tuple[Any
     torch.manual_seed(0)
     np.random.seed(0)
     batch = on_device(variant.batch(size), device, channels_last=row.channels_last)
-    model = MODELS.build(config.model)
-    model.init_weights()
-    model.to(device).train()
-    if row.channels_last:
-        model.to(memory_format=torch.channels_last)
-    model.clock.set(iteration=0, max_iterations=1000, iterations_per_epoch=10)
-    return model, batch
+    return published.model_on(device, config.model, channels_last=row.channels_last), batch
 
 
 def narrow(part: Any) -> None:
@@ -268,10 +260,7 @@ def step_of(
 ) -> Callable[[], None]:
     """A closure that trains one step, under autocast if a dtype is given."""
     config = load_config(published.CONFIGS / _BY_NAME[row.variant].config)
-    settings = config.optim_wrapper.to_dict()
-    settings['type'] = settings['type'].removeprefix('Amp')  # bf16 needs no scaler
-    for key in ('dtype', 'loss_scale', 'freeze'):
-        settings.pop(key, None)
+    settings = published.wrapper_settings(config)
     if device == 'cuda' and settings['optimizer']['type'] in ('AdamW', 'SGD'):
         settings['optimizer']['fused'] = True
     wrapper = build_optim_wrapper(model, settings)
@@ -311,12 +300,5 @@ def count_flops(row: Row, device: str, model: Any, *, dtype: torch.dtype | None)
 
 def on_device(batch: dict, device: str, *, channels_last: bool) -> dict:
     """A batch where a loader and its preprocessor leave it."""
-
-    def moved(key: str, value: Tensor) -> Tensor:
-        value = value.to(device)
-        if key == 'views' and channels_last:
-            value = value.contiguous(memory_format=torch.channels_last)
-        return value
-
-    there = {key: [moved(key, value) for value in values] for key, values in batch.items()}
+    there = published.on_device(batch, device, channels_last=channels_last)
     return there if device == 'cpu' else {**there, HOST: HostCopies(batch)}
