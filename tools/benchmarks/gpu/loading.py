@@ -10,6 +10,7 @@ import torch
 from mmengine.dataset import default_collate
 from torch.utils.data import DataLoader
 
+from mmdssl.datasets.workers import seed_worker
 from mmdssl.engine.config import load_config
 from mmdssl.registry import DATASETS
 from tools.benchmarks import step as published
@@ -54,7 +55,7 @@ def rows(photos: Path, *, workers: int, seconds: float, batch: int) -> Iterator[
         drop_last=True,
         collate_fn=default_collate,
         pin_memory=torch.cuda.is_available(),
-        worker_init_fn=_quiet_worker,
+        worker_init_fn=seed_worker,
     )
     count, start = 0, 0.0
     while not start or time.perf_counter() - start < seconds:
@@ -71,8 +72,3 @@ def rows(photos: Path, *, workers: int, seconds: float, batch: int) -> Iterator[
         unit='images/s',
         reference=f'{photos.name}: {len(dataset)} photos',
     )
-
-
-def _quiet_worker(_: int) -> None:
-    torch.set_num_threads(1)
-    cv2.setNumThreads(0)

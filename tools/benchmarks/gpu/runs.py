@@ -10,7 +10,9 @@ from typing import Any
 from mmengine.config import Config
 
 from mmdssl.engine.config import load_config
+from mmdssl.engine.dry_run import dry_run
 from mmdssl.engine.launch import build_runner, prepare_config, train
+from tools.benchmarks.gpu.steps import narrow
 
 __all__ = ['rows']
 
@@ -46,7 +48,12 @@ def rows(
     batch = 8 if smoke else load_config(config).train_dataloader.batch_size
     iterations = 2
     if not smoke:
-        speed = speed or _rehearse(config, photos, out, device, workers, batch)
+        if speed is None:
+            rehearsed = _prepared(
+                config, photos, out, device=device, workers=workers, batch=batch, iterations=100,
+                seed=seed, smoke=False,
+            )  # fmt: skip
+            speed = dry_run(rehearsed, steps=20, warmup=40).images_per_second
         iterations = max(50, int(seconds * speed / batch))
     settings = _prepared(
         config, photos, out, device=device, workers=workers, batch=batch, iterations=iterations,
@@ -70,29 +77,6 @@ def rows(
         for key in ('oknn/top1', 'oknn_d/top1', 'oknn_clean_bank/top1'):
             if key in record:
                 yield dict(name=f'{name}, iteration {record["iter"]}', value=record[key], unit=key)
-
-
-def _rehearse(
-    config: Path, photos: Path, out: Path, device: str, workers: int, batch: int
-) -> float:
-    """Images per second of a short run, its start left out."""
-    iterations = 60
-    settings = _prepared(
-        config, photos, out.with_name(out.name + '-rehearsal'), device=device, workers=workers,
-        batch=batch, iterations=iterations, seed=0, smoke=False,
-    )  # fmt: skip
-    settings.custom_hooks = [h for h in settings.custom_hooks if h['type'] != 'ObjectKNNHook']
-    runner = build_runner(settings)
-    moments: list[float] = []
-    call = runner.model.train_step
-
-    def watched(*args: Any, **kwargs: Any) -> Any:
-        moments.append(time.perf_counter())
-        return call(*args, **kwargs)
-
-    runner.model.train_step = watched
-    train(runner)
-    return batch * 20 / (moments[-1] - moments[-21])
 
 
 def _prepared(
@@ -128,13 +112,7 @@ def _prepared(
         settings.object_knn_dataloader.batch_size = 16
         for part in settings.object_knn_dataloader.dataset.datasets.values():
             part.max_images = 16
-        settings.model.backbone.update(
-            dict(arch=dict(embed_dims=48, num_layers=2, num_heads=3, feedforward_channels=96))
-            if settings.model.backbone.type == 'DenseViT'
-            else {}
-        )
-        if settings.model.get('head') and settings.model.backbone.type == 'DenseViT':
-            settings.model.head.update(dict(in_channels=48, hidden_channels=64, out_channels=64))
+        narrow(settings.model)
         if 'queue_length' in settings.model:
             settings.model.queue_length = 8
     return prepare_config(

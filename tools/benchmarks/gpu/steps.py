@@ -175,8 +175,9 @@ def measure(
     repeat = repeat or (1 if smoke else 20)
     start = time.perf_counter()
     model, batch = build(row, size, device, smoke=smoke)
-    step = step_of(model, batch, row, device, dtype=None if smoke else torch.bfloat16)
-    flops = count_flops(row, device, model, dtype=None if smoke else torch.bfloat16)
+    dtype = None if smoke else torch.bfloat16
+    step = step_of(model, batch, row, device, dtype=dtype)
+    flops = count_flops(row, device, model, dtype=dtype)
     if row.compiled and not smoke:  # a smoke run compiles nothing: minutes on a CPU
         compile_blocks(model)
     if device == 'cuda':
@@ -273,7 +274,7 @@ def step_of(
             guard.begin()
         with torch.autocast(device, dtype, enabled=dtype is not None):
             losses = model.loss(batch)
-        wrapper.update_params(sum(value for name, value in losses.items() if 'loss' in name))
+        wrapper.update_params(model.parse_losses(losses)[0])
         if hasattr(model, 'update_teacher'):
             (guard or model).update_teacher()
 
@@ -290,7 +291,7 @@ def count_flops(row: Row, device: str, model: Any, *, dtype: torch.dtype | None)
     counter = FlopCounterMode(display=False)
     try:
         with counter, torch.autocast(device, dtype, enabled=dtype is not None):
-            sum(v for name, v in model.loss(batch).items() if 'loss' in name).backward()
+            model.parse_losses(model.loss(batch))[0].backward()
     finally:
         for queue in queues:
             del queue.enqueue
