@@ -6,7 +6,8 @@ an error; the same content under two names, as in data sets that were put togeth
 
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 from mmengine.logging import print_log
@@ -31,6 +32,8 @@ def check_separate(dataset: Any, metrics: Iterable[Any]) -> None:
         ValueError: Images are on both sides, the same files.
     """
     parts = dict(zip(getattr(dataset, 'tags', ()), getattr(dataset, 'datasets', ()), strict=False))
+    # Parts for several metrics hold the same images: each is looked at once.
+    status, ends = cache(_status), cache(fingerprint)
     compared: list[tuple[Any, Any]] = []
     for metric in metrics:
         if not isinstance(metric, ObjectKNN):
@@ -39,21 +42,29 @@ def check_separate(dataset: Any, metrics: Iterable[Any]) -> None:
         if bank is None or query is None or any(bank is b and query is q for b, q in compared):
             continue
         compared.append((bank, query))
-        _compare(bank, query, f'bank {metric.bank!r} and queries {metric.query!r}')
+        sides = f'bank {metric.bank!r} and queries {metric.query!r}'
+        _compare(bank, query, sides, status_of=status, ends_of=ends)
 
 
-def _compare(bank: Any, query: Any, sides: str) -> None:
+def _compare(
+    bank: Any,
+    query: Any,
+    sides: str,
+    *,
+    status_of: Callable[[str], os.stat_result | None],
+    ends_of: Callable[[str], int],
+) -> None:
     kept: dict[tuple[int, int], str] = {}  # device and inode: links are seen through
     sizes: dict[int, list[str]] = {}
     for path in _paths(bank):
-        status = _status(path)
+        status = status_of(path)
         if status is not None:
             kept[status.st_dev, status.st_ino] = path
             sizes.setdefault(status.st_size, []).append(path)
     same, alike = [], []
     asked = list(_paths(query))
     for path in asked:
-        status = _status(path)
+        status = status_of(path)
         if status is None:
             continue
         if (status.st_dev, status.st_ino) in kept:
@@ -62,8 +73,8 @@ def _compare(bank: Any, query: Any, sides: str) -> None:
         twins = sizes.get(status.st_size)
         twin = (
             twins
-            and (found := fingerprint(path)) != UNKNOWN
-            and next((one for one in twins if fingerprint(one) == found), None)
+            and (found := ends_of(path)) != UNKNOWN
+            and next((one for one in twins if ends_of(one) == found), None)
         )
         if twin:
             alike.append(f'{printable(path)} is {printable(twin)}')
