@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 from mmengine.model import MMDistributedDataParallel
 
 from mmdssl.engine.finite import guard as guard_module
@@ -21,6 +20,7 @@ from tests.engine.finite.hosts import (
     state_of,
 )
 from tests.engine.finite.test_guard import can_have
+from tests.ranks import found_by_two
 
 CASES = [(h, f, p) for h in HOSTS for f in FAULTS for p in PRECISIONS if can_have(h, f)]
 
@@ -62,9 +62,7 @@ def one_of_two(rank: int, rendezvous: str, out: str) -> None:
 
 @pytest.mark.slow
 def test_a_fault_of_one_process_is_committed_by_none(tmp_path: Path):
-    mp.spawn(one_of_two, args=(str(tmp_path / 'rendezvous'), str(tmp_path / 'rank')), nprocs=2)
-    for rank in range(2):
-        harmed = torch.load(tmp_path / f'rank{rank}.pt', weights_only=True)
+    for harmed in found_by_two(one_of_two, tmp_path):
         assert len(harmed) == len(CASES)
         assert {case: found for case, found in harmed.items() if found} == {}
 

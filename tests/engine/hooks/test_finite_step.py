@@ -21,6 +21,7 @@ from mmdssl.engine.interruption import TrainingStopped
 from mmdssl.engine.launch import leave_process_group, train
 from mmdssl.engine.local_runner import local_runner
 from tests.engine.toy import Recorder, assert_same_state, state_of, toy_config, toy_runner
+from tests.ranks import join_as_launched
 
 
 class BadImages(Hook):
@@ -257,14 +258,7 @@ def test_every_run_of_the_tools_is_watched(tmp_path):
 
 def one_of_two(rank: int, port: int, folder: str, last: int) -> None:
     torch.set_num_threads(1)
-    os.environ.update(
-        RANK=str(rank),
-        LOCAL_RANK=str(rank),
-        WORLD_SIZE='2',
-        MASTER_ADDR='127.0.0.1',
-        MASTER_PORT=str(port),
-    )
-    torch.distributed.init_process_group('gloo')
+    join_as_launched(rank, port)
     wrapper = dict(type='MMDistributedDataParallel', device_ids=None)
     faults = BadImages(*(range(1, last + 1) if rank == 1 else ()))
     runner = toy_runner(

@@ -1,7 +1,6 @@
 """O-KNN during training: it sees the teacher, reports everywhere and leaves no trace."""
 
 import json
-import os
 import socket
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from mmdssl.evaluation.object_knn import ObjectKNN
 from mmdssl.models.feature_extractor import FeatureExtractor
 from mmdssl.registry import MODELS
 from tests.coco_files import knn_loader, write_coco
+from tests.ranks import join_as_launched
 
 EVALUATOR = [
     dict(type='ObjectKNN', k=5),
@@ -207,15 +207,7 @@ def test_interval_must_be_positive(data: Path):
 
 
 def distributed(rank: int, port: int, data: str) -> None:
-    os.environ.update(
-        RANK=str(rank),
-        LOCAL_RANK=str(rank),
-        WORLD_SIZE='2',
-        MASTER_ADDR='127.0.0.1',
-        MASTER_PORT=str(port),
-    )
-    # mmengine's own start of a process group asks for a GPU.
-    torch.distributed.init_process_group('gloo')
+    join_as_launched(rank, port)
     evaluator = [dict(e) for e in EVALUATOR]
     hook = dict(interval=10, initial=True, evaluator=evaluator)
     wrapper = dict(type='MMDistributedDataParallel', device_ids=None)  # no GPU is meant

@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 from torch.nn.functional import normalize
 from torch.nn.parallel import DistributedDataParallel
 
 from mmdssl.engine.launch import leave_process_group
 from mmdssl.models.utils.queue import KeyQueue
 from tests.models.tiny_resnet import tiny_densecl, two_views
+from tests.ranks import found_by_two
 
 # Ranks hold A and B. One process holds all eight images in an order in which the last
 # quarter (A3, B3) finds the same mirror partners (A0, B0) as on the ranks.
@@ -74,9 +74,7 @@ def rank(index: int, port_file: str, out: str) -> None:
 @pytest.fixture(scope='module')
 def results(tmp_path_factory) -> list[dict]:
     """What both ranks found."""
-    folder = tmp_path_factory.mktemp('ranks')
-    mp.spawn(rank, args=(str(folder / 'rendezvous'), str(folder / 'rank')), nprocs=2)
-    return [torch.load(folder / f'rank{index}.pt', weights_only=True) for index in range(2)]
+    return found_by_two(rank, tmp_path_factory.mktemp('ranks'))
 
 
 def test_two_processes_equal_one_with_the_double_batch(results):

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
@@ -18,6 +17,7 @@ from mmdssl.models.utils.sinkhorn import sinkhorn
 from tests.models import tiny, tiny_leopart
 from tests.models.algorithms import narrow_d3ssl, narrow_soco
 from tests.models.tiny_resnet import tiny_densecl, two_views
+from tests.ranks import found_by_two
 
 ROOT = Path(__file__).parents[3]
 #: Of ``torch.distributed`` and ``mmengine.dist``: those that take a tensor of the caller.
@@ -118,9 +118,7 @@ def rank(index: int, port_file: str, out: str) -> None:
 
 @pytest.fixture(scope='module')
 def results(tmp_path_factory) -> list[dict]:
-    folder = tmp_path_factory.mktemp('ranks')
-    mp.spawn(rank, args=(str(folder / 'rendezvous'), str(folder / 'rank')), nprocs=2)
-    return [torch.load(folder / f'rank{index}.pt', weights_only=True) for index in range(2)]
+    return found_by_two(rank, tmp_path_factory.mktemp('ranks'))
 
 
 @pytest.mark.parametrize('name', [*HOSTS, 'own'])
