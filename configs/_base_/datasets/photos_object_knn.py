@@ -2,6 +2,8 @@
 # VOC in COCO's format: voc/annotations/instances_{train,val}2012.json beside voc/{train,val}2012.
 _base_ = './coco_object_knn.py'
 
+bank = dict(ann_file='annotations/instances_train2012.json', data_prefix='train2012/')
+query = dict(ann_file='annotations/instances_val2012.json', data_prefix='val2012/')
 object_knn_dataloader = dict(
     num_workers=2,
     dataset=dict(
@@ -12,14 +14,10 @@ object_knn_dataloader = dict(
             dict(type='ResizeWithBoxes', size=224),
         ],
         datasets=dict(
-            bank=dict(ann_file='annotations/instances_train2012.json', data_prefix='train2012/'),
-            query=dict(ann_file='annotations/instances_val2012.json', data_prefix='val2012/'),
-            bank_disturbed=dict(
-                ann_file='annotations/instances_train2012.json', data_prefix='train2012/'
-            ),
-            query_disturbed=dict(
-                ann_file='annotations/instances_val2012.json', data_prefix='val2012/'
-            ),
+            bank=bank,
+            query=query,
+            bank_disturbed=bank,
+            query_disturbed=query,
         ),
     ),
 )

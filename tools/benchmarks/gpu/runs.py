@@ -97,9 +97,8 @@ def _prepared(
         loader.num_workers = workers
         loader.persistent_workers = workers > 0
     settings.train_dataloader.batch_size = batch
-    settings.train_cfg.max_iters = iterations
     # Warm-up keeps its share.
-    planned = load_config(config).train_cfg.max_iters
+    planned, settings.train_cfg.max_iters = settings.train_cfg.max_iters, iterations
     for scheduler in settings.param_scheduler:
         if scheduler.get('warmup_iters'):
             scheduler.warmup_iters = math.ceil(scheduler.warmup_iters * iterations / planned)
