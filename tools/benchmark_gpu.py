@@ -27,11 +27,10 @@ from typing import Any
 import torch
 from mmengine.logging import MMLogger
 
-from mmdssl.engine.command_line import CommandLine
-
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from mmdssl.engine.command_line import CommandLine  # noqa: E402
 from tools.benchmark import hardware_name, line, merge_csv  # noqa: E402
 from tools.benchmarks.gpu import ceilings, colours, loading, runs, steps  # noqa: E402
 
@@ -114,7 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     stages: dict[str, Callable[[], Iterable[dict[str, Any]]]] = dict(
         ceilings=measure_peak,
-        tests=lambda: tests(device),
+        tests=tests,
         steps=lambda: steps.rows(
             device, smoke=args.smoke, peak=peak, only=args.only, eager=args.eager
         ),
@@ -171,7 +170,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
-def tests(device: str) -> Iterable[dict[str, Any]]:
+def tests() -> Iterable[dict[str, Any]]:
     """The tests marked ``gpu``: how many passed."""
     # Without the project's own -q there is a last line with the numbers.
     command = [sys.executable, '-m', 'pytest', '-o', 'addopts=', '-q', '-m', 'gpu', 'tests/gpu']
