@@ -1,0 +1,5 @@
+"""``python -m mmdssl COMMAND ...``: the same as the console script."""
+
+from .cli import main
+
+main()
