@@ -1,4 +1,4 @@
-"""DenseCL-D, ResNet-18 of half width, 64 px views, from nothing on a few thousand photos: a CPU core.
+"""DenseCL-D, half-width ResNet-18, 64 px views, from nothing on a few thousand photos: a CPU core.
 
 Reproduces: no table; the partner of the DenseCL run beside it.
 Command: python tools/train.py configs/photos/densecl-d_r18w32-64px_1xb64-6000i_photos.py

@@ -1,4 +1,4 @@
-"""DenseCL, ResNet-18 of half width, 64 px views, from nothing on a few thousand photos: a CPU core.
+"""DenseCL, half-width ResNet-18, 64 px views, from nothing on a few thousand photos: a CPU core.
 
 Reproduces: no table; whether CPU cores learn about objects from a few thousand photos in an hour.
 Command: python tools/train.py configs/photos/densecl_r18w32-64px_1xb64-6000i_photos.py
@@ -36,7 +36,7 @@ colour = dict(
     jitter=dict(brightness=0.4, contrast=0.4, saturation=0.2, hue=0.05, prob=0.8),
     grayscale=0.1,
 )
-# The last stage keeps the resolution: 4x4 cells. The queue holds 16 batches, and the teacher follows
+# The last stage keeps the resolution: 4x4 cells. The queue holds 16 batches, the teacher follows
 # within 20 steps at first, so that its keys do not give away how old they are.
 model = dict(
     backbone=dict(strides=(1, 2, 2, 1)),
