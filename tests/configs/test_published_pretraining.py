@@ -8,7 +8,7 @@ from mmengine.registry import init_default_scope
 
 from mmdssl.engine.config import load_config
 from tests.configs import published_runs as runs
-from tests.configs.stated import differences, filled
+from tests.configs.stated import differences, filled, unseeded
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 METHODS = ('ibot', 'densecl', 'soco', 'maskalign', 'leopart', 'd3ssl')
@@ -70,6 +70,7 @@ def test_config_says_what_was_published(path):
     wanted['model'] = {'decoupling': None, **wanted['model']}
     found = filled(config.to_dict())
     assert differences(wanted, found) == []
+    assert unseeded(config) == []
     hooks = [hook['type'] for hook in config.custom_hooks]
     assert {'TeacherUpdateHook', 'RandomStateHook', 'ObjectKNNHook'} <= set(hooks)
     stated = re.search(r'(\d+)xb(\d+)', path)
