@@ -75,8 +75,8 @@ def test_processes_and_their_number_draw_differently(tmp_path):
     assert len(draws) == 12
 
 
-@pytest.mark.parametrize('iters', [None, 9])
-def test_processes_share_out_the_samples_of_one(tmp_path, iters):
+@pytest.mark.parametrize(('iters', 'processes'), [(None, 3), (9, 5)])
+def test_processes_share_out_the_samples_of_one(tmp_path, iters, processes):
     """Of 12 images: each process is told its number, and how many there are, when it begins."""
 
     def keys(rank, world_size):
@@ -87,10 +87,11 @@ def test_processes_share_out_the_samples_of_one(tmp_path, iters):
         if iters is None:
             loader.sampler.num_samples = 12 // world_size
         RandomStateHook().before_train(runner)
-        endless = itertools.chain.from_iterable(loader.batch_sampler for _ in range(2))
-        given = itertools.chain.from_iterable(endless)
-        return [(int(key), key.entropy) for key in itertools.islice(given, 24 // world_size)]
+        passes = itertools.chain.from_iterable(loader.batch_sampler for _ in range(5))
+        given = itertools.chain.from_iterable(passes)
+        return [(int(key), key.entropy) for key in itertools.islice(given, 60 // world_size)]
 
     want = keys(0, 1)
-    assert len(set(want)) == 24  # two passes
-    assert sorted(keys(0, 2) + keys(1, 2)) == sorted(want)
+    assert len(set(want)) == 60  # five passes; an endless order ends one between two processes
+    parts = [keys(rank, processes) for rank in range(processes)]
+    assert sorted(itertools.chain(*parts)) == sorted(want)
