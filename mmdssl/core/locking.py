@@ -1,8 +1,8 @@
 """A lock on a file that dies with its process.
 
-The proposals tool locks its parts with ``flock``; that lock is shared by forked children, so that
-loader workers outliving a killed run would keep it. Record locks (``lockf``) belong to one process:
-nothing is left of them when it ends, however it ends, and they work on NFS.
+A lock of ``flock`` is shared by forked children, so that workers outliving a killed run would keep
+it. Record locks (``lockf``) belong to one process: nothing is left of them when it ends, however it
+ends, and they work on NFS.
 """
 
 import errno
@@ -27,7 +27,7 @@ class LockedError(ValueError):
 
 
 class FileLock:
-    """A context manager; entered again within the process that holds it, it does nothing.
+    """A context manager.
 
     The file is removed when the lock is given back. What a killed process leaves of it is locked
     by nobody and is used again.
@@ -35,11 +35,14 @@ class FileLock:
     Args:
         path: The lock file; its folder must exist.
         wait: Wait until it is free, instead of raising.
+        again: Within the process that holds it, entering another lock on the file does nothing;
+            False: it raises there as well.
     """
 
-    def __init__(self, path: str | Path, *, wait: bool = False) -> None:
+    def __init__(self, path: str | Path, *, wait: bool = False, again: bool = True) -> None:
         self.path = Path(path)
         self.wait = wait
+        self.again = again
         self._key = os.path.realpath(self.path)
         self._process = os.getpid()
         self._file: IO[str] | None = None
@@ -48,9 +51,11 @@ class FileLock:
         """Take the lock.
 
         Raises:
-            LockedError: If another process holds it.
+            LockedError: If another process holds it, or this one and ``again`` is False.
         """
         if self._key in _held:
+            if not self.again:
+                raise LockedError('this process')
             return self
         while self._file is None:
             self._file = self._try()
