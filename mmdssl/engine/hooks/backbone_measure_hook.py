@@ -16,8 +16,8 @@ from mmengine.hooks import Hook
 from mmengine.runner import IterBasedTrainLoop, Runner
 from torch import nn
 
+from mmdssl.core.checkpointing import atomic_text
 from mmdssl.datasets.coco_checks import missing_left_out
-from mmdssl.engine.checkpointing import atomic_text
 from mmdssl.engine.unwrap import unwrap_model
 from mmdssl.evaluation.guards import preserve_rng_state
 
