@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mmdssl.engine.schedules import cosine_momentum
+from mmdssl.core.schedules import cosine_momentum
 from mmdssl.models.algorithms.ibot import IBOT
 from tests.models.tiny import tiny_ibot
 
@@ -15,6 +15,14 @@ def test_the_host_says_which_backbone_is_kept(monkeypatch, kept):
     assert model.get_backbone() is model.get_backbone(kept)
     with pytest.raises(ValueError, match="'both'"):
         model.get_backbone('both')
+
+
+def test_the_teacher_begins_as_the_student():
+    model = tiny_ibot()
+    student = {name: value for name, value in model.state_dict().items() if 'teacher' not in name}
+    assert len(student) > 20
+    for name, value in model.teacher.state_dict().items():
+        assert name == 'backbone.mask_token' or torch.equal(value, student[name]), name
 
 
 @pytest.mark.parametrize('lag', [0, 1])

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmdssl.engine.checkpointing import EVALUATED_KEY
+from mmdssl.core.checkpointing import EVALUATED_KEY
 from mmdssl.models.utils.backbone_weights import load_backbone
 
 
@@ -91,6 +91,16 @@ def test_the_report_names_what_is_missing_and_unexpected(tmp_path: Path):
     assert report.unexpected == ('extra.weight',)
     assert '11 tensors matched' in str(report)
     assert 0.9 < report.coverage < 0.95
+
+
+def test_a_file_that_covers_just_what_is_asked_is_taken(tmp_path: Path):
+    state = backbone(1).state_dict()
+    del state['3.bias']
+    torch.save(state, tmp_path / 'part.pth')
+    least = 11 / 12  # of the tensors, which is less than the share of the values
+    assert load_backbone(backbone(0), tmp_path / 'part.pth', min_coverage=least).coverage == least
+    with pytest.raises(ValueError, match='covers too little'):
+        load_backbone(backbone(0), tmp_path / 'part.pth', min_coverage=least + 1e-9)
 
 
 def test_counters_of_normalisation_are_not_needed(tmp_path: Path):
