@@ -25,15 +25,18 @@ _BLOCK = {'cpu': 2**23, 'cuda': 2**26}
 
 
 class _LogSumExpOfNegatives(torch.autograd.Function):
-    """logsumexp over k of query . n_k, differentiable in the query only."""
+    """logsumexp over k of query . n_k, k != own, differentiable in the query only."""
 
     @staticmethod
-    def forward(ctx: Any, query: Tensor, negatives: Tensor) -> Tensor:
+    def forward(ctx: Any, query: Tensor, negatives: Tensor, own: Tensor | None) -> Tensor:
         rows = max(_BLOCK.get(query.device.type, 2**24) // negatives.shape[1], 1)
         needs_mean = ctx.needs_input_grad[0]
         sums, means = [], []
-        for block in query.split(rows):
+        columns = [None] * len(query) if own is None else own[:, None].split(rows)
+        for block, column in zip(query.split(rows), columns, strict=False):
             logits = block @ negatives  # (rows, K)
+            if column is not None:
+                logits.scatter_(1, column, -torch.inf)
             top = logits.amax(dim=1, keepdim=True)
             weights = logits.sub_(top).exp_()
             total = weights.sum(dim=1, keepdim=True)
@@ -46,12 +49,19 @@ class _LogSumExpOfNegatives(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None, None]:
         (means,) = ctx.saved_tensors
-        return grad[:, None] * means, None
+        return grad[:, None] * means, None, None
 
 
-def info_nce(query: Tensor, positive: Tensor, negatives: Tensor, temperature: float) -> Tensor:
+def info_nce(
+    query: Tensor,
+    positive: Tensor,
+    negatives: Tensor,
+    temperature: float,
+    *,
+    own: Tensor | None = None,
+) -> Tensor:
     """InfoNCE loss of every query.
 
     Computed in float32 (float64 for float64 queries), also under autocast.
@@ -63,6 +73,8 @@ def info_nce(query: Tensor, positive: Tensor, negatives: Tensor, temperature: fl
         negatives: (D, K) unit vectors, shared by all queries (the layout of
             :class:`KeyQueue`); constants, no gradient flows into them.
         temperature: t > 0.
+        own: (M,) int64, for each query the column of ``negatives`` that is none of its own
+            negatives; None: all are. K must then be at least 2.
 
     Returns:
         (M,) losses, >= 0; (M, P) where each query has P positives.
@@ -82,13 +94,15 @@ def info_nce(query: Tensor, positive: Tensor, negatives: Tensor, temperature: fl
         raise ValueError(f'info_nce: temperature is {temperature}, give a positive number')
     if negatives.requires_grad:
         raise ValueError('info_nce: negatives are constants; pass negatives.detach()')
+    if own is not None and negatives.shape[1] < 2:
+        raise ValueError('info_nce: no negative is left beside the own one; give at least 2')
     with torch.autocast(query.device.type, enabled=False):
         dtype = torch.float64 if query.dtype == torch.float64 else torch.float32
         # Scaling the M queries instead of the M x K logits saves a pass over these.
         query = query.to(dtype) / temperature
         each = query if positive.ndim == 2 else query[:, None]
-        own = (each * positive.to(dtype)).sum(dim=-1)  # (M,) or (M, P)
+        towards = (each * positive.to(dtype)).sum(dim=-1)  # (M,) or (M, P)
         if not len(query):
-            return own
-        rest: Tensor = _LogSumExpOfNegatives.apply(query, negatives.to(dtype))
-        return F.softplus((rest if positive.ndim == 2 else rest[:, None]) - own)
+            return towards
+        rest: Tensor = _LogSumExpOfNegatives.apply(query, negatives.to(dtype), own)
+        return F.softplus((rest if positive.ndim == 2 else rest[:, None]) - towards)
