@@ -12,7 +12,6 @@ Measured: see README.md beside this file.
 _base_ = [
     '../_base_/datasets/photos_one_view.py',
     '../_base_/datasets/photos_object_knn.py',
-    '../_base_/schedules/densecl_sgd_1xb32-250i.py',
     '../default_runtime.py',
 ]
 
@@ -24,8 +23,15 @@ model = dict(
     decoupling=dict(type='DecouplingBranch', weight=0.5, sample_ratio=1.0, complement_prob=1.0),
     data_preprocessor=_base_.data_preprocessor,
 )
-train_cfg = dict(max_iters=150)
-optim_wrapper = dict(optimizer=dict(lr=0.02))
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=150)
+optim_wrapper = dict(
+    type='OptimWrapper',
+    constructor='SelfSupOptimWrapperConstructor',
+    optimizer=dict(type='SGD', lr=0.1, momentum=0.9, weight_decay=1e-4),
+)
+param_scheduler = [
+    dict(type='WarmupCosine', param_name='lr', warmup_iters=15, eta_min=0.0, by_epoch=False)
+]
 custom_hooks = [
     *_base_.custom_hooks,
     dict(type='ObjectKNNHook', interval=150, by_epoch=False, initial=True),

@@ -1,7 +1,7 @@
 """DenseCL, half-width ResNet-18, 64 px views, from nothing on a few thousand photos: a CPU core.
 
 Reproduces: no table; whether CPU cores learn about objects from a few thousand photos in an hour.
-Command: python tools/train.py configs/photos/densecl_r18w32-64px_1xb128-2500i_photos.py
+Command: python tools/train.py configs/photos/densecl_r18w32-64px_1xb64-3200i_photos.py
     --amp bf16 --cfg-options data_root=PHOTOS
 Costs: see README.md beside this file.
 Published: none.
@@ -41,13 +41,11 @@ colour = dict(
 model = dict(
     backbone=dict(strides=(1, 2, 2, 1)),
     loss_lambda=0.3,
-    temperature=0.1,
     negatives='batch',
     momentum=(0.95, 0.99),
     data_preprocessor=dict(_base_.data_preprocessor, channels_last=True, views=[colour, colour]),
 )
 train_dataloader = dict(
-    batch_size=128,
     num_workers=1,
     dataset=dict(
         pipeline=[
@@ -69,16 +67,16 @@ object_knn_dataloader = dict(
         ]
     ),
 )
-train_cfg = dict(max_iters=2500)
-optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=1.5e-3, weight_decay=0.01))
+train_cfg = dict(max_iters=3200)
+optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=1e-3, weight_decay=0.01))
 param_scheduler = [
     dict(type='WarmupCosine', param_name='lr', warmup_iters=50, eta_min=0.0, by_epoch=False)
 ]
 custom_hooks = [
     *_base_.custom_hooks,
-    dict(type='ObjectKNNHook', interval=500, by_epoch=False, initial=True, upsample_c4=False),
+    dict(type='ObjectKNNHook', interval=800, by_epoch=False, initial=True, upsample_c4=False),
 ]
 default_hooks = dict(
-    logger=dict(interval=50), checkpoint=dict(by_epoch=False, interval=250, max_keep_ckpts=1)
+    logger=dict(interval=50), checkpoint=dict(by_epoch=False, interval=400, max_keep_ckpts=1)
 )
 log_processor = dict(by_epoch=False)
