@@ -1,9 +1,9 @@
-"""Hosts, the de-coupling branch and their parts."""
+"""Hosts, branches and their parts."""
 
 import mmdssl.registry  # noqa: F401  (before any import of mmpretrain.models)
-from mmdssl.models import algorithms, backbones, data_preprocessors, heads, losses, necks
+from mmdssl.models import algorithms, backbones, branches, data_preprocessors, heads, losses, necks
+from mmdssl.models.branches import DecouplingBranch, GramAnchoring, PatchKernelAlignment
 from mmdssl.models.consistency_extractor import ConsistencyExtractor
-from mmdssl.models.decoupling import DecouplingBranch
 from mmdssl.models.feature_extractor import FeatureExtractor
 from mmdssl.models.probe_extractor import ProbeExtractor
 from mmdssl.models.utils.pretrained import PretrainedBackbone
@@ -12,10 +12,13 @@ __all__ = [
     'ConsistencyExtractor',
     'DecouplingBranch',
     'FeatureExtractor',
+    'GramAnchoring',
+    'PatchKernelAlignment',
     'PretrainedBackbone',
     'ProbeExtractor',
     'algorithms',
     'backbones',
+    'branches',
     'data_preprocessors',
     'heads',
     'losses',

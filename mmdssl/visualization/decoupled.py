@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from mmdssl.evaluation.guards import preserve_rng_state
 from mmdssl.models.decoupled_views import mix_pixels
-from mmdssl.models.decoupling import DecouplingBranch
+from mmdssl.models.branches.decoupling import DecouplingBranch
 from mmdssl.models.foreground import Foreground
 from mmdssl.models.objectives import OBJECTIVES
 from mmdssl.visualization.figure import (

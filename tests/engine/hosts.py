@@ -55,7 +55,8 @@ def write_data(folder: Path) -> Path:
 def host_config(host: str, data: Path, *, by_epoch: bool) -> Config:
     """Six iterations of four images, two passes over the data, a checkpoint within the second."""
     fine_tuned = host in FINE_TUNED
-    (path,) = [FINE_TUNED[host]] if fine_tuned else (ROOT / 'configs/scenes').glob(f'{host}_*.py')
+    found = [FINE_TUNED[host]] if fine_tuned else (ROOT / 'configs/scenes').glob(f'{host}_*.py')
+    (path,) = (one for one in found if '-64px_' not in str(one))  # the demo has a DenseCL of its own
     config = load_config(ROOT / path, {'data_root': str(data)})
     if fine_tuned:
         config.model.backbone.init_cfg = None
