@@ -12,7 +12,8 @@ both, de-coupling comes first. In every training step the host computes its own 
 ``with_branches(losses, inputs, targets)``. Each branch gets the host, the batch, the teacher
 targets by view (:class:`~mmdssl.models.branches.branch.Targets`, with the feature maps that both
 nets have made anyway) and the step, and returns a loss with its weight; it is logged as
-``loss_<name>`` with the weight in it. What holds for all of them:
+``loss_<name>`` with the weight in it. Before the nets run in a step, it may look at them
+(``observe``: an earlier teacher is taken then). What holds for all of them:
 
 * ``start``, ``end`` (iterations, or epochs with ``by_epoch=True``), ``warmup`` and ``name``.
 * Outside of that time, and at weight 0, nothing is computed: the host's losses are, bit for bit,
@@ -32,9 +33,9 @@ A branch of one's own is a name and a loss::
         def compute(self, host, inputs, targets, *, step):
             return torch.stack([x.square().mean() for x in targets.student.values()]).mean()
 
-:class:`DenseHost` lists what branches may ask for. Hosts derived from ``SelfSupHost`` have all of it
-but the three ``dense_`` methods of de-coupling. A method elsewhere that only wants to be
-de-coupled needs these three and the two attributes before them.
+:class:`DenseHost` lists what branches may ask for. Hosts derived from ``SelfSupHost`` have all of
+it but ``dense_features``, ``dense_loss`` and ``dense_targets``, which de-coupling needs. A method elsewhere
+that only wants to be de-coupled needs these three and the two attributes at the top.
 """
 
 from typing import Any, Protocol

@@ -63,9 +63,7 @@ class TeacherStudent(SelfSupHost):
             init_cfg=init_cfg,
         )
         self.momentum = momentum
-        self.teacher = EMATeacher(
-            self._led(), drop=teacher_without, train_mode=teacher_train_mode
-        )
+        self.teacher = EMATeacher(self._led(), drop=teacher_without, train_mode=teacher_train_mode)
         self._steps_without_update = 0
 
     def _followed(self) -> dict[str, nn.Module]:

@@ -56,8 +56,8 @@ _HOW['erase_small'] = (
     'and pack the key'
 )
 _NO_BRANCH = (
-    'D3SSL de-couples by its own views and takes no DecouplingBranch; leave decoupling=None and the '
-    'branch out of branches'
+    'D3SSL de-couples by its own views and takes no DecouplingBranch; leave decoupling=None and '
+    'the branch out of branches'
 )
 
 

@@ -147,6 +147,8 @@ class SelfSupHost(BaseSelfSupervisor):
                     f'{type(self).__name__}: losses need the batch of a MultiViewPreprocessor, a '
                     f"dict with 'views', not {type(inputs).__name__}"
                 )
+            if self.training:
+                self.branches.observe(self)
             return self.loss(inputs, data_samples)
         if mode == 'tensor':
             return self.get_backbone()(inputs)

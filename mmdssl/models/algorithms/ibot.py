@@ -24,10 +24,10 @@ from torch import Tensor, nn
 
 from mmdssl.evaluation.health import normalised_entropy
 from mmdssl.models.algorithms.base import TeacherStudent
+from mmdssl.models.branches.branch import Targets
 from mmdssl.models.chosen_cells import ChosenCells, choose_cells, per_sample_weights
 from mmdssl.models.correspondence import Rule, check_rule, match_cells
 from mmdssl.models.decoupled_views import DecoupledViews, tokens_together
-from mmdssl.models.branches.branch import Targets
 from mmdssl.models.foreground import Foreground
 from mmdssl.models.objectives import Objective, mean_of_samples, unit_mean_of_samples
 from mmdssl.models.utils.host_copies import HostCopies

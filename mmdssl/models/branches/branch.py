@@ -126,7 +126,7 @@ class Branch(BaseModule):
         return {}
 
     def observe(self, host: 'DenseHost', *, step: int) -> None:
-        """Called in every training step before anything else, also while the branch rests."""
+        """Called in every training step before any network runs, also while the branch rests."""
 
     def compute(self, host: 'DenseHost', inputs: dict, targets: Any, *, step: int) -> Tensor:
         """The unweighted loss of one batch, a scalar; arguments as for :meth:`forward`."""
@@ -144,7 +144,6 @@ class Branch(BaseModule):
             targets: Teacher targets by view, see :class:`Targets`.
             step: Iteration, from 0; seeds random choices.
         """
-        self.observe(host, step=step)
         weight = self.weight_now(host)
         if weight == 0:
             return BranchLoss(self.nothing(inputs), 0.0)

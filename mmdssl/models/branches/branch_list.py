@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor, nn
 
 from mmdssl.models.branches.branch import Branch
@@ -86,6 +85,11 @@ class Branches(nn.ModuleDict):
             for name, branch in self.items()
             for part, module in branch.followed().items()
         }
+
+    def observe(self, host: 'DenseHost') -> None:
+        """A training step begins, see :meth:`Branch.observe`."""
+        for branch in self.values():
+            branch.observe(host, step=host.clock.iteration)
 
     def compose(self, host: 'DenseHost', inputs: dict) -> DecoupledViews | None:
         """X^D for a host that passes them together with its own images; None: not in this step."""

@@ -90,8 +90,8 @@ class GramAnchoring(Branch):
 
     Args:
         weight: Of the loss, at least 0.
-        views: Views that are compared; None: those of which the host has the student's map, else
-            those with teacher targets.
+        views: Views that are compared; None: those of which the host has the student's map (local
+            crops left out), else those with teacher targets.
         level: ``'image'``: a matrix for each image; ``'batch'``: one of all patches of a view's
             images on this process.
         tokens: ``'masked'``, ``'unmasked'``: only patches that the student saw as mask tokens
@@ -174,8 +174,8 @@ class GramAnchoring(Branch):
                 check.at_least(setting, value, 1)
         if not by_epoch and checkpoint is None and start < teacher_from:
             raise ValueError(
-                f'GramAnchoring: start={start} comes before teacher_from={teacher_from}, when there '
-                'is no Gram teacher yet; start later, or take the teacher earlier'
+                f'GramAnchoring: start={start} comes before teacher_from={teacher_from}, when no '
+                'Gram teacher has been taken; start later, or take the teacher earlier'
             )
         self.views = None if views is None else tuple(views)
         self.level, self.tokens = level, tokens
@@ -191,8 +191,8 @@ class GramAnchoring(Branch):
         """Refuse a host whose teacher does not learn, unless the student is copied."""
         if self.source == 'teacher' and not hasattr(host, 'update_teacher'):
             raise ValueError(
-                f'GramAnchoring: the teacher of {type(host).__name__} is frozen, so that no earlier '
-                "one differs from it; set source='student'"
+                f'GramAnchoring: the teacher of {type(host).__name__} is frozen, no earlier one '
+                "differs from it; set source='student'"
             )
 
     def bind(self, host: DenseHost) -> None:
@@ -247,22 +247,19 @@ class GramAnchoring(Branch):
     def compute(self, host: DenseHost, inputs: dict, targets: Any, *, step: int) -> Tensor:
         """Mean over the views of :func:`gram_loss`."""
         views = self.views or tuple(getattr(targets, 'student', None) or targets)
-        # Local crops have no teacher in any host, and would differ in size.
-        size = inputs['views'][views[0]].shape
-        views = tuple(v for v in views if self.views or inputs['views'][v].shape == size)
+        if self.views is None:  # local crops have no part in it
+            size = inputs['views'][views[0]].shape
+            views = tuple(view for view in views if inputs['views'][view].shape == size)
         losses = []
         for view in views:
             student = student_map(host, inputs, targets, view)  # (N, D, h, w)
             teacher = self.teacher_map(host, inputs, view, student.shape[2:])
-            rows = (student, teacher)
-            one, other = (x.flatten(2).transpose(1, 2) for x in rows)  # (N, P, D)
+            one, other = (x.flatten(2).transpose(1, 2) for x in (student, teacher))  # (N, P, D)
             losses.append(self._loss(inputs, view, one, other))
         return torch.stack(losses).mean()
 
     @torch.no_grad()
-    def teacher_map(
-        self, host: DenseHost, inputs: dict, view: int, grid: Sequence[int]
-    ) -> Tensor:
+    def teacher_map(self, host: DenseHost, inputs: dict, view: int, grid: Sequence[int]) -> Tensor:
         """The Gram teacher's map of a view on the student's grid (h, w): (N, D, h, w)."""
         images = inputs['views'][view]
         size = [round(side * self.scale) for side in images.shape[2:]]
@@ -296,7 +293,7 @@ class GramAnchoring(Branch):
 
 
 def _hold(module: nn.Module) -> None:
-    """Freeze a network; its buffers become parameters of the same names.
+    """Freeze a network; statistics of BatchNorm become parameters of the same names.
 
     What a forward pass may write, all buffers, is put back after a step that is not finite. This
     network is written between steps, and has to keep what it was given.
@@ -304,6 +301,6 @@ def _hold(module: nn.Module) -> None:
     module.requires_grad_(False)
     for part in module.modules():
         for name, buffer in list(part.named_buffers(recurse=False)):
-            if name not in part._non_persistent_buffers_set:
+            if buffer.is_floating_point() and name not in part._non_persistent_buffers_set:
                 delattr(part, name)
                 part.register_parameter(name, nn.Parameter(buffer, requires_grad=False))
