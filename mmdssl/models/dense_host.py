@@ -34,8 +34,8 @@ A branch of one's own is a name and a loss::
             return torch.stack([x.square().mean() for x in targets.student.values()]).mean()
 
 :class:`DenseHost` lists what branches may ask for. Hosts derived from ``SelfSupHost`` have all of
-it but ``dense_features``, ``dense_loss`` and ``dense_targets``, which de-coupling needs. A method elsewhere
-that only wants to be de-coupled needs these three and the two attributes at the top.
+it but ``dense_features``, ``dense_loss`` and ``dense_targets``, which de-coupling needs. A method
+elsewhere that only wants to be de-coupled needs these three and the two attributes at the top.
 """
 
 from typing import Any, Protocol

@@ -238,10 +238,10 @@ class PatchKernelAlignment(Branch):
         )
 
     def init_weights(self) -> None:
-        """Truncated normal, as the heads of DINO."""
+        """Keep the scale of the features at any width; how the paper's head starts is not known."""
         for layer in self.head.modules():
             if isinstance(layer, nn.Linear):
-                nn.init.trunc_normal_(layer.weight, std=0.02)
+                nn.init.trunc_normal_(layer.weight, std=layer.in_features**-0.5)
                 nn.init.zeros_(layer.bias)
 
     def followed(self) -> dict[str, nn.Module]:
