@@ -27,7 +27,6 @@ model = dict(
             refresh_every=100,
             refresh_start=200,
             refresh_times=1,
-            scale=2,
             sees='raw',
         )
     ],

@@ -7,15 +7,14 @@ shows what a run with this configuration trains on.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from mmdssl.evaluation.guards import preserve_rng_state
-from mmdssl.models.decoupled_views import mix_pixels
 from mmdssl.models.branches.decoupling import DecouplingBranch
+from mmdssl.models.decoupled_views import mix_pixels
 from mmdssl.visualization.figure import (
     COLOURS,
     Denormalise,

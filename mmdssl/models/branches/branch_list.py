@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from mmdssl.models.branches.branch import Branch
+from mmdssl.models.branches.branch import Branch, BranchLoss
 from mmdssl.models.branches.decoupling import DecouplingBranch
 from mmdssl.models.decoupled_views import DecoupledViews
 from mmdssl.models.utils.own_draws import own_draws
@@ -62,6 +62,10 @@ class Branches(nn.ModuleDict):
                 )
             self[branch.name] = branch
 
+    def each(self) -> list[Branch]:
+        """They, in their order."""
+        return [branch for branch in self.values() if isinstance(branch, Branch)]
+
     @property
     def first_decoupling(self) -> DecouplingBranch | None:
         """The first de-coupling branch."""
@@ -69,26 +73,26 @@ class Branches(nn.ModuleDict):
 
     def init_weights(self) -> None:
         """Of each branch."""
-        for branch in self.values():
+        for branch in self.each():
             with own_draws():
                 branch.init_weights()
 
     def check_batch_size(self, batch_size: int) -> None:
         """Refuse a batch size per process that one of them cannot use."""
-        for branch in self.values():
+        for branch in self.each():
             branch.check_batch_size(batch_size)
 
     def followed(self) -> dict[str, nn.Module]:
         """What the moving average of the host follows beside its own parts."""
         return {
-            f'{name}_{part}': module
-            for name, branch in self.items()
+            f'{branch.name}_{part}': module
+            for branch in self.each()
             for part, module in branch.followed().items()
         }
 
     def observe(self, host: 'DenseHost') -> None:
         """A training step begins, see :meth:`Branch.observe`."""
-        for branch in self.values():
+        for branch in self.each():
             branch.observe(host, step=host.clock.iteration)
 
     def compose(self, host: 'DenseHost', inputs: dict) -> DecoupledViews | None:
@@ -118,13 +122,15 @@ class Branches(nn.ModuleDict):
                 has passed them already.
         """
         extra: dict[str, Tensor] = {}
-        for name, branch in self.items():
-            if passed is not None and branch is self.first_decoupling:
-                result = branch.judge(host, *passed, targets)
+        first = self.first_decoupling
+        for branch in self.each():
+            if passed is not None and branch is first:
+                result: BranchLoss = first.judge(host, *passed, targets)
             else:
                 result = branch(host, inputs, targets, step=host.clock.iteration)
             losses = branch.combine(losses, result)
-            extra[f'loss_{name}'] = losses.pop(f'loss_{name}')
+            key = f'loss_{branch.name}'
+            extra[key] = losses.pop(key)
         return {**losses, **extra}
 
 

@@ -10,16 +10,16 @@ behind mask tokens included) and of the Gram teacher's, a frozen copy of the hos
 evaluation mode. It sees the whole crop, at twice the resolution in the paper; its map is brought
 to the student's grid (bicubic) before vectors are brought to unit length.
 
-The paper prints the sum over pairs; its code takes the mean, which weights of 1 to 2 belong to.
-There training takes the teacher of 100-200 thousand iterations when a million are done, lets the
+The paper prints the sum over pairs; its code takes the mean, which the weight of 2 belongs to.
+Training there takes the teacher of 100-200 thousand iterations when a million are done, lets the
 weight rise to 2 within 1000 iterations, and takes the present teacher again three times, every
 10 thousand:
 
     dict(type='GramAnchoring', weight=2.0, start=1_000_000, warmup=1000, teacher_from=200_000,
-         refresh_every=10_000, refresh_start=1_010_000, refresh_times=3, scale=2, sees='raw')
+         refresh_every=10_000, refresh_start=1_010_000, refresh_times=3, sees='raw')
 
 The defaults are for going on from given weights: the Gram teacher is the teacher of the first
-iteration, in the resolution of the student.
+iteration.
 """
 
 import copy
@@ -47,9 +47,14 @@ Negatives = Literal['keep', 'clamp', 'clamp_teacher']
 
 
 def gram_loss(
-    student: Tensor, teacher: Tensor, *, normalise: bool = True, negatives: Negatives = 'keep'
+    student: Tensor,
+    teacher: Tensor,
+    *,
+    normalise: bool = True,
+    negatives: Negatives = 'keep',
+    reduction: Literal['mean', 'sum'] = 'mean',
 ) -> Tensor:
-    """Mean squared difference of two matrices of similarities.
+    """Squared difference of two matrices of similarities.
 
     Args:
         student: (B, P, D), or (M, D) of one matrix.
@@ -57,6 +62,7 @@ def gram_loss(
         normalise: Compare cosines instead of inner products.
         negatives: ``'clamp'``: negative similarities become 0 on both sides;
             ``'clamp_teacher'``: the teacher's alone.
+        reduction: Mean or sum over the pairs of a matrix; of several matrices the mean is taken.
 
     Returns:
         Scalar, float32 (float64 for float64), whatever autocast says; 0 without any patch.
@@ -72,7 +78,8 @@ def gram_loss(
             wanted = wanted.clamp_min(0)
         if negatives == 'clamp':
             own = own.clamp_min(0)
-        return (own - wanted).square().sum() / max(own.numel(), 1)
+        terms = own.numel() if reduction == 'mean' else own.shape[:-2].numel()
+        return (own - wanted).square().sum() / max(terms, 1)
 
 
 def map_to_grid(features: Tensor, grid: Sequence[int], *, antialias: bool = False) -> Tensor:
@@ -90,6 +97,8 @@ class GramAnchoring(Branch):
 
     Args:
         weight: Of the loss, at least 0.
+        reduction: Over pairs of patches: ``'mean'`` (DINOv3's code, which the default weight belongs
+            to); ``'sum'`` (the paper's formula, P^2 times as much).
         views: Views that are compared; None: those of which the host has the student's map (local
             crops left out), else those with teacher targets.
         level: ``'image'``: a matrix for each image; ``'batch'``: one of all patches of a view's
@@ -99,7 +108,7 @@ class GramAnchoring(Branch):
         normalise: See :func:`gram_loss`.
         negatives: See :func:`gram_loss`.
         scale: Resolution at which the Gram teacher sees a view, as a multiple of the student's
-            (2 in the paper); views are enlarged (bicubic) where they are not given so large.
+            (1 costs a quarter); views are enlarged (bicubic) where they are not given so large.
         sees: ``'view'``: the pixels that the student sees; ``'raw'``: without changed colours (as
             in the paper), which needs ``keep_raw=True`` in the MultiViewPreprocessor, and in full
             resolution where that shrinks the views for the student (``student_size``).
@@ -125,13 +134,14 @@ class GramAnchoring(Branch):
     def __init__(
         self,
         *,
-        weight: float = 1.0,
+        weight: float = 2.0,
+        reduction: Literal['mean', 'sum'] = 'mean',
         views: Sequence[int] | None = None,
         level: Literal['image', 'batch'] = 'image',
         tokens: Literal['all', 'masked', 'unmasked'] = 'all',
         normalise: bool = True,
         negatives: Negatives = 'keep',
-        scale: float = 1,
+        scale: float = 2,
         sees: Literal['view', 'raw'] = 'view',
         antialias: bool = False,
         source: Literal['teacher', 'student'] = 'teacher',
@@ -157,6 +167,7 @@ class GramAnchoring(Branch):
             init_cfg=init_cfg,
         )
         check = SettingChecks('GramAnchoring')
+        check.choice('reduction', reduction, ('mean', 'sum'))
         check.choice('level', level, ('image', 'batch'))
         check.choice('tokens', tokens, ('all', 'masked', 'unmasked'))
         check.choice('negatives', negatives, ('keep', 'clamp', 'clamp_teacher'))
@@ -179,7 +190,7 @@ class GramAnchoring(Branch):
             )
         self.views = None if views is None else tuple(views)
         self.level, self.tokens = level, tokens
-        self.normalise, self.negatives = normalise, negatives
+        self.normalise, self.negatives, self.reduction = normalise, negatives, reduction
         self.scale, self.sees, self.antialias = scale, sees, antialias
         self.source, self.teacher_from, self.checkpoint = source, teacher_from, checkpoint
         self.refresh_every, self.refresh_times = refresh_every, refresh_times
@@ -197,11 +208,12 @@ class GramAnchoring(Branch):
 
     def bind(self, host: DenseHost) -> None:
         """Make the copy; without a mask token, as it sees whole images."""
-        self.teacher: Any = copy.deepcopy(host.backbone)
-        if getattr(self.teacher, 'mask_token', None) is not None:
-            self.teacher.mask_token = None
-        _hold(self.teacher)
-        self.teacher.eval()
+        teacher: Any = copy.deepcopy(host.backbone)
+        if getattr(teacher, 'mask_token', None) is not None:
+            teacher.mask_token = None
+        _hold(teacher)
+        teacher.eval()
+        self.teacher = teacher
 
     def init_weights(self) -> None:
         """Read the file, if one is given; otherwise nothing: the host's weights are copied."""
@@ -289,7 +301,13 @@ class GramAnchoring(Branch):
             student, teacher = cells.rows(student), cells.rows(teacher)  # (M, D)
         elif self.level == 'batch':
             student, teacher = student.flatten(0, 1), teacher.flatten(0, 1)
-        return gram_loss(student, teacher, normalise=self.normalise, negatives=self.negatives)
+        return gram_loss(
+            student,
+            teacher,
+            normalise=self.normalise,
+            negatives=self.negatives,
+            reduction=self.reduction,
+        )
 
 
 def _hold(module: nn.Module) -> None:

@@ -311,13 +311,13 @@ class PatchKernelAlignment(Branch):
             maps.append(torch.where(down, features.flip(2), features))
         grids = [x.shape[2:] for x in maps]
         crops = [inputs['crop_box'][view] for view in views]
-        *boxes, shared = overlap_cells(*crops, grids=(grids[0], grids[1]))
+        own, its, shared = overlap_cells(crops[0], crops[1], (grids[0], grids[1]))
         height, width = grids[0]
-        part = (boxes[0][:, 2:] - boxes[0][:, :2]).clamp_min(0).prod(dim=1) / (height * width)
+        part = (own[:, 2:] - own[:, :2]).clamp_min(0).prod(dim=1) / (height * width)
         # What rounding takes from a crop that lies wholly inside does not count.
         inside = shared & (part >= self.containment - 1e-6)
         cells = []
-        for features, box, grid in zip(maps, boxes, grids, strict=True):
+        for features, box, grid in zip(maps, (own, its), grids, strict=True):
             whole = box.new_tensor((0, 0, grid[1], grid[0]))
             box = torch.where(inside[:, None], box, whole)  # of others nothing is used
             cells.append(shared_cells(features, box, grids[0]))

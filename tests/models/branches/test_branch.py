@@ -13,7 +13,7 @@ from tests.models.tiny import tiny_batch, tiny_ibot
 from tests.models.tiny_resnet import tiny_densecl, two_views
 
 DECOUPLING = dict(type='DecouplingBranch', weight=0.3, sample_ratio=0.5)
-GRAM = dict(type='GramAnchoring')
+GRAM = dict(type='GramAnchoring', scale=1)
 KERNEL = dict(type='PatchKernelAlignment', head=dict(hidden_channels=8, out_channels=4))
 HOSTS = {'ibot': (tiny_ibot, tiny_batch), 'densecl': (tiny_densecl, two_views)}
 

@@ -54,6 +54,8 @@ def test_mean_is_the_papers_sum_over_its_number_of_pairs(golden):
     student, teacher = golden['student'].double(), golden['teacher'].double()
     wanted = golden['paper_frobenius_sq_per_image_f64'].mean() / student.shape[1] ** 2
     assert_close(gram_loss(student, teacher), wanted, 1e-6)
+    summed = gram_loss(student, teacher, reduction='sum')
+    assert_close(summed, golden['paper_frobenius_sq_per_image_f64'].mean(), 1e-6)
 
 
 @pytest.mark.golden
@@ -91,7 +93,7 @@ def test_no_patch_at_all_gives_zero_and_zero_gradients():
 
 def test_loss_is_what_the_equation_says_for_both_nets():
     """Written out anew from the networks alone, for a host that has gone on."""
-    model = tiny_ibot(branches=[dict(type='GramAnchoring', weight=2.0)])
+    model = tiny_ibot(branches=[dict(type='GramAnchoring', weight=2.0, scale=1)])
     batch = tiny_batch(size=4)
     train(model, batch, steps=2)
     model.clock.set(iteration=2, max_iterations=10)
@@ -175,7 +177,7 @@ def test_the_gram_teacher_sees_the_raw_crop_in_full_resolution():
     preprocessor = MultiViewPreprocessor(views=[colour, colour], keep_raw=True, student_size=32)
     inputs = preprocessor(dict(inputs=dict(views=[pixels, pixels])), training=True)['inputs']
     assert inputs['views'][0].shape[2:] == (32, 32)
-    model = tiny_ibot(branches=[dict(type='GramAnchoring', scale=2, sees='raw')])
+    model = tiny_ibot(branches=[dict(type='GramAnchoring', sees='raw')])
     branch = model.branches['gram']
     got = branch.teacher_map(model, inputs, 0, (4, 4))
     plain = MultiViewPreprocessor()(dict(inputs=pixels))['inputs']
@@ -186,7 +188,7 @@ def test_the_gram_teacher_sees_the_raw_crop_in_full_resolution():
 
 
 def test_a_view_that_is_not_given_so_large_is_enlarged():
-    model = tiny_ibot(branches=[dict(type='GramAnchoring', scale=2)])
+    model = tiny_ibot(branches=[dict(type='GramAnchoring')])
     seen = []
     model.branches['gram'].teacher.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
     assert model(tiny_batch(), mode='loss')['loss_gram'] > 0
@@ -207,7 +209,7 @@ def test_students_own_pass_serves_and_the_teacher_is_asked_once():
 
 
 def test_a_host_whose_teacher_is_frozen_copies_the_student():
-    branch = dict(type='GramAnchoring')
+    branch = dict(type='GramAnchoring', scale=1)
     with pytest.raises(ValueError, match="set source='student'"):
         tiny_maskalign(branches=[branch])
     model = tiny_maskalign(branches=[dict(branch, source='student')])
