@@ -7,11 +7,11 @@ from typing import Any
 from mmpretrain.models.selfsup.base import BaseSelfSupervisor
 from torch import Tensor, nn
 
+from mmdssl.core.clock import TrainingClock
 from mmdssl.models.branches.branch_list import Branches
 from mmdssl.models.branches.decoupling import DecouplingBranch
 from mmdssl.models.decoupled_views import DecoupledViews
 from mmdssl.models.objectives import Objective
-from mmdssl.models.utils.clock import TrainingClock
 from mmdssl.registry import MODELS
 
 __all__ = ['SelfSupHost', 'build_part']

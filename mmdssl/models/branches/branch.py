@@ -8,9 +8,9 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmdssl.engine.schedules import cosine
+from mmdssl.core.clock import TrainingClock
+from mmdssl.core.schedules import cosine
 from mmdssl.models.utils.batch_statistics import frozen_running_stats
-from mmdssl.models.utils.clock import TrainingClock
 from mmdssl.models.utils.setting_checks import SettingChecks
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ host's moving average, whose pass is there already. How the paper weighs this lo
 its host is not known to us: 1 is ours.
 """
 
+import copy
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -21,11 +22,10 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import roi_align
 
-from mmdssl.evaluation.guards import evaluating
+from mmdssl.core.step_generator import step_generator
 from mmdssl.models.branches.branch import Branch, student_map, teacher_map
 from mmdssl.models.dense_host import DenseHost
 from mmdssl.models.utils.setting_checks import SettingChecks
-from mmdssl.models.utils.step_generator import step_generator
 from mmdssl.registry import MODELS
 
 __all__ = [
@@ -226,8 +226,10 @@ class PatchKernelAlignment(Branch):
             return
         size = getattr(host.backbone, 'img_size', 64)
         height, width = (size, size) if isinstance(size, int) else size
-        with evaluating(host.backbone), torch.no_grad():
-            channels = host.dense_map(host.backbone, torch.zeros(1, 3, height, width)).shape[1]
+        probe = copy.deepcopy(host.backbone)  # so that the host's own is not touched
+        probe.eval()
+        with torch.no_grad():
+            channels = host.dense_map(probe, torch.zeros(1, 3, height, width)).shape[1]
         hidden = self.hidden_channels
         self.head = nn.Sequential(
             nn.Linear(channels, hidden),
