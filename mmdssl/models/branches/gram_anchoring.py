@@ -97,8 +97,8 @@ class GramAnchoring(Branch):
 
     Args:
         weight: Of the loss, at least 0.
-        reduction: Over pairs of patches: ``'mean'`` (DINOv3's code, which the weight of 2 belongs to);
-            ``'sum'`` (the paper's formula, P^2 times as much).
+        reduction: Over pairs of patches: ``'mean'`` (DINOv3's code, which the weight of 2 belongs
+            to); ``'sum'`` (the paper's formula, P^2 times as much).
         views: Views that are compared; None: those of which the host has the student's map (local
             crops left out), else those with teacher targets.
         level: ``'image'``: a matrix for each image; ``'batch'``: one of all patches of a view's
