@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from mmengine.model import BaseModule
@@ -16,7 +16,10 @@ from mmdssl.models.utils.setting_checks import SettingChecks
 if TYPE_CHECKING:
     from mmdssl.models.dense_host import DenseHost
 
-__all__ = ['Branch', 'BranchLoss', 'Targets', 'student_map', 'teacher_map']
+__all__ = ['Branch', 'BranchLoss', 'Sees', 'Targets', 'shown', 'student_map', 'teacher_map']
+
+#: What a teacher is shown of a view: the student's pixels, or those before colours changed.
+Sees = Literal['view', 'raw']
 
 
 @dataclass(frozen=True)
@@ -192,6 +195,28 @@ class Branch(BaseModule):
         return combined
 
 
+def shown(inputs: dict, view: int, sees: Sees) -> Tensor:
+    """A view (N, 3, H, W) as a teacher is to see it, normalised.
+
+    Args:
+        inputs: The batch.
+        view: Index of the view.
+        sees: ``'view'``: the student's pixels; ``'raw'``: without changed colours, in full
+            resolution where the preprocessor shrinks views for the student.
+
+    Raises:
+        ValueError: If the batch does not hold the raw views.
+    """
+    if sees == 'view':
+        return inputs['views'][view]
+    if 'raw' not in inputs or 'normalise' not in inputs:
+        raise ValueError(
+            "sees='raw' of a branch needs the uint8 views; set keep_raw=True in the "
+            'MultiViewPreprocessor'
+        )
+    return inputs['normalise'](inputs['raw'][view])
+
+
 def student_map(host: 'DenseHost', inputs: dict, targets: dict[int, Any], view: int) -> Tensor:
     """The student's map (N, C, h, w) of a view: of the host's own pass, or of one for this.
 
@@ -204,10 +229,15 @@ def student_map(host: 'DenseHost', inputs: dict, targets: dict[int, Any], view: 
 
 
 @torch.no_grad()
-def teacher_map(host: 'DenseHost', inputs: dict, targets: dict[int, Any], view: int) -> Tensor:
-    """The teacher's map of a view in the same way, without gradient."""
-    if view in getattr(targets, 'teacher', {}):
+def teacher_map(
+    host: 'DenseHost', inputs: dict, targets: dict[int, Any], view: int, *, sees: Sees = 'view'
+) -> Tensor:
+    """The teacher's map of a view in the same way, without gradient; ``sees`` as in :func:`shown`.
+
+    What the teacher has not seen yet (``'raw'``) costs a pass.
+    """
+    if sees == 'view' and view in getattr(targets, 'teacher', {}):
         return targets.teacher[view].detach()  # type: ignore[attr-defined]
     teacher = host.get_backbone('teacher')
     with frozen_running_stats(teacher):
-        return host.dense_map(teacher, inputs['views'][view])
+        return host.dense_map(teacher, shown(inputs, view, sees))

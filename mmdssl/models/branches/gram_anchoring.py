@@ -33,7 +33,7 @@ from mmengine import dist
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from mmdssl.models.branches.branch import Branch, student_map
+from mmdssl.models.branches.branch import Branch, Sees, shown, student_map
 from mmdssl.models.chosen_cells import choose_cells
 from mmdssl.models.dense_host import DenseHost
 from mmdssl.models.utils.backbone_weights import load_backbone
@@ -142,7 +142,7 @@ class GramAnchoring(Branch):
         normalise: bool = True,
         negatives: Negatives = 'keep',
         scale: float = 2,
-        sees: Literal['view', 'raw'] = 'view',
+        sees: Sees = 'view',
         antialias: bool = False,
         source: Literal['teacher', 'student'] = 'teacher',
         teacher_from: int = 0,
@@ -250,11 +250,23 @@ class GramAnchoring(Branch):
 
     @torch.no_grad()
     def take(self, backbone: nn.Module) -> None:
-        """Become a copy of a backbone; equal on all processes, BatchNorm's statistics too."""
+        """Become a copy of a backbone; of BatchNorm's statistics those of the first process.
+
+        Weights are equal on all processes, statistics need not be.
+        """
         state = backbone.state_dict()
+        measured = {name for name, _ in backbone.named_buffers()}
+        statistics = []
         for name, parameter in self.teacher.named_parameters():
             parameter.copy_(state[name])
-            dist.broadcast(parameter.data)
+            if name in measured:
+                statistics.append(parameter)
+        if statistics and dist.get_world_size() > 1:
+            flat = torch.cat([one.flatten() for one in statistics])
+            dist.broadcast(flat)
+            parts = flat.split([one.numel() for one in statistics])
+            for one, part in zip(statistics, parts, strict=True):
+                one.copy_(part.view_as(one))
 
     def compute(self, host: DenseHost, inputs: dict, targets: Any, *, step: int) -> Tensor:
         """Mean over the views of :func:`gram_loss`."""
@@ -273,15 +285,8 @@ class GramAnchoring(Branch):
     @torch.no_grad()
     def teacher_map(self, host: DenseHost, inputs: dict, view: int, grid: Sequence[int]) -> Tensor:
         """The Gram teacher's map of a view on the student's grid (h, w): (N, D, h, w)."""
-        images = inputs['views'][view]
-        size = [round(side * self.scale) for side in images.shape[2:]]
-        if self.sees == 'raw':
-            if 'raw' not in inputs or 'normalise' not in inputs:
-                raise ValueError(
-                    "GramAnchoring: sees='raw' needs the uint8 views; set keep_raw=True in the "
-                    'MultiViewPreprocessor'
-                )
-            images = inputs['normalise'](inputs['raw'][view])
+        size = [round(side * self.scale) for side in inputs['views'][view].shape[2:]]
+        images = shown(inputs, view, self.sees)
         if list(images.shape[2:]) != size:
             images = F.interpolate(images, size, mode='bicubic', antialias=True)
         return map_to_grid(host.dense_map(self.teacher, images), grid, antialias=self.antialias)

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torchvision.ops import roi_align
 
 from mmdssl.core.step_generator import step_generator
-from mmdssl.models.branches.branch import Branch, student_map, teacher_map
+from mmdssl.models.branches.branch import Branch, Sees, student_map, teacher_map
 from mmdssl.models.dense_host import DenseHost
 from mmdssl.models.utils.setting_checks import SettingChecks
 from mmdssl.registry import MODELS
@@ -150,6 +150,9 @@ class PatchKernelAlignment(Branch):
             its map, local crops included, else ``views``.
         containment: With ``'overlap'``, the share of the student's crop that has to lie in the
             teacher's, from 0 to 1.
+        sees: ``'view'``: the teacher sees the student's pixels, in the host's own pass; ``'raw'``:
+            without changed colours, as in the paper, which costs a pass of the teacher and needs
+            ``keep_raw=True`` in the MultiViewPreprocessor.
         max_cells: Most cells of an image, drawn anew each step; None: all.
         head: ``dict(hidden_channels=2048, out_channels=256)`` as in the paper: three linear layers
             and GELU on the aligned cells, and the moving average of the host on the teacher's
@@ -168,6 +171,7 @@ class PatchKernelAlignment(Branch):
         views: Sequence[int] | None = None,
         student_views: Sequence[int] | None = None,
         containment: float = 0.9,
+        sees: Sees = 'view',
         max_cells: int | None = None,
         head: dict | None = None,
         start: int = 0,
@@ -188,6 +192,7 @@ class PatchKernelAlignment(Branch):
         )
         check = SettingChecks('PatchKernelAlignment')
         check.choice('pairs', pairs, ('same', 'overlap'))
+        check.choice('sees', sees, ('view', 'raw'))
         if not 0 <= containment <= 1:
             raise ValueError(f'PatchKernelAlignment: containment is {containment}, give 0 to 1')
         if max_cells is not None:
@@ -205,7 +210,7 @@ class PatchKernelAlignment(Branch):
                 f'PatchKernelAlignment: head has unknown settings {sorted(settings)}; it takes '
                 'hidden_channels and out_channels'
             )
-        self.pairs = pairs
+        self.pairs, self.sees = pairs, sees
         self.views = None if views is None else tuple(views)
         self.student_views = None if student_views is None else tuple(student_views)
         self.containment, self.max_cells = containment, max_cells
@@ -259,7 +264,7 @@ class PatchKernelAlignment(Branch):
         seen = {view: student_map(host, inputs, targets, view) for view in others}
         parts = []
         for view in views:
-            taught = teacher_map(host, inputs, targets, view)
+            taught = teacher_map(host, inputs, targets, view, sees=self.sees)
             for other in others:
                 if (other == view) == (self.pairs == 'same'):
                     parts.append(self._pair(host, inputs, seen[other], taught, (other, view), step))

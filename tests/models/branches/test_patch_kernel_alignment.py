@@ -120,6 +120,17 @@ def test_ibot_compares_its_own_passes():
     assert passes(model, batch) == passes(tiny_ibot(), batch)
 
 
+def test_a_teacher_may_see_the_colours_as_they_were():
+    model = tiny_ibot(branches=[dict(type='PatchKernelAlignment', sees='raw', views=(1,))])
+    batch = tiny_batch(size=4)
+    batch.update(raw=[x * 2 for x in batch['views']], normalise=lambda raw: raw - 1)
+    got = model.loss(batch)['loss_patch_kernel']
+    student = model.backbone.forward_tokens(batch['views'][1], mask=batch['mask'][1])[:, 1:]
+    taught = model.teacher.backbone.forward_tokens(2 * batch['views'][1] - 1)[:, 1:]
+    torch.testing.assert_close(got, kernel_alignment_loss([kernel_alignment(student, taught)]))
+    assert passes(model, batch) == (1, 2)
+
+
 def test_densecl_needs_one_more_pass_of_the_student_and_none_of_the_teacher():
     """Query and key view differ: the student sees the key view for the branch, and forgets it."""
     model = tiny_densecl(branches=[dict(type='PatchKernelAlignment')])
