@@ -114,11 +114,6 @@ class DenseCL(TeacherStudent):
     ) -> None:
         if not 0 <= loss_lambda <= 1:
             raise ValueError(f'DenseCL: loss_lambda is {loss_lambda}, give a number from 0 to 1')
-        if decoupling is not None and loss_lambda == 0:
-            raise ValueError(
-                'DenseCL: decoupling needs the dense branch, which loss_lambda=0 (MoCo v2) leaves '
-                'out; set loss_lambda above 0 or decoupling=None'
-            )
         check_rule(correspondence)
         super().__init__(
             backbone=backbone,
@@ -130,6 +125,11 @@ class DenseCL(TeacherStudent):
             data_preprocessor=data_preprocessor,
             init_cfg=init_cfg,
         )
+        if self.decoupling is not None and loss_lambda == 0:
+            raise ValueError(
+                'DenseCL: decoupling needs the dense branch, which loss_lambda=0 (MoCo v2) leaves '
+                'out; set loss_lambda above 0 or decoupling=None'
+            )
         self._check_parts()
         self.loss_lambda = loss_lambda
         self.temperature = temperature

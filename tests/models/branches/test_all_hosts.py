@@ -14,6 +14,7 @@ from tests.models.tiny_maskalign import tiny_batch as maskalign_batch
 from tests.models.tiny_maskalign import tiny_maskalign
 from tests.models.tiny_resnet import tiny_densecl, two_views
 
+DECOUPLING = dict(type='DecouplingBranch')
 HOSTS = {
     'ibot': (tiny_ibot, tiny_batch),
     'densecl': (tiny_densecl, two_views),
@@ -49,6 +50,14 @@ def test_every_method_takes_gram_anchoring_and_patch_kernels(name):
     assert all(p.grad is None for p in model.teacher.parameters())
     for key, value in plain.backbone.named_buffers():
         assert value.equal(dict(model.backbone.named_buffers())[key]), key
+
+
+@pytest.mark.parametrize('name', ['mocov2', 'd3ssl'])
+def test_a_method_that_cannot_be_decoupled_refuses_it_in_the_list_too(name):
+    build, _ = HOSTS[name]
+    for settings in (dict(decoupling=DECOUPLING), dict(branches=[DECOUPLING])):
+        with pytest.raises(ValueError, match='decoupling=None'):
+            build(**settings)
 
 
 def test_the_readmes_own_branch_works():
