@@ -15,6 +15,7 @@ Beside a frozen teacher L alone is 0 at the start and moves nothing but the stat
 BatchNorm: it is the counterweight of L_D. This host is no published method.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmdssl.models.algorithms.base import TeacherStudent
+from mmdssl.models.branches.branch import Targets
 from mmdssl.models.chosen_cells import per_sample_weights
 from mmdssl.models.foreground import Foreground
 from mmdssl.models.utils.backbone_weights import load_backbone
@@ -49,6 +51,7 @@ class DenseDistillation(TeacherStudent):
             them. Without, it normalises by the batch and remembers that of X (never that of X^D).
         momentum: EMA momentum (start, end) of the teacher; 1 throughout freezes it.
         decoupling: Branch or None; view 0 is the key view by default.
+        branches: Further branches, see :class:`SelfSupHost`.
         data_preprocessor: Usually a :class:`MultiViewPreprocessor`.
         init_cfg: mmengine initialisation.
 
@@ -70,6 +73,7 @@ class DenseDistillation(TeacherStudent):
         norm_eval: bool = True,
         momentum: tuple[float, float] = (1.0, 1.0),
         decoupling: dict | None = None,
+        branches: Sequence[dict] | None = None,
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | None = None,
     ) -> None:
@@ -81,6 +85,7 @@ class DenseDistillation(TeacherStudent):
         super().__init__(
             backbone=backbone,
             decoupling=decoupling,
+            branches=branches,
             momentum=momentum,
             teacher_train_mode=False,
             data_preprocessor=data_preprocessor,
@@ -118,7 +123,7 @@ class DenseDistillation(TeacherStudent):
             )
         report = load_backbone(self.backbone, Path(self.init).expanduser())
         print_log(f'DenseDistillation starts from {self.init}: {report}', logger='current')
-        self.teacher.copy_from(self._followed())
+        self.teacher.copy_from(self._led())
 
     def update_teacher(self) -> None:
         """One EMA step; a frozen teacher keeps its BatchNorm statistics as well."""
@@ -128,18 +133,19 @@ class DenseDistillation(TeacherStudent):
             super().update_teacher()
 
     def loss(self, inputs: dict, data_samples: list | None = None) -> dict[str, Tensor]:
-        """``loss_keep`` (and ``loss_decoupling``), each with its weight."""
+        """``loss_keep`` (and those of branches), each with its weight."""
         images = inputs['views'][0]
         targets = {0: self._teach(images)}
-        pairs = zip(self._maps(self.backbone, images), targets[0], strict=True)
+        student = self._maps(self.backbone, images)
+        pairs = zip(student, targets[0], strict=True)
         losses = dict(loss_keep=torch.stack([_distance(s, t).mean() for s, t in pairs]).mean())
-        if self.decoupling is not None:
-            for view in self.decoupling.views:
-                if view not in targets:
-                    targets[view] = self._teach(inputs['views'][view])
-            result = self.decoupling(self, inputs, targets, step=self.clock.iteration)
-            losses = self.decoupling.combine(losses, result)
-        return losses
+        for view in self.decoupling.views if self.decoupling is not None else ():
+            if view not in targets:
+                targets[view] = self._teach(inputs['views'][view])
+        known = {view: maps[-1] for view, maps in targets.items()}
+        return self.with_branches(
+            losses, inputs, Targets(targets, student={0: student[-1]}, teacher=known)
+        )
 
     def dense_features(self, images: Tensor, **mixing: Any) -> Maps:
         """Student maps (n, C, h, w) of images; BatchNorm does not remember them."""

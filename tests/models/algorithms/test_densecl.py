@@ -332,8 +332,8 @@ def test_negatives_of_the_batch_are_the_keys_of_its_other_images():
     single = [in_batch_loss(query.vector[n], key.vector[n], key.vector, n) for n in range(8)]
     nearest = torch.einsum(
         'ncs,nct->nst',
-        torch.nn.functional.normalize(query.cells, dim=1),
-        torch.nn.functional.normalize(key.cells, dim=1),
+        F.normalize(query.cells.flatten(2), dim=1),
+        F.normalize(key.cells.flatten(2), dim=1),
     ).argmax(dim=2)
     dense = [
         in_batch_loss(query.grid[n, :, s], key.grid[n, :, nearest[n, s]], key.pooled, n)
