@@ -17,6 +17,7 @@ from mmengine.runner import IterBasedTrainLoop, Runner
 from torch import nn
 
 from mmdssl.engine.checkpointing import atomic_text
+from mmdssl.engine.hooks.step_timer import paused
 from mmdssl.engine.unwrap import unwrap_model
 from mmdssl.evaluation.guards import preserve_rng_state
 
@@ -134,7 +135,7 @@ class BackboneMeasureHook(Hook):
 
     def _run(self, runner: Runner, *, epoch: int, iteration: int) -> None:
         begin = time.perf_counter()
-        with preserve_rng_state():
+        with paused(runner), preserve_rng_state():
             metrics = self.measure(
                 self._backbone(runner), unwrap_model(runner.model).data_preprocessor
             )

@@ -14,6 +14,7 @@ from mmdssl.engine.agreement import of_main_process
 from mmdssl.engine.checkpoint_format import pack, unpack
 from mmdssl.engine.checkpointing import EVALUATED_KEY, atomic_file, atomic_text
 from mmdssl.engine.finite.stopping import TrainingNotFinite, at_whole_step, refuse_not_finite
+from mmdssl.engine.hooks.step_timer import paused
 from mmdssl.engine.interruption import StopSignals, TrainingStopped
 from mmdssl.engine.newest import INTERRUPTED, NOTE, find_checkpoint
 from mmdssl.engine.plain_errors import plain_sentence
@@ -223,7 +224,7 @@ class SafeCheckpointHook(CheckpointHook):
         target = Path(self.out_dir) / name
         runner.message_hub.update_info('last_ckpt', str(target))
         if is_main_process():
-            with atomic_file(target) as temporary:
+            with paused(runner), atomic_file(target) as temporary:
                 runner.save_checkpoint(
                     str(temporary.parent),
                     temporary.name,

@@ -7,15 +7,12 @@ import torch
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
-from torch.utils.data import default_collate
-from torch.utils.data import Dataset as TorchDataset
 
+from mmdssl.engine.throughput.model_flops import sample_batch
 from mmdssl.evaluation.guards import preserve_rng_state
 from mmdssl.registry import DATASETS, MODELS
 
 __all__ = ['memory_of_step']
-
-_SAMPLES = 8  # different ones; a batch repeats them
 
 
 def memory_of_step(config: Config, batch: int, *, device: str = 'cuda') -> int:
@@ -33,7 +30,7 @@ def memory_of_step(config: Config, batch: int, *, device: str = 'cuda') -> int:
     init_default_scope(settings.get('default_scope', 'mmdssl'))
     with preserve_rng_state():
         dataset = DATASETS.build(settings.train_dataloader.dataset)
-        data = _batch(dataset, batch)
+        data = sample_batch(dataset, batch)
         try:
             torch.cuda.reset_peak_memory_stats()
             model = MODELS.build(settings.model).to(device).train()
@@ -51,9 +48,3 @@ def memory_of_step(config: Config, batch: int, *, device: str = 'cuda') -> int:
             model = wrapper = None
             gc.collect()
             torch.cuda.empty_cache()
-
-
-def _batch(dataset: TorchDataset, size: int) -> dict:
-    """A collated batch of some samples, repeated."""
-    samples = [dataset[index % len(dataset)] for index in range(min(size, _SAMPLES))]  # type: ignore[arg-type]
-    return default_collate([samples[index % len(samples)] for index in range(size)])

@@ -104,8 +104,8 @@ def _warm_up(config: Config, *, was: int, now: int, unit: str, decisions: Decisi
     for schedule in config.get('param_scheduler') or ():
         if schedule.get(f'warmup_{unit}'):
             before = schedule[f'warmup_{unit}']
-            after = shortened(before)
-            schedule[f'warmup_{unit}'] = after if unit == 'epochs' else int(after)
+            after = shortened(before) if unit == 'epochs' else int(shortened(before))
+            schedule[f'warmup_{unit}'] = after
     waits = ''
     if unit == 'epochs':
         loss = config.model.get('loss') or {}
