@@ -87,8 +87,8 @@ def _typed(arguments: list[str]) -> dict[str, Typed]:
         key = key.strip()
         if not equals or not key or key.startswith('-'):
             raise ValueError(
-                f'{argument!r} is not KEY=VALUE, as in epochs=100; a value with spaces needs quotes '
-                'around the whole: "data=my photos"'
+                f'{argument!r} is not KEY=VALUE, as in epochs=100; a value with spaces needs '
+                'quotes around the whole: "data=my photos"'
             )
         if not value.strip():
             raise ValueError(f'{key} is empty: is a variable not set?')

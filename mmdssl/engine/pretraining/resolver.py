@@ -187,9 +187,7 @@ def set_precision_for(
     decisions.add('precision', chosen, reason)
 
 
-def set_workers(
-    config: Config, asked: int | None, machine: Machine, decisions: Decisions
-) -> None:
+def set_workers(config: Config, asked: int | None, machine: Machine, decisions: Decisions) -> None:
     """Loader processes by cores, in place."""
     loader = config.train_dataloader
     if asked is not None:
