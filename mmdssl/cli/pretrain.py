@@ -37,8 +37,8 @@ def pretrain(
     """Pre-train a backbone on a folder of images.
 
     Args:
-        method: ``'ibot'``, ``'ibot-d'``, ``'densecl'``, ``'soco-d'``, ...: a method that has configs
-            in this package, or a config file.
+        method: ``'ibot'``, ``'ibot-d'``, ``'densecl'``, ``'soco-d'``, ...: a method that has
+            configs in this package, or a config file.
         data: Folder of images, searched with its sub-folders; no labels are needed. A config file
             may name its own.
         out: Folder of the run: checkpoints, log, the resolved config ``config.py``.

@@ -24,7 +24,7 @@ Shape = tuple[int, ...]
 
 _HEAD = 64  # channels of an attention head of every ViT that is published
 # Depth of a ResNet by blocks of its stages, and whether they are bottlenecks.
-_DEPTHS = {
+_DEPTHS: dict[tuple[tuple[int, ...], bool], int] = {
     ((2, 2, 2, 2), False): 18,
     ((3, 4, 6, 3), False): 34,
     ((3, 4, 6, 3), True): 50,

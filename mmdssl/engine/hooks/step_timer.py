@@ -32,6 +32,7 @@ class StepTimerHook(IterTimerHook):
         super().__init__()
         self.marks = StepMarks(HostClock())
         self._since: tuple[int, float] | None = None
+        self._begun = (0, 0.0)  # iteration, and the host's time
         self._flops: float | None = None
         self._peak: float | None = None
         self._known: dict[str, float] = {}
@@ -71,9 +72,9 @@ class StepTimerHook(IterTimerHook):
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """The batch is there."""
         self.marks.begin()
+        self._begun = runner.iter, time.perf_counter()
         if self._since is None and runner.iter > self.start_iter:
-            # The first step compiles, and starts the workers.
-            self._since = runner.iter, time.perf_counter()
+            self._since = self._begun  # the first step compiles, and starts the workers
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
@@ -101,9 +102,9 @@ class StepTimerHook(IterTimerHook):
             if self._flops and self._peak:
                 mine = self._known['images_per_second'] / runner.world_size
                 self._known['mfu'] = mine * self._flops / self._peak
-        if self._since is not None and runner.iter + 1 > self._since[0]:
-            begun, at = self._since
-            each = (time.perf_counter() - at) / (runner.iter + 1 - begun)
+        if self._since is not None and self._begun[0] > self._since[0]:
+            (first, start), (last, now) = self._since, self._begun
+            each = (now - start) / (last - first)
             self._known['seconds_left'] = each * (runner.max_iters - runner.iter - 1)
             runner.message_hub.update_info('eta', self._known['seconds_left'])
         return dict(self._known)

@@ -1,6 +1,5 @@
 """Which shipped config serves, and how another backbone of the same family gets into it."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from mmengine.config import Config
@@ -74,7 +73,7 @@ def exchange_backbone(config: Config, backbone: str) -> None:
         model.backbone.depth = depth
     # What takes the features: the neck, or the head where there is no neck.
     part: Any = model.get('neck') or model.get('head')
-    if isinstance(part, Mapping) and 'in_channels' in part:
+    if isinstance(part, dict) and 'in_channels' in part:
         part['in_channels'] = channels
 
 

@@ -65,8 +65,7 @@ def set_batch(
             batch, reason = loader.batch_size, 'that of the config for a process; no GPU to fill'
         else:
             batch = max(published // machine.processes, 1)
-            of = f' on {machine.processes} processes' if machine.processes > 1 else ''
-            reason = f'{published}, the published number of a step{of}'
+            reason = f'{published} images in all, the published number of a step'
         most = max(share // _STEPS, min(_LEAST, share))
         if batch > most:
             batch, reason = most, f'{images} images then make at least {share // most} steps'

@@ -80,9 +80,8 @@ def parsed(path: Path) -> Shipped | None:
     found = _NAME.fullmatch(path.stem)
     if found is None:
         return None
-    parts = found.groupdict()
-    numbers = {key: int(parts.pop(key)) for key in ('processes', 'batch')}
-    return Shipped(path=path, **parts, **numbers)
+    method, backbone, processes, batch, schedule, data = found.groups()
+    return Shipped(path, method, backbone, int(processes), int(batch), schedule, data)
 
 
 @cache

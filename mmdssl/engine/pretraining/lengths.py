@@ -12,6 +12,8 @@ __all__ = ['set_length', 'set_queue', 'set_rate']
 PUBLISHED_IMAGES = 118287
 # Methods whose papers do not scale the rate with the batch.
 _CONSTANT_RATE = ('Leopart',)
+# Methods whose queue need not end with a step.
+_ANY_LENGTH = ('Leopart',)
 # A warm-up takes no larger part of a run than this, or than its published part.
 _WARM_UP = 0.1
 # Below this length a run is a rehearsal, in which no layer waits for the others.
@@ -135,12 +137,14 @@ def set_queue(config: Config, *, images: int, total: int, decisions: Decisions) 
         return
     was = model.get('queue_length') or (8192 if model.type == 'Leopart' else 65536)
     available, a_step = images * keys, total * keys
-    length = max(min(was, available) // a_step, 1) * a_step
+    length = min(was, available)
+    if model.type.removeprefix('mmdssl.') not in _ANY_LENGTH:
+        length = max(length // a_step, 1) * a_step
     model.queue_length = length
     if length == was:
         reason = 'that of the config'
     elif available < was:
-        reason = f'what {images} images fill in an epoch, in whole steps of {a_step} (was {was})'
+        reason = f'what {images} images fill in an epoch, {a_step} a step (was {was})'
     else:
         reason = f'whole steps of {a_step} (was {was})'
     decisions.add('queue', length, reason)
