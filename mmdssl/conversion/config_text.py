@@ -41,12 +41,17 @@ def _plain(node: ast.expr) -> Any:
         return dict(zip(keys, map(_plain, node.values), strict=True))
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         return -_plain(node.operand)
-    if (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id == 'dict'
-        and not node.args
-        and all(entry.arg for entry in node.keywords)
-    ):
-        return {str(entry.arg): _plain(entry.value) for entry in node.keywords}
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict':
+        if not all(entry.arg for entry in node.keywords):
+            raise ValueError('no plain data')
+        # dict({'a.b': 1}) where a key is no name
+        found = dict(pair for one in node.args for pair in _plain_dict(one).items())
+        return found | {str(entry.arg): _plain(entry.value) for entry in node.keywords}
     raise ValueError('no plain data')
+
+
+def _plain_dict(node: ast.expr) -> dict[Any, Any]:
+    found = _plain(node)
+    if not isinstance(found, dict):
+        raise ValueError('no plain data')
+    return found

@@ -78,7 +78,6 @@ def test_speed_waiting_and_time_left_are_told(run):
     assert curves[-1]['seconds_left'] == 0
 
 
-
 def test_evaluations_and_checkpoints_count_in_the_time_left_alone(run):
     class Evaluates(Hook):
         def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):

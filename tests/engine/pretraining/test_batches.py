@@ -25,5 +25,5 @@ def test_nothing_is_measured_for_a_batch_of_eight():
 
 
 def test_a_device_without_room_is_told():
-    with pytest.raises(ValueError, match='not even 8 images fit the device.*smaller views.size'):
+    with pytest.raises(ValueError, match=r'not even 8 images fit the device.*smaller views.size'):
         fitting(lambda batch: 10**12, 10**9, 64)

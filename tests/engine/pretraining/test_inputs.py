@@ -33,12 +33,13 @@ def test_boxes_elsewhere_are_measured_on(tmp_path):
     assert data.datasets.query.ann_file == 'annotations/instances_val2012.json'
     assert data.datasets.bank_disturbed.data_prefix == 'train2012/'
     hook = next(one for one in config.custom_hooks if one['type'] == 'ObjectKNNHook')
-    assert hook['by_epoch'] is False and hook['interval'] >= 1
+    assert hook['by_epoch'] is False
+    assert hook['interval'] >= 1
 
 
 def test_a_folder_without_that_layout_is_refused(tmp_path):
     folder = photos(tmp_path / 'p')
-    with pytest.raises(ValueError, match='labelled=.*instances_train'):
+    with pytest.raises(ValueError, match=r'labelled=.*instances_train'):
         resolved('ibot', folder, tmp_path / 'run', labelled=folder)
 
 
@@ -106,4 +107,5 @@ def test_proposals_are_made_as_the_config_expects_them_and_kept_for_the_folder(
         assert {key: made_with[key] for key in ('scale', 'sigma', 'min_size', 'min_side')} == {
             key: expect[key] for key in ('scale', 'sigma', 'min_size', 'min_side')
         }
-    assert len(set(files)) == 1 and files[0].startswith(str(tmp_path / 'cache'))
+    assert len(set(files)) == 1
+    assert files[0].startswith(str(tmp_path / 'cache'))

@@ -146,9 +146,10 @@ def test_half_precision_where_the_device_computes_in_it(folder, tmp_path):
 
 
 def test_workers_by_cores(folder, tmp_path):
-    assert resolved('ibot', folder, tmp_path, Machine(cores=6)).config.train_dataloader[
-        'num_workers'
-    ] == 3
+    assert (
+        resolved('ibot', folder, tmp_path, Machine(cores=6)).config.train_dataloader['num_workers']
+        == 3
+    )
     loader = resolved('ibot', folder, tmp_path, GPU).config.train_dataloader
     assert (loader.num_workers, loader.pin_memory) == (16, True)
     none = resolved('ibot', folder, tmp_path, workers=0).config.train_dataloader
@@ -165,7 +166,9 @@ def test_typed_entries_have_the_last_word(folder, tmp_path):
 
 
 def test_an_entry_that_leads_nowhere_is_refused(folder, tmp_path):
-    with pytest.raises(ValueError, match='modle.queue_length=3: neither an option.*is model meant'):
+    with pytest.raises(
+        ValueError, match=r'modle.queue_length=3: neither an option.*is model meant'
+    ):
         resolved('densecl', folder, tmp_path, **{'modle.queue_length': Typed('3')})
 
 

@@ -35,7 +35,9 @@ def test_the_small_view_of_d3ssl_follows(folder, tmp_path):
     found = resolved('d3ssl', folder, tmp_path, GPU, **{'views.size': 128}).config
     assert found.model.small_size == 64
     steps = str(found.train_dataloader.dataset.pipeline)
-    assert "'mask_size': 64" in steps and '224' not in steps and '112' not in steps
+    assert "'mask_size': 64" in steps
+    assert '224' not in steps
+    assert '112' not in steps
 
 
 def test_views_are_not_larger_than_the_photos(folder, tmp_path):
@@ -45,5 +47,5 @@ def test_views_are_not_larger_than_the_photos(folder, tmp_path):
 
 
 def test_a_size_that_does_not_fit_the_patches_is_refused(folder, tmp_path):
-    with pytest.raises(ValueError, match='views.size=100 is no multiple of 16: give 96'):
+    with pytest.raises(ValueError, match=r'views.size=100 is no multiple of 16: give 96'):
         resolved('ibot', folder, tmp_path, **{'views.size': 100})
