@@ -69,9 +69,9 @@ def main(arguments: list[str] | None = None) -> int:
 
     with readable_errors():
         request = read_request(given[0], _typed(given[1:]))
-        report = _run(request, typed=True)
-        if request.dry_run and report is not None:
-            print(f'\n{report}')
+        found = _run(request, typed=True)
+        if found is not None:
+            print(f'\n{found}' if request.dry_run else f'the last checkpoint: {found}')
     return 0
 
 
@@ -151,7 +151,6 @@ def _run(request: 'Request', *, typed: bool = False) -> Any:
     with ExitStack() as stack:
         if launcher == 'none' or is_distributed():
             stack.enter_context(held_folder(config.work_dir))
-        _check_folder(request, config)
         check_folder(config, overwrite=request.overwrite)
         runner = build_runner(config)
         if is_main_process():
@@ -198,6 +197,7 @@ def _prepared(request: 'Request', launcher: str, *, going_on: bool) -> tuple[dic
             config.train_dataloader.persistent_workers = request.workers > 0
         text = f'{request.method} goes on with the settings of {file}'
         return config.to_dict(), str(file), text
+    _check_folder(request)
     resolved = resolve(request, machine)
     title = f'{request.method} on {machine.title}'
     if machine.processes > 1:
@@ -237,20 +237,27 @@ def _check_same(request: 'Request') -> None:
             )
 
 
-def _check_folder(request: 'Request', config: 'Config') -> None:
+def _check_folder(request: 'Request') -> None:
     """Refuse to begin where there is a run already, in the words of this command.
 
     Raises:
         ValueError: If the folder holds a run that this one neither continues nor replaces.
     """
-    from mmdssl.engine.run_folder import template_of, traces
+    from mmdssl.engine.run_folder import traces
 
-    found = traces(config.work_dir, template_of(config))
-    if found and not request.overwrite and not config.get('resume'):
+    assert request.out is not None
+    found = traces(request.out)
+    if not found or request.overwrite or request.dry_run:
+        return
+    if request.resume:
         raise ValueError(
-            f'{config.work_dir} holds a run ({found[0].name}): add resume=true to go on with it, '
-            'overwrite=true to replace it, or give another out'
+            f'{request.out} holds a run ({found[0].name}) that was not begun by this command, or '
+            'has lost its config.py: go on with it by the command it was begun with'
         )
+    raise ValueError(
+        f'{request.out} holds a run ({found[0].name}): add resume=true to go on with it, '
+        'overwrite=true to replace it, or give another out'
+    )
 
 
 def _record(request: 'Request', config: 'Config') -> None:

@@ -295,7 +295,7 @@ class SafeCheckpointHook(CheckpointHook):
             return
         runner.logger.warning(
             f'{reason}: stopped after iteration {done} of {runner.max_iters}, which is in '
-            f'{self.last_ckpt}{note}. Continue with --resume'
+            f'{self.last_ckpt}{note}. Continue with --resume (mmdssl pretrain: resume=true)'
         )
 
 

@@ -50,7 +50,7 @@ def set_images(config: Config, request: Request, decisions: Decisions) -> Photos
         dataset.max_images = request.max_images
         reason += f'; max_images={request.max_images}, evenly spaced'
     if request.data is not None:
-        dataset.data_root = str(folder)
+        dataset.data_root = str(folder.absolute())  # the config serves from anywhere
         dataset.pop('folders', None)
     photos = look_at(folder, dataset.get('max_images'))
     decisions.add('data', f'{photos.count} images in {folder}', reason)

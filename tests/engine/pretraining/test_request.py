@@ -1,5 +1,6 @@
 """What is typed is what arrives, or one sentence."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -42,9 +43,8 @@ def test_quotes_say_that_it_is_a_text():
     ],
 )
 def test_what_makes_no_sense_is_one_sentence(key, value, sentence):
-    with pytest.raises(ValueError, match='') as failure:
+    with pytest.raises(ValueError, match=re.escape(sentence)) as failure:
         asked(**{key: value})
-    assert sentence in str(failure.value)
     assert '\n' not in str(failure.value)
 
 
