@@ -10,7 +10,7 @@ Three functions do what most people come for, and import what they need when the
 :func:`pretrain`, :func:`load_backbone` and :func:`features`.
 
 From the import on, mmengine loads no checkpoint that could run code
-(:mod:`mmdssl.engine.safe_loading`), in any project and by whatever scheme.
+(:mod:`mmdssl.core.safe_loading`), in any project and by whatever scheme.
 """
 
 import sys

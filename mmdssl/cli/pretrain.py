@@ -122,11 +122,11 @@ def _run(request: 'Request', *, typed: bool = False) -> Any:
     from mmengine.config import Config
     from mmengine.dist import is_distributed, is_main_process
 
-    from mmdssl.engine.agreement import of_main_process
+    from mmdssl.core.agreement import of_main_process
+    from mmdssl.core.newest import newest_checkpoint
     from mmdssl.engine.dry_run import dry_run
     from mmdssl.engine.hooks.checkpoint import train_and_keep
     from mmdssl.engine.launch import build_runner, leave_process_group, prepare_config, train
-    from mmdssl.engine.newest import newest_checkpoint
     from mmdssl.engine.pretraining.machine import launcher_here
     from mmdssl.engine.run_folder import check_folder, clear_folder, held_folder, template_of
 
@@ -262,7 +262,7 @@ def _check_folder(request: 'Request') -> None:
 
 def _record(request: 'Request', config: 'Config') -> None:
     """Keep the resolved config, and what was asked for, in the folder of the run."""
-    from mmdssl.engine.checkpointing import atomic_text
+    from mmdssl.core.checkpointing import atomic_text
     from mmdssl.engine.pretraining.resolver import CONFIG_NAME
 
     folder = Path(config.work_dir)

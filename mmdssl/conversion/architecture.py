@@ -16,7 +16,7 @@ from typing import Any
 from torch import Tensor
 
 from mmdssl.conversion.key_maps import family_of
-from mmdssl.conversion.tokens import table_side
+from mmdssl.core.tokens import table_side
 
 __all__ = ['Blueprint', 'backbone_config', 'blueprint']
 

@@ -15,13 +15,13 @@ from torch import Tensor, nn
 
 from mmdssl.conversion.architecture import backbone_config
 from mmdssl.conversion.config_text import read_config_text
-from mmdssl.conversion.locating import Source, find
+from mmdssl.core.locating import Source, find
+from mmdssl.core.newest import newest_checkpoint
+from mmdssl.core.reading import load_checkpoint_file
 from mmdssl.datasets.decode import decode_image
 from mmdssl.datasets.transforms.views import resize_image
-from mmdssl.engine.newest import newest_checkpoint
-from mmdssl.engine.reading import load_checkpoint_file
+from mmdssl.evaluation.extractors.feature_extractor import FeatureExtractor
 from mmdssl.evaluation.guards import evaluating
-from mmdssl.models.feature_extractor import FeatureExtractor
 from mmdssl.models.utils.pretrained import load_part
 
 __all__ = ['Features', 'FrozenBackbone', 'features', 'load_backbone']

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
-from mmdssl.wording import listed
+from mmdssl.core.wording import listed
 
 __all__ = ['Shipped', 'configs_folder', 'named', 'shipped', 'variants']
 
