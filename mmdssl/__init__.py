@@ -22,7 +22,7 @@ from mmdssl.version import __version__
 
 if TYPE_CHECKING:
     from mmdssl.cli.pretrain import pretrain
-    from mmdssl.engine.frozen_backbone import features, load_backbone
+    from mmdssl.engine.loaded_backbone import features, load_backbone
 
 guard_loading()
 
@@ -32,8 +32,8 @@ if 'mmengine.registry' in sys.modules:
 __all__ = ['__version__', 'features', 'load_backbone', 'pretrain']
 
 _FUNCTIONS = {
-    'features': 'mmdssl.engine.frozen_backbone',
-    'load_backbone': 'mmdssl.engine.frozen_backbone',
+    'features': 'mmdssl.engine.loaded_backbone',
+    'load_backbone': 'mmdssl.engine.loaded_backbone',
     'pretrain': 'mmdssl.cli.pretrain',
 }
 

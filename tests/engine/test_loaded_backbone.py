@@ -10,7 +10,7 @@ from PIL import Image
 import mmdssl
 from mmdssl.conversion.convert import export_backbone
 from mmdssl.conversion.files import write_weights
-from mmdssl.engine.frozen_backbone import FrozenBackbone, features, load_backbone
+from mmdssl.engine.loaded_backbone import LoadedBackbone, features, load_backbone
 from mmdssl.registry import MODELS
 from tests.datasets.image_files import picture
 
@@ -151,7 +151,7 @@ def test_a_backbone_of_somebody_else_is_normalised_as_imagenet_is():
 )
 def test_images_of_another_form_are_told(images, sentence):
     init_default_scope('mmdssl')
-    network = FrozenBackbone(backbone=MODELS.build(dict(VIT)), image_size=64)
+    network = LoadedBackbone(backbone=MODELS.build(dict(VIT)), image_size=64)
     with pytest.raises((ValueError, FileNotFoundError), match=sentence):
         features(network, images)
 

@@ -24,7 +24,7 @@ from mmdssl.evaluation.extractors.feature_extractor import FeatureExtractor
 from mmdssl.evaluation.guards import evaluating
 from mmdssl.models.utils.pretrained import load_part
 
-__all__ = ['Features', 'FrozenBackbone', 'features', 'load_backbone']
+__all__ = ['Features', 'LoadedBackbone', 'features', 'load_backbone']
 
 _SIZE = 224  # pixels, where nothing says another one
 # Of a run's backbone, what belongs to its training.
@@ -45,7 +45,7 @@ class Features(NamedTuple):
     vectors: Tensor
 
 
-class FrozenBackbone(FeatureExtractor):
+class LoadedBackbone(FeatureExtractor):
     """A backbone in evaluation mode without gradients, with what it was trained with.
 
     Args:
@@ -63,7 +63,7 @@ class FrozenBackbone(FeatureExtractor):
 
 def load_backbone(
     file_or_run: str | Path, *, source: Source = 'auto', device: str | None = None
-) -> FrozenBackbone:
+) -> LoadedBackbone:
     """The backbone of a run or a file, complete, with the normalisation it was trained with.
 
     A checkpoint of a run knows its network and its mean and standard deviation. Of a converted file
@@ -91,7 +91,7 @@ def load_backbone(
     preprocessor = model.get('data_preprocessor') or settings.get('data_preprocessor') or {}
     statistics = {key: preprocessor[key] for key in _STATISTICS if key in preprocessor}
     try:
-        loaded = FrozenBackbone(
+        loaded = LoadedBackbone(
             backbone=network,
             data_preprocessor=dict(type='MultiViewPreprocessor', **statistics),
             image_size=_image_size(network, settings),
@@ -129,7 +129,7 @@ def features(
     """
     extractor = backbone
     if not isinstance(extractor, FeatureExtractor):
-        extractor = FrozenBackbone(backbone=backbone, image_size=_side(backbone))
+        extractor = LoadedBackbone(backbone=backbone, image_size=_side(backbone))
     if batch_size < 1 or (size is not None and size < 1):
         raise ValueError(f'size={size}, batch_size={batch_size}: give whole numbers above 0')
     device = next(extractor.parameters()).device
