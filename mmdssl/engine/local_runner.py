@@ -14,10 +14,10 @@ from mmdssl.engine.training_log import keep_pages_off_the_terminal
 from mmdssl.engine.unwrap import unwrap_model
 from mmdssl.engine.writing import check_writable, steady_logging
 
-__all__ = ['local_runner']
+__all__ = ['QuietRunner', 'local_runner']
 
 
-class _QuietRunner(Runner):
+class QuietRunner(Runner):
     """mmengine's runner whose pages on environment, config and hooks stay in the log file."""
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
@@ -43,7 +43,7 @@ def local_runner(config: Config) -> Runner:
     if wanted is None:  # mmengine takes None for its own hooks only
         del hooks['finite']
         config.default_hooks = hooks
-    runner = _QuietRunner.from_cfg(config)
+    runner = QuietRunner.from_cfg(config)
     steady_logging(runner.logger)
     if getattr(runner.logger, 'log_file', None):
         runner.logger.info(f'environment, config and hooks: {runner.logger.log_file}')
