@@ -11,6 +11,7 @@ what is done. Several GPUs: torchrun --nproc-per-node 8 -m mmdssl pretrain ...
 """
 
 import json
+import os
 import sys
 import textwrap
 from contextlib import ExitStack
@@ -69,9 +70,9 @@ def main(arguments: list[str] | None = None) -> int:
 
     with readable_errors():
         request = read_request(given[0], _typed(given[1:]))
-        found = _run(request, typed=True)
-        if found is not None:
-            print(f'\n{found}' if request.dry_run else f'the last checkpoint: {found}')
+        report = _run(request, typed=True)
+        if request.dry_run and report is not None:
+            print(f'\n{report}')
     return 0
 
 
@@ -164,6 +165,8 @@ def _run(request: 'Request', *, typed: bool = False) -> Any:
             train_and_keep(runner)
             leave_process_group(runner)
     found, _ = newest_checkpoint(config.work_dir, template_of(config))
+    if typed and int(os.environ.get('RANK') or os.environ.get('SLURM_PROCID') or 0) == 0:
+        print(f'the last checkpoint: {found}')
     return found
 
 

@@ -194,10 +194,10 @@ def set_workers(config: Config, asked: int | None, machine: Machine, decisions: 
         workers, reason = asked, 'as asked for'
     elif machine.gpu is None:
         workers = max(min(machine.cores // 2, _MOST_WORKERS), 1)
-        reason = f'half of {machine.cores} cores, the others compute'
+        reason = f'half of the cores ({machine.cores}), the others compute'
     else:
         workers = max(min(machine.cores, _MOST_WORKERS), 1)
-        reason = f'{machine.cores} cores for this process'
+        reason = f'one for each core of this process ({machine.cores}), {_MOST_WORKERS} at most'
     loader.num_workers = workers
     loader.persistent_workers = workers > 0
     loader.pin_memory = machine.gpu is not None
