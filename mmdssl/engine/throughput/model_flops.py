@@ -8,6 +8,7 @@ from torch import nn
 from torch.utils.data import Dataset, default_collate
 from torch.utils.flop_counter import FlopCounterMode
 
+from mmdssl.datasets.sample_draws import kept_generators, sample_draws
 from mmdssl.evaluation.guards import preserve_rng_state
 
 __all__ = ['flops_per_image', 'sample_batch']
@@ -46,7 +47,14 @@ def flops_per_image(model: nn.Module, dataset: Dataset, *, dtype: torch.dtype | 
 
 
 def sample_batch(dataset: Any, size: int, different: int = 8) -> Any:
-    """A collated batch of the first samples of a data set, repeated where there are too few."""
+    """A collated batch of the first samples of a data set, repeated where there are too few.
+
+    Their draws are their own: neither the global generators nor the named streams move.
+    """
     number = min(size, different, len(dataset))
-    samples = [dataset[index] for index in range(number)]
+    samples = []
+    with kept_generators():
+        for index in range(number):
+            with sample_draws((index,)):
+                samples.append(dataset[index])
     return default_collate([samples[index % number] for index in range(size)])

@@ -2,10 +2,12 @@
 
 import copy
 
+import numpy as np
 import torch
 from mmengine.model import BaseModel
 from torch import nn
 
+from mmdssl.datasets.transforms.streams import random_source, streams_state
 from mmdssl.engine.throughput.model_flops import flops_per_image, sample_batch
 
 
@@ -59,3 +61,18 @@ def test_few_samples_are_repeated():
     batch = sample_batch(Numbers(), 8)['inputs']
     assert batch.shape == (8, 5)
     assert torch.equal(batch[:3], batch[3:6])
+
+
+def test_sampling_moves_no_generator_and_no_stream():
+    class Drawing(Numbers):
+        def __getitem__(self, index):
+            return dict(inputs=torch.rand(2), dc=torch.tensor(random_source('dc').random()))
+
+    stream = random_source('dc')
+    stream.random()
+    states = torch.get_rng_state(), np.random.get_state()[1].tolist(), streams_state()
+    first = sample_batch(Drawing(), 3)
+    assert torch.equal(torch.get_rng_state(), states[0])
+    assert np.random.get_state()[1].tolist() == states[1]
+    assert streams_state() == states[2]
+    assert torch.equal(sample_batch(Drawing(), 3)['dc'], first['dc'])
