@@ -205,7 +205,8 @@ def _prepared(request: 'Request', launcher: str, *, going_on: bool) -> tuple[dic
     title = f'{request.method} on {machine.title}'
     if machine.processes > 1:
         title += f', {machine.processes} processes'
-    text = f'{title}; all of this is in {resolved.config.filename}:\n{resolved.decisions}'
+    kept = '' if request.dry_run else f'; all of this is in {resolved.config.filename}'
+    text = f'{title}{kept}:\n{resolved.decisions}'
     return resolved.config.to_dict(), str(resolved.config.filename), text
 
 

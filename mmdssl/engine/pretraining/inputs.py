@@ -173,7 +173,7 @@ def _start(name: str, request: Request, own: str | None, what: str, folder: str)
     if file == 'random':
         return 'random'
     if file is not None and Path(file).expanduser().is_file():
-        return str(Path(file).expanduser())
+        return str(Path(file).expanduser().absolute())
     if given is not None:
         raise FileNotFoundError(f'{name}={given}: there is no such file')
     raise ValueError(
