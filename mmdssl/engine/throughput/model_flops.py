@@ -4,8 +4,9 @@ import copy
 from typing import Any
 
 import torch
+from mmengine.dataset import default_collate
 from torch import nn
-from torch.utils.data import Dataset, default_collate
+from torch.utils.data import Dataset
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmdssl.datasets.sample_draws import kept_generators, sample_draws
@@ -33,6 +34,8 @@ def flops_per_image(model: nn.Module, dataset: Dataset, *, dtype: torch.dtype | 
     with preserve_rng_state():
         batch = sample_batch(dataset, _IMAGES)
         twin: Any = copy.deepcopy(model)
+        if hasattr(twin, 'clock'):  # whatever a runner has published by now
+            twin.clock.set(iteration=0, max_iterations=1)
         for module in twin.modules():
             module.__dict__.pop('forward', None)  # compiled code hides what it computes
             if hasattr(module, 'enqueue'):  # a batch of another size does not fit
