@@ -101,6 +101,22 @@ def test_utilisation_where_the_peak_is_known(run):
     assert curves[-1]['mfu'] == pytest.approx(0.1)
 
 
+def test_operations_are_counted_where_the_device_is_known(run, monkeypatch):
+    seen = []
+
+    class Counts(Hook):
+        def before_train(self, runner):
+            timer = next(hook for hook in runner.hooks if isinstance(hook, StepTimerHook))
+            timer._count(runner)
+            seen.append((timer._flops, timer._peak))
+
+    monkeypatch.setattr(step_timer.torch.cuda, 'get_device_name', lambda: 'NVIDIA A100-SXM4-40GB')
+    shown, _, _ = run(Counts())
+    # Student 4 x 4 and 4 x 3, forward, gradients of the weights and of one input; teacher 4 x 3.
+    assert seen == [(2 * (2 * 4 * 4 + 3 * 4 * 3 + 4 * 3), 19.5e12)]
+    assert 'MFU 0.0%' in shown
+
+
 def test_pages_of_environment_and_hooks_are_in_the_file_only(run):
     shown, _, file = run()
     for page in ('System environment:', 'Config:\n', 'Hooks will be executed'):
