@@ -33,7 +33,6 @@ from mmdssl.engine.config import load_config
 from mmdssl.engine.fine_tuned import build_test_runner
 from mmdssl.engine.frameworks import framework_of, readable_data
 from mmdssl.engine.launch import readable_errors
-from mmdssl.engine.local_runner import QuietRunner
 from mmdssl.engine.plain_errors import says_what_happened
 from mmdssl.evaluation.extractors.feature_extractor import FeatureExtractor
 from mmdssl.evaluation.separation import check_separate
@@ -183,7 +182,7 @@ def build_runner(options: argparse.Namespace) -> Runner:
         config.test_cfg['fp16'] = True
     randomness = config.get('randomness') or dict(seed=0)
     set_random_seed(randomness.get('seed'))  # the untrained backbone is one of this seed
-    return QuietRunner(
+    return Runner(
         model=build_extractor(config, options.checkpoint, options.source),
         work_dir=work_dir,
         launcher=options.launcher,
