@@ -1,20 +1,20 @@
 """Measure the speed of the package on this machine and keep the numbers.
 
-    python tools/benchmark.py                  # everything
-    python tools/benchmark.py rcc loader       # some of it
-    python tools/benchmark.py loader --images /data/coco/val2017
-    python tools/benchmark.py step --only Leopart      # and what it is measured in turns with
+    mmdssl benchmark                  # everything
+    mmdssl benchmark rcc loader       # some of it
+    mmdssl benchmark loader --image-dir /data/coco/val2017
+    mmdssl benchmark step --only Leopart      # and what it is measured in turns with
+    mmdssl benchmark gpu --help               # the proof on a GPU, with options of its own
 
-Each benchmark is a module in ``tools/benchmarks`` with a function ``rows(repeat=..., ...)`` that
-gives dicts with ``name``, ``value`` and ``unit``, and where they apply ``target`` ('<= 50') and
-``reference``. Values are medians; speed-ups are medians of ratios within one interleaved run.
-Numbers go into ``tools/benchmarks/results``, one CSV per hardware and torch version, and replace
-older ones of the same benchmark; with ``--only`` those of the same name.
+Values are medians; speed-ups are medians of ratios within one interleaved run. Numbers go into one
+CSV per hardware and torch version, in tools/benchmarks/results of a checkout or else in
+work_dirs/benchmarks, and replace older ones of the same benchmark; with --only those of the same
+name.
 """
 
 import argparse
 import csv
-import importlib.util
+import importlib
 import inspect
 import os
 import platform
@@ -25,21 +25,29 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from mmdssl.engine.command_line import CommandLine
 
+# A benchmark is a module there with a function `rows(repeat=..., ...)` that gives dicts with
+# `name`, `value` and `unit`, and where they apply `target` ('<= 50') and `reference`.
 FOLDER = Path(__file__).resolve().parent / 'benchmarks'
 COLUMNS = ('benchmark', 'name', 'value', 'unit', 'target', 'reached', 'reference')
 
 
 def benchmark_names() -> list[str]:
-    """Modules of ``tools/benchmarks``."""
+    """Modules of ``mmdssl.cli.benchmarks``."""
     return sorted(path.stem for path in FOLDER.glob('[!_]*.py'))
+
+
+def results_folder() -> Path:
+    """Where the numbers are kept: with those of other machines in a checkout."""
+    kept = FOLDER.parents[2] / 'tools' / 'benchmarks' / 'results'
+    return kept if kept.is_dir() else Path('work_dirs/benchmarks')
 
 
 def hardware_name() -> str:
     """This machine in a word fit for a file name, e.g. ``amd-epyc-2core``."""
+    import torch
+
     model = platform.processor() or platform.machine()
     cpuinfo = Path('/proc/cpuinfo')
     if cpuinfo.exists():
@@ -50,6 +58,13 @@ def hardware_name() -> str:
     if torch.cuda.is_available():
         parts.append(torch.cuda.get_device_name())
     return '-'.join(re.sub(r'[^a-z0-9]+', '-', part.lower()).strip('-') for part in parts)
+
+
+def results_name() -> str:
+    """File of the numbers of this machine and torch, without its ending."""
+    import torch
+
+    return f'{hardware_name()}_torch-{torch.__version__.split("+")[0]}'
 
 
 def reached(value: float, target: str) -> str:
@@ -64,23 +79,18 @@ def reached(value: float, target: str) -> str:
 
 
 def measure(
-    name: str, repeat: int | None, images: Path | None, only: str | None = None
+    name: str, repeat: int | None, image_dir: Path | None, only: str | None = None
 ) -> list[dict[str, Any]]:
     """Run one benchmark; its rows with all columns.
 
     Raises:
         ValueError: If it cannot be limited to ``only``, or a row lacks a column.
     """
-    spec = importlib.util.spec_from_file_location(f'benchmark_{name}', FOLDER / f'{name}.py')
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    function = module.rows
+    function = importlib.import_module(f'mmdssl.cli.benchmarks.{name}').rows
     known = inspect.signature(function).parameters
     if only and 'only' not in known:
         raise ValueError(f'benchmark {name} has no parts to choose from: leave --only out')
-    given = dict(repeat=repeat, images=images, only=only)
+    given = dict(repeat=repeat, image_dir=image_dir, only=only)
     rows = function(**{key: value for key, value in given.items() if value and key in known})
     table = []
     for row in rows:
@@ -129,25 +139,32 @@ def merge_csv(path: Path, rows: Sequence[dict[str, Any]], *, by_name: bool = Fal
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, write; 1 if a benchmark failed to run."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ['gpu']:
+        from mmdssl.cli import benchmark_gpu
+
+        sys.argv[0] += ' gpu'  # what its usage begins with
+        return benchmark_gpu.main(arguments[1:])
     parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = benchmark_names()
-    parser.add_argument('benchmarks', nargs='*', metavar='NAME', help=f'of {", ".join(names)}')
+    parser.add_argument(
+        'benchmarks', nargs='*', metavar='NAME', help=f'of {", ".join(names)} (default: all)'
+    )
     parser.add_argument('--repeat', type=int, help='rounds of each measurement')
-    parser.add_argument('--images', type=Path, help='folder of JPEG photos for the loader')
+    parser.add_argument('--image-dir', type=Path, help='folder of JPEG images for the loader')
     parser.add_argument('--only', metavar='TEXT', help='parts of step with TEXT in a name')
     parser.add_argument('--out', type=Path, help='CSV to write (default: named by the hardware)')
-    args = parser.parse_args(argv)
+    args = parser.parse_args(arguments)
     unknown = set(args.benchmarks) - set(names)
     if unknown:
         parser.error(f'unknown benchmark {sorted(unknown)}: choose of {names}')
-    torch_version = torch.__version__.split('+')[0]
-    out = args.out or FOLDER / 'results' / f'{hardware_name()}_torch-{torch_version}.csv'
+    out = args.out or results_folder() / f'{results_name()}.csv'
 
     failed = []
     for name in args.benchmarks or names:
         print(f'{name} ...', flush=True)
         try:
-            rows = measure(name, args.repeat, args.images, args.only)
+            rows = measure(name, args.repeat, args.image_dir, args.only)
         except Exception:  # one benchmark that cannot run here must not hide the others
             traceback.print_exc()
             failed.append(name)
@@ -158,7 +175,3 @@ def main(argv: Sequence[str] | None = None) -> int:
         merge_csv(out, rows, by_name=args.only is not None)
     print(f'wrote {out}' + (f'; failed: {", ".join(failed)}' if failed else ''))
     return 1 if failed else 0
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -2,12 +2,13 @@
 
 Longer curves: ``--stages runs --seconds 600``.
 
-    make gpu                                        # or, on a bare machine with torch:
-    python tools/benchmark_gpu.py --photos PHOTOS
-    python tools/benchmark_gpu.py --device cpu --smoke     # the same path in two minutes
+    make gpu                                  # or, on a bare machine with torch:
+    python tools/benchmark_gpu.py             # in a checkout: finds the package by itself
+    mmdssl benchmark gpu --data-root FOLDER
+    mmdssl benchmark gpu --device cpu --smoke     # the same path in two minutes
 
-Needs torch and the few pure-Python packages of pre-training, no network and no compiled ops. PHOTOS
-is a folder with ``unlabelled`` (any photos) and ``voc`` (annotations/instances_{train,val}2012.json
+Needs torch and the few pure-Python packages of pre-training, no network and no compiled ops. FOLDER
+is one with ``unlabelled`` (any photos) and ``voc`` (annotations/instances_{train,val}2012.json
 beside train2012, val2012); without one, scenes are generated in that layout. Everything goes into
 one CSV and one JSON named by the hardware, row by row: a run that is cut off leaves what it had.
 """
@@ -27,14 +28,12 @@ from typing import Any
 import torch
 from mmengine.logging import MMLogger
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from mmdssl.cli.benchmark import hardware_name, line, merge_csv, results_folder, results_name
+from mmdssl.cli.benchmarks.gpu import ceilings, colours, loading, runs, steps
+from mmdssl.engine.command_line import CommandLine
+from mmdssl.engine.shipped_configs import find_config
 
-from mmdssl.engine.command_line import CommandLine  # noqa: E402
-from tools.benchmark import hardware_name, line, merge_csv  # noqa: E402
-from tools.benchmarks.gpu import ceilings, colours, loading, runs, steps  # noqa: E402
-
-RESULTS = ROOT / 'tools' / 'benchmarks' / 'results'
+ROOT = Path(__file__).resolve().parents[2]
 RUNS = (
     'ibot_vit-small-p16-128px_1xb256-3000i_photos.py',
     'ibot-d_vit-small-p16-128px_1xb256-3000i_photos.py',
@@ -67,14 +66,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     MMLogger.get_current_instance().setLevel('ERROR')  # init_weights names every parameter
     started = time.perf_counter()
     device = args.device
-    name = hardware_name()
-    version = torch.__version__.split('+')[0]
     kind = 'smoke' if args.smoke else 'gpu'
-    folder = args.work_dir if args.smoke else RESULTS  # a rehearsal's numbers mean nothing
-    csv = args.out or folder / f'{kind}_{name}_torch-{version}.csv'
+    folder = args.work_dir if args.smoke else results_folder()  # a rehearsal's numbers mean nothing
+    csv = args.out or folder / f'{kind}_{results_name()}.csv'
     csv.parent.mkdir(parents=True, exist_ok=True)
     facts = dict(
-        hardware=name,
+        hardware=hardware_name(),
         torch=torch.__version__,
         python=sys.version.split()[0],
         cores=len(os.sched_getaffinity(0)),
@@ -83,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(json.dumps(facts), flush=True)
     work = args.work_dir
     table, failed, peak = Table(csv, facts), [], 1.0
-    photos = args.photos or scenes_as_photos(work / 'scenes', smoke=args.smoke)
+    photos = args.data_root or scenes_as_photos(work / 'scenes', smoke=args.smoke)
     workers = min(16, len(os.sched_getaffinity(0)))
     if device == 'cpu':
         torch.set_num_threads(1)  # the networks of a smoke run are too narrow for more
@@ -100,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def train() -> Iterable[dict[str, Any]]:
         for file in args.configs or RUNS:
-            config = Path(file) if Path(file).is_file() else ROOT / 'configs' / 'photos' / file
+            config = find_config(file)
             yield from runs.rows(
                 config,
                 photos=photos,
@@ -152,8 +149,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         '--device', choices=('cuda', 'cpu'), default='cuda' if torch.cuda.is_available() else 'cpu'
     )
     parser.add_argument('--smoke', action='store_true', help='smallest sizes: does it run?')
-    parser.add_argument('--photos', type=Path, help='folder with unlabelled and voc')
-    parser.add_argument('--stages', nargs='+', choices=STAGES, default=STAGES)
+    parser.add_argument('--data-root', type=Path, help='folder with unlabelled and voc')
+    parser.add_argument('--stages', nargs='+', choices=STAGES, default=STAGES, help='default: all')
     parser.add_argument('--only', nargs='+', default=(), metavar='TEXT', help='steps so named')
     parser.add_argument('--eager', action='store_true', help='compile nothing in the steps')
     parser.add_argument('--seconds', type=float, default=90, help='of each run (%(default)s)')
@@ -164,14 +161,17 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     if args.device == 'cuda' and not torch.cuda.is_available():
         parser.error('no GPU that torch can use: --device cpu --smoke rehearses without one')
     if args.device == 'cpu' and not args.smoke:
-        parser.error('--device cpu is for --smoke; tools/benchmark.py measures a CPU')
-    if args.photos is not None and not (args.photos / 'unlabelled').is_dir():
-        parser.error(f'--photos {args.photos}: there is no folder unlabelled in it')
+        parser.error('--device cpu is for --smoke; mmdssl benchmark measures a CPU')
+    if args.data_root is not None and not (args.data_root / 'unlabelled').is_dir():
+        parser.error(f'--data-root {args.data_root}: there is no folder unlabelled in it')
     return args
 
 
 def tests() -> Iterable[dict[str, Any]]:
-    """The tests marked ``gpu``: how many passed."""
+    """The tests marked ``gpu`` of a checkout: how many passed."""
+    if not (ROOT / 'tests' / 'gpu').is_dir():
+        yield dict(name='tests marked gpu', value=0.0, unit='tests', reference='none in a wheel')
+        return
     # Without the project's own -q there is a last line with the numbers.
     command = [sys.executable, '-m', 'pytest', '-o', 'addopts=', '-q', '-m', 'gpu', 'tests/gpu']
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -211,7 +211,3 @@ def scenes_as_photos(folder: Path, *, smoke: bool) -> Path:
             folder / 'voc' / 'annotations' / f'instances_{split}2012.json',
         )
     return folder
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -1,8 +1,8 @@
 """Checkpoints in and out: translate names, report coverage, publish.
 
-    python tools/convert.py export CKPT --to mmdet [--what teacher] [--c4] [--out FILE]
-    python tools/convert.py import FILE --from ibot [--out FILE]
-    python tools/convert.py publish CKPT FOLDER
+    mmdssl convert export CKPT --to mmdet [--source teacher] [--c4] [--out FILE]
+    mmdssl convert import FILE --from ibot [--out FILE]
+    mmdssl convert publish CKPT FOLDER
 
 `export` writes the backbone of a run for mmdet, mmseg, mmpretrain, timm or torchvision. `import`
 reads files of the official iBOT, DINO, DenseCL, MoCo and SoCo code, timm and torchvision. `publish`
@@ -15,38 +15,46 @@ Exit status: 0, 1 if coverage is short (nothing is written then), 2 for unusable
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-
-from mmdssl.conversion.convert import Converted, export_backbone, import_weights
-from mmdssl.conversion.coverage import as_table
-from mmdssl.conversion.files import check_target, write_weights
-from mmdssl.conversion.locating import FORMATS
-from mmdssl.conversion.publish import publish
+from mmdssl.cli.arguments import add_source
 from mmdssl.engine.command_line import CommandLine
-from mmdssl.engine.plain_errors import says_what_happened
+
+if TYPE_CHECKING:  # imported where it is needed
+    from mmdssl.conversion.convert import Converted
 
 
-def _share(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f'{text} is not a share from 0 to 1')
-    return value
+def _add_coverage(parser: argparse.ArgumentParser, default: float) -> None:
+    def fraction(text: str) -> float:
+        value = float(text)
+        if not 0 <= value <= 1:
+            raise argparse.ArgumentTypeError(f'{text} is not a fraction from 0 to 1')
+        return value
+
+    parser.add_argument(
+        '--min-coverage',
+        type=fraction,
+        default=default,
+        help='minimum fraction of the tensors that must match (default: %(default)s)',
+    )
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
+    from mmdssl.conversion.locating import FORMATS
+
     parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest='command', required=True)
     both = CommandLine(add_help=False)
-    both.add_argument('file', type=Path)
+    both.add_argument('file', type=Path, help='checkpoint to read')
     both.add_argument('--out', type=Path, help='.pth or .safetensors; default: beside the input')
-    networks = ('auto', 'teacher', 'student')
 
-    writer = commands.add_parser('export', parents=[both], help='a backbone of ours for others')
+    writer = commands.add_parser(
+        'export', parents=[both], help='export a backbone to another package'
+    )
     targets = [name for name, form in FORMATS.items() if form.prefix is not None]
-    writer.add_argument('--to', choices=targets, required=True)
-    writer.add_argument('--what', choices=networks, default='auto', help='auto: the one to keep')
+    writer.add_argument('--to', choices=targets, required=True, help='whose names it gets')
+    add_source(writer)
     writer.add_argument('--c4', action='store_true', help='layer4 to the shared head of mmdet')
     writer.add_argument(
         '--img-size',
@@ -55,38 +63,53 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         metavar=('HEIGHT', 'WIDTH'),
         help='resample the position table of a ViT for such images, by the rule of pre-training',
     )
-    writer.add_argument('--min-coverage', type=_share, default=1.0, help='least share (1.0)')
+    _add_coverage(writer, 1.0)
 
-    reader = commands.add_parser('import', parents=[both], help='files of others to our names')
-    reader.add_argument('--from', dest='source', choices=list(FORMATS), required=True)
-    reader.add_argument('--min-coverage', type=_share, default=0.95, help='least share (0.95)')
+    reader = commands.add_parser('import', parents=[both], help='import a file of another package')
+    reader.add_argument(
+        '--from', dest='origin', choices=list(FORMATS), required=True, help='whose names it has'
+    )
+    _add_coverage(reader, 0.95)
 
     publisher = commands.add_parser('publish', help='strip a checkpoint and name it by its hash')
-    publisher.add_argument('file', type=Path)
-    publisher.add_argument('folder', type=Path)
+    publisher.add_argument('file', type=Path, help='checkpoint of a run')
+    publisher.add_argument('folder', type=Path, help='where the file goes')
     publisher.add_argument(
-        '--keep', choices=('all', *networks), default='all', help='networks to keep (all)'
+        '--keep',
+        choices=('all', 'auto', 'teacher', 'student'),
+        default='all',
+        help='networks to keep (default: all)',
     )
     return parser.parse_args(argv)
 
 
-def _convert(args: argparse.Namespace) -> tuple[Converted, Path]:
+def _convert(args: argparse.Namespace) -> 'tuple[Converted, Path]':
+    from mmdssl.conversion.convert import export_backbone, import_weights
+    from mmdssl.conversion.files import check_target
+
     if args.command == 'export':
         ending = '.safetensors' if args.to == 'timm' else '.pth'
-        out = args.out or args.file.with_name(f'{args.file.stem}_{args.what}-{args.to}{ending}')
+        out = args.out or args.file.with_name(f'{args.file.stem}_{args.source}-{args.to}{ending}')
         check_target(out, args.file)
         size = tuple(args.img_size) if args.img_size else None
         return export_backbone(
-            args.file, to=args.to, what=args.what, c4=args.c4, image_size=size
+            args.file, to=args.to, what=args.source, c4=args.c4, image_size=size
         ), out
-    out = args.out or args.file.with_name(f'{args.file.stem}_from-{args.source}.pth')
+    out = args.out or args.file.with_name(f'{args.file.stem}_from-{args.origin}.pth')
     check_target(out, args.file)
-    return import_weights(args.file, source=args.source), out
+    return import_weights(args.file, source=args.origin), out
 
 
 def main(argv: list[str] | None = None) -> int:
     """The command line; see the exit status above."""
     args = parse_arguments(argv)
+    from rich.console import Console
+
+    from mmdssl.conversion.coverage import as_table
+    from mmdssl.conversion.files import write_weights
+    from mmdssl.conversion.publish import publish
+    from mmdssl.engine.plain_errors import says_what_happened
+
     try:
         if args.command == 'publish':
             print(f'wrote {publish(args.file, args.folder, keep=args.keep)}')
@@ -116,7 +139,3 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     print(f'wrote {out}: {len(result.state)} tensors')
     return 0
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())

@@ -1,6 +1,6 @@
 """The whole pipeline in minutes, on a CPU: data, pre-training, O-KNN, pictures, a report.
 
-    python tools/demo.py --work-dir work_dirs/demo
+    mmdssl demo --work-dir work_dirs/demo
 
 1. writes multi-object scenes (1500 training and 350 validation images of 96 px);
 2. pre-trains DenseCL-D, a small ResNet, and beside it, on the other core, its plain partner;
@@ -24,18 +24,21 @@ from pathlib import Path
 from typing import Any
 
 from mmdssl.engine.command_line import CommandLine
-from mmdssl.engine.plain_errors import says_what_happened
+from mmdssl.engine.shipped_configs import find_config
 from mmdssl.miniature.demo import scores, train
 
-ROOT = Path(__file__).resolve().parents[1]
-CONFIG = ROOT / 'configs/scenes/densecl-d_r18w16-64px_1xb32-150i_scenes.py'
+CONFIG = 'densecl-d_r18w16-64px_1xb32-150i_scenes.py'
 
 
-def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/demo'))
-    parser.add_argument('--data', type=Path, default=Path('data/demo'), help='folder of scenes')
+    parser.add_argument(
+        '--work-dir', type=Path, default=Path('work_dirs/demo'), help='folder of the run'
+    )
+    parser.add_argument(
+        '--data-root', type=Path, default=Path('data/demo'), help='folder of the scenes'
+    )
     parser.add_argument('--images', type=int, default=1500, help='training scenes (1500)')
     parser.add_argument('--val-images', type=int, default=350, help='validation scenes (350)')
     parser.add_argument('--iters', type=int, help="iterations (the config's: 150)")
@@ -44,7 +47,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--no-partner', action='store_true', help='train --config alone')
     parser.add_argument('--train-only', action='store_true', help=argparse.SUPPRESS)
     parser.add_argument('--fresh', action='store_true', help='forget an earlier run in --work-dir')
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(argv)
     for name in ('images', 'val_images', 'iters'):
         value = getattr(options, name)
         if value is not None and value < 1:
@@ -65,7 +68,7 @@ def make_data(options: argparse.Namespace) -> None:
     from mmdssl.datasets.scenes import PRESETS, SceneSpec, write_scenes
 
     write_scenes(
-        options.data,
+        options.data_root,
         SceneSpec(**{**PRESETS['demo'], 'seed': options.seed}),
         images=options.images,
         val_images=options.val_images,
@@ -82,7 +85,7 @@ def make_config(options: argparse.Namespace) -> Any:
     from mmdssl.engine.config import load_config
     from mmdssl.engine.newest import checkpoints_of
 
-    config = load_config(options.config, {'data_root': str(options.data)})
+    config = load_config(options.config, {'data_root': str(options.data_root)})
     published = config.get('train_cfg', {}).get('max_iters')
     if published is None or 'scenes' not in options.config.stem:
         raise ValueError(f'{options.config}: the demo runs configs of configs/scenes only')
@@ -114,8 +117,8 @@ def partner(options: argparse.Namespace) -> Iterator[Path | None]:
         return
     folder = options.work_dir / 'plain'
     folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, __file__, '--train-only', '--config', str(plain)]
-    command += ['--work-dir', str(folder), '--data', str(options.data)]
+    command = [sys.executable, '-m', 'mmdssl', 'demo', '--train-only', '--config', str(plain)]
+    command += ['--work-dir', str(folder), '--data-root', str(options.data_root)]
     for name in ('images', 'val_images', 'iters', 'seed'):
         if getattr(options, name) is not None:
             command += [f'--{name.replace("_", "-")}', str(getattr(options, name))]
@@ -267,13 +270,16 @@ def report(
     return measured
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run the demo; 0, 2 where it cannot be done, 130 where interrupted."""
-    options = parse_arguments(arguments)
+    options = parse_arguments(argv)
     warnings.filterwarnings('ignore', message='.*MultiScaleDeformableAttention.*')
     # Threads of torch that wait must not keep a core from the data loader; read when torch loads.
     os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+    from mmdssl.engine.plain_errors import says_what_happened
+
     try:
+        options.config = find_config(options.config)
         if options.train_only:
             train(settle(options))
         else:
@@ -285,7 +291,3 @@ def main(arguments: list[str] | None = None) -> int:
         print('interrupted: the same command goes on where it stopped', file=sys.stderr)
         return 130
     return 0
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -1,8 +1,8 @@
 """Shows which distribution provides which package, what is missing for what, and the remedy.
 
-    python tools/check_env.py                  # what works, and what does not and why
-    python tools/check_env.py --for all        # exit status 0 only if everything works
-    python tools/check_env.py --import         # imports every package too (half a minute)
+    mmdssl doctor                  # what works, and what does not and why
+    mmdssl doctor --for all        # exit status 0 only if everything works
+    mmdssl doctor --import         # imports every package too (half a minute)
 
 Exit status: 0 if everything that ``--for`` names works (default: pre-training), 1 otherwise.
 It runs without mmdssl being installed, and without anything but Python.
@@ -13,10 +13,6 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-
-# Meant for environments in which nothing may work, this package included.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from mmdssl.compat import PURPOSES, Package, Problem, diagnose, inspect_stack
 
@@ -147,7 +143,3 @@ def main(argv: Sequence[str] | None = None) -> int:
     problems = diagnose(stack, failures=failures)
     show(stack, problems, failures)
     return int(any(problem.blocks & wanted for problem in problems))
-
-
-if __name__ == '__main__':
-    sys.exit(main())

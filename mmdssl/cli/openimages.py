@@ -1,10 +1,10 @@
 """Choose OpenImage-MINI: images of Open Images with no more of COCO's objects than COCO has.
 
-    python tools/make_openimages_mini.py oidv6-train-annotations-bbox.csv \\
+    mmdssl openimages oidv6-train-annotations-bbox.csv \\
         class-descriptions-boxable.csv instances_train2017.json data/openimages_mini.txt
 
 The list has a line ``train/<image id>`` per image, as Open Images' own download script takes it.
-Once the images are there, the same command with ``--images FOLDER --link data/openimages_mini``
+Once the images are there, the same command with ``--image-dir FOLDER --link data/openimages_mini``
 adds a folder of links that a config can use: ``data_root=data/openimages_mini`` of an ImageFolder.
 Beside the list, ``<list>.json`` says what came out next to the published numbers. The authors'
 list is not public: this is a set by their rule (D3SSL, Sec. 5.1), not theirs.
@@ -16,24 +16,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from mmdssl.datasets.openimages_boxes import count_boxes, read_class_names
-from mmdssl.datasets.openimages_mini import (
-    SHARED_CLASSES,
-    coco_class_counts,
-    describe,
-    link_images,
-    match_classes,
-    select_images,
-)
-from mmdssl.engine.checkpointing import atomic_text
 from mmdssl.engine.command_line import CommandLine
-from mmdssl.engine.plain_errors import says_what_happened
 from mmdssl.text_files import read_json
 
 
-def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('boxes', type=Path, help='box file of Open Images V4 or later (csv)')
@@ -58,11 +45,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--no-prefix', dest='prefix', action='store_const', const='', help='image ids alone'
     )
-    parser.add_argument('--images', type=Path, help='folder with the images of Open Images')
+    parser.add_argument('--image-dir', type=Path, help='folder with the images of Open Images')
     parser.add_argument('--link', type=Path, metavar='FOLDER', help='make links to them there')
-    options = parser.parse_args(arguments)
-    if (options.images is None) != (options.link is None):
-        parser.error('--images and --link go together: where the images are, where links go')
+    options = parser.parse_args(argv)
+    if (options.image_dir is None) != (options.link is None):
+        parser.error('--image-dir and --link go together: where the images are, where links go')
     return options
 
 
@@ -75,6 +62,19 @@ def make(options: argparse.Namespace) -> dict[str, Any]:
     Returns:
         The report; ``not_linked`` holds ids without an image file where links were asked for.
     """
+    import numpy as np
+
+    from mmdssl.datasets.openimages_boxes import count_boxes, read_class_names
+    from mmdssl.datasets.openimages_mini import (
+        SHARED_CLASSES,
+        coco_class_counts,
+        describe,
+        link_images,
+        match_classes,
+        select_images,
+    )
+    from mmdssl.engine.checkpointing import atomic_text
+
     groups = not options.no_groups
     names = read_class_names(options.classes)
     coco = coco_class_counts(options.coco, groups=groups)
@@ -95,7 +95,7 @@ def make(options: argparse.Namespace) -> dict[str, Any]:
     options.out.parent.mkdir(parents=True, exist_ok=True)
     atomic_text(''.join(f'{options.prefix}{name}\n' for name in ids), options.out)
     if options.link is not None:
-        report['linked'], report['not_linked'] = link_images(ids, options.images, options.link)
+        report['linked'], report['not_linked'] = link_images(ids, options.image_dir, options.link)
     atomic_text(json.dumps(report, indent=2) + '\n', _report_path(options.out))
     return report
 
@@ -112,9 +112,11 @@ def summary(report: dict[str, Any]) -> str:
     return '\n'.join(lines)
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run the command; 0, 1 where chosen images are missing on disk, 2 where it cannot be done."""
-    options = parse_arguments(arguments)
+    options = parse_arguments(argv)
+    from mmdssl.engine.plain_errors import says_what_happened
+
     try:
         report = make(options)
     except (ValueError, OSError) as error:
@@ -125,7 +127,7 @@ def main(arguments: list[str] | None = None) -> int:
     if missing:
         print(
             f'error: {len(missing)} of {report["images"]} chosen images are not in '
-            f'{options.images}, e.g. {missing[0]}: download those of {options.out} and run the '
+            f'{options.image_dir}, e.g. {missing[0]}: download those of {options.out} and run the '
             'same command again',
             file=sys.stderr,
         )
@@ -148,7 +150,3 @@ def _table(path: Path | None) -> dict[str, list[str]]:
     ):
         raise ValueError(f'{path} must be of the form {{"COCO name": ["Open Images name", ...]}}')
     return content
-
-
-if __name__ == '__main__':
-    sys.exit(main())

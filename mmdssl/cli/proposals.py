@@ -1,10 +1,10 @@
 """Search images for boxes that may hold objects, without labels, for SoCo and D3SSL.
 
-    python tools/make_proposals.py data/coco/train2017 data/coco/proposals/ss_train2017.npz
-    python tools/make_proposals.py IMAGES OUT --workers 16 --shard 0/4     # on four machines: 0..3
-    python tools/make_proposals.py IMAGES OUT --merge                      # when all have finished
-    python tools/make_proposals.py IMAGES OUT --validate
-    python tools/make_proposals.py IMAGES OUT --draw 4       # look first: OUT's name with .png
+    mmdssl proposals data/coco/train2017 data/coco/proposals/ss_train2017.npz
+    mmdssl proposals IMAGES OUT --workers 16 --shard 0/4     # on four machines: 0..3
+    mmdssl proposals IMAGES OUT --merge                      # when all have finished
+    mmdssl proposals IMAGES OUT --validate
+    mmdssl proposals IMAGES OUT --draw 4       # look first: OUT's name with .png
 
 Interrupted, the same command goes on where it stopped; with new images in the folder it adds them.
 Unreadable images are skipped and reported. Defaults are SoCo's settings (selective search,
@@ -17,22 +17,21 @@ import re
 import sys
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mmdssl.datasets.base import evenly_spaced
-from mmdssl.datasets.decode import IMAGE_EXTENSIONS, ImageDecodeError, decode_image
-from mmdssl.datasets.image_list import list_images
-from mmdssl.datasets.proposals.filters import ProposalFilter, Rule
-from mmdssl.datasets.proposals.making import MakingReport, make_proposals, merge_proposals
-from mmdssl.datasets.proposals.producers import ProposalSettings
-from mmdssl.datasets.proposals.validation import validate_proposals
+from mmdssl.cli.arguments import add_workers
 from mmdssl.engine.command_line import CommandLine
 from mmdssl.wording import printable
 
+if TYPE_CHECKING:  # imported where it is needed: --help need not wait for the search
+    from mmdssl.datasets.proposals.making import MakingReport
+    from mmdssl.datasets.proposals.producers import ProposalSettings
+
 RULES = {
-    Rule.FULL: 'under the full rule',
-    Rule.WITHOUT_SIZE: 'without the limits of size',
-    Rule.MIN_SIDE: 'with the least side only',
-    Rule.WHOLE_IMAGE: 'as whole pictures',
+    'FULL': 'under the full rule',
+    'WITHOUT_SIZE': 'without the limits of size',
+    'MIN_SIDE': 'with the minimum side only',
+    'WHOLE_IMAGE': 'as whole pictures',
 }
 
 
@@ -43,19 +42,12 @@ def _shard(text: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def _cores() -> int:
-    """Cores this process may use."""
-    if hasattr(os, 'sched_getaffinity'):  # Linux: a container or scheduler may grant fewer
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('images', help='folder of images, searched with its sub-folders')
     parser.add_argument('out', help='proposals file to write (.npz)')
-    parser.add_argument('--workers', type=int, default=_cores(), help='processes (all cores)')
+    add_workers(parser)
     parser.add_argument('--shard', type=_shard, default=(0, 1), metavar='i/n', help='part i of n')
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument('--merge', action='store_true', help='put the parts of all shards together')
@@ -68,37 +60,37 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     search = parser.add_argument_group('search')
     search.add_argument(
-        '--producer',
-        choices=('skimage', 'opencv'),
-        default='skimage',
-        help="skimage (default): scikit-image's segments, computed by Numba; opencv: the search of "
+        '--method',
+        choices=('numba', 'opencv'),
+        default='numba',
+        help="numba (default): scikit-image's segments, computed by Numba; opencv: the search of "
         'its contrib modules',
     )
-    search.add_argument('--scale', type=float, default=300, help='of the segmentation (300)')
+    search.add_argument('--scale', type=float, default=300, help='scale of the segmentation (300)')
     search.add_argument('--sigma', type=float, default=0.9, help='smoothing in pixels (0.9)')
-    search.add_argument('--min-size', type=int, default=100, help='least segment in pixels (100)')
-    search.add_argument('--no-exif', action='store_true', help='do not turn pictures')
+    search.add_argument('--min-size', type=int, default=100, help='minimum segment in pixels (100)')
+    search.add_argument('--no-exif', action='store_true', help='ignore the EXIF orientation')
     rule = parser.add_argument_group('which boxes become proposals')
-    rule.add_argument('--min-side', type=float, default=32, help='least side in pixels (32)')
-    rule.add_argument('--max-aspect', type=float, default=3, help='longer to shorter side (3)')
+    rule.add_argument('--min-side', type=float, default=32, help='minimum side in pixels (32)')
+    rule.add_argument('--max-aspect', type=float, default=3, help='maximum aspect ratio (3)')
     rule.add_argument(
         '--box-size',
         type=float,
         nargs=2,
         default=(0.3, 0.8),
-        metavar=('LEAST', 'MOST'),
-        help='sqrt of box area over sqrt of picture area (0.3 0.8)',
+        metavar=('MIN', 'MAX'),
+        help='sqrt of box area over sqrt of image area (0.3 0.8)',
     )
     return parser.parse_args(argv)
 
 
-def _print(report: MakingReport) -> None:
+def _print(report: 'MakingReport') -> None:
     """Say what was done."""
     good = sum(report.rules.values())
     if report.made:
         rate = report.made / report.seconds
         print(f'{report.made} images in {report.seconds:.1f} s ({rate:.2f} images/s)')
-    shares = ', '.join(f'{n} {RULES[rule]}' for rule, n in sorted(report.rules.items()))
+    shares = ', '.join(f'{n} {RULES[rule.name]}' for rule, n in sorted(report.rules.items()))
     mean = report.boxes / max(good, 1)
     print(f'{good} images with {report.boxes} boxes, {mean:.1f} each: {shares}')
     print(f'{report.rows} with repetitions: a box is drawn as often as the search gave it')
@@ -124,12 +116,15 @@ def _print(report: MakingReport) -> None:
         print('this shard is complete; when all are: the same command with --merge')
 
 
-def _draw(args: argparse.Namespace, settings: ProposalSettings) -> Path:
+def _draw(args: argparse.Namespace, settings: 'ProposalSettings') -> Path:
     """A picture of some searches; unreadable images are reported and left out.
 
     Raises:
         ValueError: No picture can be drawn.
     """
+    from mmdssl.datasets.base import evenly_spaced
+    from mmdssl.datasets.decode import IMAGE_EXTENSIONS, ImageDecodeError, decode_image
+    from mmdssl.datasets.image_list import list_images
     from mmdssl.visualization.proposals import draw_proposals, search_image
 
     found = list_images(args.images, IMAGE_EXTENSIONS, cache=False)
@@ -154,9 +149,14 @@ def _draw(args: argparse.Namespace, settings: ProposalSettings) -> Path:
 def main(argv: list[str] | None = None) -> int:
     """Make proposals; 0, 1 for a file that does not fit, 2 for mistakes, 130 if interrupted."""
     args = parse_args(argv)
+    from mmdssl.datasets.proposals.filters import ProposalFilter
+    from mmdssl.datasets.proposals.making import make_proposals, merge_proposals
+    from mmdssl.datasets.proposals.producers import ProposalSettings
+    from mmdssl.datasets.proposals.validation import validate_proposals
+
     try:
         settings = ProposalSettings(
-            producer=args.producer,
+            producer=args.method,
             scale=args.scale,
             sigma=args.sigma,
             min_size=args.min_size,
@@ -193,7 +193,3 @@ def main(argv: list[str] | None = None) -> int:
         return 130
     _print(report)
     return 0
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -1,6 +1,6 @@
 """Write a synthetic multi-object data set in COCO format, with ADE20K-style label maps.
 
-    python tools/make_scenes.py data/scenes --images 2000 --size 128 --seed 0
+    mmdssl scenes data/scenes --images 2000 --size 128 --seed 0
 
 Interrupted, the same command goes on where it stopped. `--context-bias` turns the coupling of
 objects to background and neighbours up (1) or off (0); `scenes.json` in the folder says what
@@ -8,9 +8,9 @@ came out.
 """
 
 import argparse
-import os
 import sys
 
+from mmdssl.cli.arguments import add_workers
 from mmdssl.datasets.scenes import PRESETS, SceneSpec, write_scenes, write_voc
 from mmdssl.datasets.scenes.backgrounds import BACKGROUNDS
 from mmdssl.datasets.scenes.shapes import SHAPES
@@ -18,13 +18,6 @@ from mmdssl.datasets.scenes.spec import HUES
 from mmdssl.datasets.scenes.textures import TEXTURES
 from mmdssl.engine.command_line import CommandLine
 from mmdssl.engine.plain_errors import says_what_happened
-
-
-def _cores() -> int:
-    """Cores this process may use."""
-    if hasattr(os, 'sched_getaffinity'):  # Linux: a container or scheduler may grant fewer
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -37,10 +30,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--size', type=int, help='side of the images in pixels')
     parser.add_argument('--seed', type=int, help='seed of the set')
     parser.add_argument(
-        '--context-bias', type=float, metavar='B', help='0 none .. 1 always: class and context'
+        '--context-bias',
+        type=float,
+        metavar='B',
+        help='how often a class comes with its own context, from 0 (chance) to 1 (always)',
     )
     parser.add_argument(
-        '--objects', type=int, nargs=2, metavar=('FEWEST', 'MOST'), help='objects in an image'
+        '--objects', type=int, nargs=2, metavar=('MIN', 'MAX'), help='objects in an image'
     )
     for option, known in (
         ('shapes', SHAPES),
@@ -49,8 +45,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         ('backgrounds', BACKGROUNDS),
     ):
         parser.add_argument(f'--{option}', nargs='+', metavar='NAME', help=f'of: {" ".join(known)}')
-    parser.add_argument('--voc', metavar='FOLDER', help='write them in the layout of VOC, too')
-    parser.add_argument('--workers', type=int, default=_cores(), help='processes (all cores)')
+    parser.add_argument('--voc', metavar='FOLDER', help='folder for a copy in the layout of VOC')
+    add_workers(parser)
     return parser.parse_args(argv)
 
 
@@ -97,7 +93,3 @@ def main(argv: list[str] | None = None) -> int:
     for name, images in lists.items():
         print(f'{args.voc}: {name}.txt, {images} images')
     return 0
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -1,6 +1,6 @@
 """Evaluate a frozen backbone on objects (O-KNN, disturbed O-KNN), or a fine-tuned model.
 
-    python tools/test.py CONFIG [CHECKPOINT] [--data-root FOLDER] [--out metrics.json]
+    mmdssl test CONFIG [CHECKPOINT] [--data-root FOLDER] [--out metrics.json]
 
 CONFIG is that of a pre-training run, whose backbone is taken, or one whose model is a
 FeatureExtractor. Data and metrics are its ``test_dataloader`` and ``test_evaluator`` or, where it
@@ -17,26 +17,18 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mmengine.config import Config
-from mmengine.dist import is_main_process
-from mmengine.logging import print_log
-from mmengine.runner import Runner, set_random_seed
-from rich.console import Console
-from rich.table import Table
+from mmdssl.cli.arguments import add_amp, add_cfg_options, add_config, add_launcher, add_source
+from mmdssl.engine.command_line import CommandLine
 
-from mmdssl.datasets.start_checks import check_images
-from mmdssl.engine.checkpointing import atomic_text
-from mmdssl.engine.command_line import CommandLine, OptionsAction
-from mmdssl.engine.config import load_config
-from mmdssl.engine.fine_tuned import build_test_runner
-from mmdssl.engine.frameworks import framework_of, readable_data
-from mmdssl.engine.launch import readable_errors
-from mmdssl.engine.plain_errors import says_what_happened
-from mmdssl.evaluation.separation import check_separate
-from mmdssl.models.feature_extractor import FeatureExtractor
-from mmdssl.models.utils.backbone_weights import Source, load_backbone
+if TYPE_CHECKING:  # imported where it is needed: --help need not wait for torch
+    from mmengine.config import Config
+    from mmengine.runner import Runner
+    from rich.table import Table
+
+    from mmdssl.models.feature_extractor import FeatureExtractor
+    from mmdssl.models.utils.backbone_weights import Source
 
 _WIDE = 70  # letters of columns that fit beside the names of a terminal of 80
 # Parts of a pre-training config that an evaluation does not need.
@@ -57,44 +49,35 @@ TRAINING = (
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = CommandLine(
-        description='Evaluate a frozen backbone on objects, or a fine-tuned detector or segmentor.'
-    )
-    parser.add_argument('config', type=Path)
-    parser.add_argument('checkpoint', type=Path, nargs='?', help='none: the untrained backbone')
+    parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_config(parser, 'of the run that the backbone, detector or segmentor comes from')
     parser.add_argument(
-        '--source',
-        choices=('auto', 'teacher', 'student'),
-        default='auto',
-        help='which backbone of the checkpoint; auto: the one that the method keeps',
+        'checkpoint', type=Path, nargs='?', help='weights; without: the untrained backbone'
     )
+    add_source(parser)
     parser.add_argument(
-        '--data-root',
-        help="folder of the labelled data of an evaluation of objects, in place of the config's",
+        '--data-root', help="folder of the labelled data of O-KNN, in place of the config's"
     )
-    parser.add_argument('--work-dir', help='logs; default work_dirs/<config>/test')
-    parser.add_argument('--out', type=Path, help='file for the metrics, json')
+    parser.add_argument('--work-dir', help='folder for logs (default: work_dirs/CONFIG/test)')
+    parser.add_argument('--out', type=Path, help='file for the metrics (.json)')
     parser.add_argument(
         '--show-dir', type=Path, help='folder for pictures of the predictions (mmdet, mmseg)'
     )
-    parser.add_argument('--amp', action='store_true', help='features in half precision')
-    parser.add_argument('--launcher', choices=('none', 'pytorch', 'slurm', 'mpi'), default='none')
+    add_amp(parser)
+    add_launcher(parser)
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='for launchers')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=OptionsAction,
-        help='changes of the config, e.g. data_root=data/coco_mini',
-    )
+    add_cfg_options(parser, 'data_root=data/coco_mini')
     return parser.parse_args(argv)
 
 
-def evaluation_config(config: Config) -> Config:
+def evaluation_config(config: 'Config') -> 'Config':
     """The config of an evaluation out of that of a run.
 
     Raises:
         ValueError: If it names no data, no metrics or no backbone.
     """
+    from mmengine.config import Config
+
     config = Config({key: value for key, value in config.items() if key not in TRAINING})
     for part in ('dataloader', 'evaluator'):
         value = config.get(f'test_{part}') or config.get(f'object_knn_{part}')
@@ -112,9 +95,14 @@ def evaluation_config(config: Config) -> Config:
 
 
 def build_extractor(
-    config: Config, checkpoint: Path | None, source: Source = 'auto'
-) -> FeatureExtractor:
+    config: 'Config', checkpoint: Path | None, source: 'Source' = 'auto'
+) -> 'FeatureExtractor':
     """The config's backbone with the checkpoint's weights, or initialised without one."""
+    from mmengine.logging import print_log
+
+    from mmdssl.models.feature_extractor import FeatureExtractor
+    from mmdssl.models.utils.backbone_weights import load_backbone
+
     settings = dict(config.model)
     if settings.pop('type') not in ('FeatureExtractor', 'mmdssl.FeatureExtractor'):
         preprocessor = settings.get('data_preprocessor') or config.get('data_preprocessor')
@@ -129,11 +117,13 @@ def build_extractor(
     return extractor
 
 
-def as_table(metrics: dict[str, Any], title: str) -> Table:
+def as_table(metrics: dict[str, Any], title: str) -> 'Table':
     """One row per metric, one column per number: 'oknn/top1' goes to row 'oknn'.
 
     Where that makes too many columns to read, every number has a row of its own.
     """
+    from rich.table import Table
+
     rows: dict[str, dict[str, Any]] = {}
     for name, value in metrics.items():
         row, _, column = name.rpartition('/')
@@ -156,8 +146,14 @@ def as_table(metrics: dict[str, Any], title: str) -> Table:
     return table
 
 
-def build_runner(options: argparse.Namespace) -> Runner:
+def build_runner(options: argparse.Namespace) -> 'Runner':
     """Everything the options name, ready to run."""
+    from mmengine.runner import Runner, set_random_seed
+
+    from mmdssl.engine.config import load_config
+    from mmdssl.engine.fine_tuned import build_test_runner
+    from mmdssl.engine.frameworks import framework_of
+
     config = load_config(options.config, options.cfg_options)
     work_dir = options.work_dir or f'work_dirs/{options.config.stem}/test'
     if framework_of(config) is not None:
@@ -167,19 +163,17 @@ def build_runner(options: argparse.Namespace) -> Runner:
                 f'--cfg-options data_root={options.data_root}'
             )
         config.launcher = options.launcher
-        if options.amp:
-            config.test_cfg = {**(config.get('test_cfg') or {}), 'fp16': True}
+        _set_amp(config, options.amp)
         return build_test_runner(config, options.checkpoint, work_dir, show_dir=options.show_dir)
     if options.show_dir is not None:
         raise ValueError(
             '--show-dir is for detectors and segmentors: of a frozen backbone draw '
-            'tools/analyze.py affinity or report'
+            '`mmdssl analyze affinity` or `report`'
         )
     config = evaluation_config(config)
     if options.data_root is not None:
         config.test_dataloader.dataset.data_root = options.data_root
-    if options.amp:
-        config.test_cfg['fp16'] = True
+    _set_amp(config, options.amp)
     randomness = config.get('randomness') or dict(seed=0)
     set_random_seed(randomness.get('seed'))  # the untrained backbone is one of this seed
     return Runner(
@@ -197,10 +191,41 @@ def build_runner(options: argparse.Namespace) -> Runner:
     )
 
 
+def _set_amp(config: 'Config', amp: str | None) -> None:
+    """Choose the precision of the test loop; None leaves it as the config says.
+
+    Raises:
+        ValueError: For fp16 without a GPU.
+    """
+    if amp is None:
+        return
+    import torch
+
+    from mmdssl.engine.launch import precision_of
+
+    precision = precision_of(amp)
+    if precision == 'fp16' and not torch.cuda.is_available():
+        raise ValueError('--amp fp16 needs a GPU, and there is none: take --amp bf16 or off')
+    config.test_cfg = {**(config.get('test_cfg') or {}), 'fp16': precision != 'off'}
+    if precision != 'off':
+        # What mmengine's loop takes where it may compute in half precision.
+        torch.set_autocast_dtype('cuda', torch.float16 if precision == 'fp16' else torch.bfloat16)
+
+
 def main(argv: list[str] | None = None) -> int:
     """The command line; 0, or 2 with one sentence on unusable input."""
     options = parse_arguments(argv)
     os.environ.setdefault('LOCAL_RANK', str(options.local_rank))
+    from mmengine.dist import is_main_process
+    from rich.console import Console
+
+    from mmdssl.datasets.start_checks import check_images
+    from mmdssl.engine.checkpointing import atomic_text
+    from mmdssl.engine.frameworks import readable_data
+    from mmdssl.engine.launch import readable_errors
+    from mmdssl.engine.plain_errors import says_what_happened
+    from mmdssl.evaluation.separation import check_separate
+
     try:
         runner = build_runner(options)
         with readable_data(runner.cfg, 'test_dataloader'):
@@ -218,7 +243,3 @@ def main(argv: list[str] | None = None) -> int:
         if options.out:
             atomic_text(json.dumps(metrics, indent=2, default=float) + '\n', options.out)
     return 0
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())

@@ -1,9 +1,9 @@
 """Mean and standard deviation of the last test of several runs of one config.
 
-    python tools/summarize_trials.py work_dirs/voc/seed-* [--metric pascal_voc/] [--out trials.json]
+    mmdssl trials work_dirs/voc/seed-* [--metric pascal_voc/] [--out trials.json]
 
-Each argument is the work folder of a run of tools/train.py, of which the newest scalars are read,
-or a file written by tools/test.py --out. The standard deviation is that of a sample (n - 1).
+Each argument is the work folder of a run of `mmdssl train`, of which the newest scalars are read,
+or a file written by `mmdssl test --out`. The standard deviation is that of a sample (n - 1).
 """
 
 import argparse
@@ -13,12 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
-from mmdssl.engine.checkpointing import atomic_text
 from mmdssl.engine.command_line import CommandLine
-from mmdssl.engine.plain_errors import says_what_happened
 
 # What stands beside the scores of a test in mmengine's scalars.
 _NO_SCORES = frozenset({'step', 'time', 'data_time'})
@@ -28,7 +23,7 @@ def last_scores(path: Path) -> dict[str, float]:
     """Scores of the last test of a run.
 
     Args:
-        path: Work folder, or a json file of ``tools/test.py --out``.
+        path: Work folder, or a json file of ``mmdssl test --out``.
 
     Raises:
         FileNotFoundError: If there is no such run, or it has not been tested yet.
@@ -44,7 +39,7 @@ def last_scores(path: Path) -> dict[str, float]:
             return _numbers(tests[-1])
     raise FileNotFoundError(
         f'{path} holds no scores of a test: give work folders of finished runs, or files of '
-        'tools/test.py --out'
+        '`mmdssl test --out`'
     )
 
 
@@ -57,7 +52,7 @@ def _numbers(entries: Mapping[str, object]) -> dict[str, float]:
 
 
 def summarize(trials: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:
-    """Mean, standard deviation, least and greatest of the scores that all trials have.
+    """Mean, standard deviation, minimum and maximum of the scores that all trials have.
 
     Args:
         trials: Scores of each run, at least one.
@@ -87,10 +82,16 @@ def summarize(trials: Sequence[Mapping[str, float]]) -> dict[str, dict[str, floa
 def main(argv: list[str] | None = None) -> int:
     """The command line; 0, or 2 with one sentence on unusable input."""
     parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('runs', type=Path, nargs='+')
+    parser.add_argument('runs', type=Path, nargs='+', help='work folders, or files of scores')
     parser.add_argument('--metric', default='', help='only scores whose names begin like this')
-    parser.add_argument('--out', type=Path, help='file for the numbers, json')
+    parser.add_argument('--out', type=Path, help='file for the numbers (.json)')
     options = parser.parse_args(argv)
+    from rich.console import Console
+    from rich.table import Table
+
+    from mmdssl.engine.checkpointing import atomic_text
+    from mmdssl.engine.plain_errors import says_what_happened
+
     try:
         found = summarize([last_scores(path) for path in options.runs])
         found = {name: score for name, score in found.items() if name.startswith(options.metric)}
@@ -99,14 +100,10 @@ def main(argv: list[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         print(f'error: {says_what_happened(error)}', file=sys.stderr)
         return 2
-    table = Table('score', 'mean', 'std', 'least', 'greatest', title=f'{len(options.runs)} trials')
+    table = Table('score', 'mean', 'std', 'min', 'max', title=f'{len(options.runs)} trials')
     for name, score in found.items():
         table.add_row(name, *(f'{score[key]:.4f}' for key in ('mean', 'std', 'min', 'max')))
     Console().print(table)
     if options.out:
         atomic_text(json.dumps(found, indent=2) + '\n', options.out)
     return 0
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())

@@ -1,14 +1,12 @@
 """Measure and draw what the papers' figures show, several checkpoints side by side.
 
-    python tools/analyze.py coupling CONFIG base=a.pth ours=b.pth random --out work_dirs/analysis
-    python tools/analyze.py cutout-ratio --out work_dirs/analysis
-    python tools/analyze.py coupling --help
+    mmdssl analyze coupling CONFIG base=a.pth ours=b.pth random --out work_dirs/analysis
+    mmdssl analyze cutout-ratio --out work_dirs/analysis
+    mmdssl analyze coupling --help
 
 CONFIG is that of a pre-training run, whose backbone is taken, or one whose model is a
-FeatureExtractor. ``report`` writes one page; every other command prints a table, writes it as CSV
-and, with command line, seed, data and versions, as JSON, and draws pictures. Each is one function
-in ``tools/analyses``: it declares its arguments on the parser it gets and returns what to run.
-``COMMANDS`` lists them.
+FeatureExtractor. `report` writes one page. Every other command prints a table, writes it as CSV
+and, with command line, seed, data and versions, as JSON, and draws pictures.
 """
 
 import argparse
@@ -16,20 +14,17 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-# Run as a script, only this folder is on the path.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
+from mmdssl.cli.analyze.affinity import affinity
+from mmdssl.cli.analyze.common import Run
+from mmdssl.cli.analyze.consistency import consistency
+from mmdssl.cli.analyze.coupling import coupling
+from mmdssl.cli.analyze.cutout_ratio import cutout_ratio
+from mmdssl.cli.analyze.object_knn import object_knn
+from mmdssl.cli.analyze.position import position
+from mmdssl.cli.analyze.report import report
 from mmdssl.engine.command_line import CommandLine
-from mmdssl.engine.plain_errors import says_what_happened
-from tools.analyses.affinity import affinity
-from tools.analyses.common import Run
-from tools.analyses.consistency import consistency
-from tools.analyses.coupling import coupling
-from tools.analyses.cutout_ratio import cutout_ratio
-from tools.analyses.object_knn import object_knn
-from tools.analyses.position import position
-from tools.analyses.report import report
 
+# Each declares its arguments on the parser it gets and returns what to run.
 COMMANDS: dict[str, Callable[[argparse.ArgumentParser], Run]] = {
     'object-knn': object_knn,
     'coupling': coupling,
@@ -55,6 +50,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
         command.set_defaults(run=define(command))
     args = parser.parse_args(argv)
+    from mmdssl.engine.plain_errors import says_what_happened
+
     # A command that writes one page may be given its file.
     folder = args.out.parent if args.out.suffix == '.html' else args.out
     try:
@@ -62,7 +59,3 @@ def main(argv: Sequence[str] | None = None) -> None:
         args.run(args)
     except (ValueError, OSError) as error:
         sys.exit(f'error: {says_what_happened(error)}')
-
-
-if __name__ == '__main__':
-    main()

@@ -3,9 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from mmengine.config import Config
-
-from tools.analyses.common import (
+from mmdssl.cli.analyze.common import (
     Run,
     add_data_arguments,
     add_network_arguments,
@@ -18,6 +16,7 @@ from tools.analyses.common import (
 )
 
 if TYPE_CHECKING:
+    from mmengine.config import Config
     from torch import Tensor
 
 __all__ = ['affinity']
@@ -26,14 +25,14 @@ __all__ = ['affinity']
 def affinity(parser: argparse.ArgumentParser) -> Run:
     """Cosine of one place with all others (Mind Your Augmentation, Fig. 15 and 16)."""
     add_network_arguments(parser)
-    add_data_arguments(parser, num=4, things='photos')
-    parser.add_argument('--size', type=int, default=448, help='side of the photos in pixels')
+    add_data_arguments(parser, num=4, things='images')
+    parser.add_argument('--size', type=int, default=448, help='side of the images in pixels')
     parser.add_argument('--map-size', type=int, default=56, help='side of the maps in cells')
     parser.add_argument(
         '--points',
         nargs='+',
         metavar='X,Y',
-        help='shares of width and height, the same in all photos; default with annotations: the '
+        help='fractions of width and height, the same in all images; default with annotations: the '
         'largest object and the background, else 0.5,0.5',
     )
     return _run
@@ -81,19 +80,20 @@ def _rows(network: str, maps: 'Tensor') -> list[dict[str, Any]]:
     ]
 
 
-def _photos(args: argparse.Namespace, config: Config) -> 'tuple[Tensor, Tensor, dict[str, Any]]':
+def _photos(args: argparse.Namespace, config: 'Config') -> 'tuple[Tensor, Tensor, dict[str, Any]]':
     """Photos (N, 3, S, S) uint8, points (N, P, 2), and what they are.
 
     Raises:
         ValueError: If a point is not as said.
     """
     import torch
+    from mmengine.config import Config
 
     from mmdssl.visualization.run_pictures import query_images
 
-    if args.points or (args.images and not args.ann_file):
+    if args.points or (args.image_dir and not args.ann_file):
         folder = image_folder(args, config)
-        names, found = load_photos(folder, args.num, args.size)
+        names, found = load_photos(folder, args.num_samples, args.size)
         chosen = torch.tensor([_point(text) for text in args.points or ['0.5,0.5']])
         data = dict(folder=folder, photos=names, size=args.size)
         return torch.stack(found), chosen.expand(len(found), -1, -1), data
@@ -102,8 +102,10 @@ def _photos(args: argparse.Namespace, config: Config) -> 'tuple[Tensor, Tensor, 
     if args.data_root or args.ann_file:
         dataset['data_root'] = str(args.data_root or '')
     query |= dict(ann_file=args.ann_file) if args.ann_file else {}
-    query |= dict(data_prefix=args.images) if args.images else {}
-    photos, points = query_images(Config(dict(object_knn_dataloader=loader)), args.num, args.size)
+    query |= dict(data_prefix=args.image_dir) if args.image_dir else {}
+    photos, points = query_images(
+        Config(dict(object_knn_dataloader=loader)), args.num_samples, args.size
+    )
     data = dict(data_root=dataset['data_root'], size=args.size, **query, points=points.tolist())
     return photos, points, data
 
@@ -115,5 +117,5 @@ def _point(text: str) -> tuple[float, float]:
     except ValueError:
         raise ValueError(f'--points {text!r} is not X,Y such as 0.5,0.25') from None
     if not (0 <= x <= 1 and 0 <= y <= 1):
-        raise ValueError(f'--points {text!r}: both are shares of the photo, in [0, 1]')
+        raise ValueError(f'--points {text!r}: both are fractions of the image, in [0, 1]')
     return x, y

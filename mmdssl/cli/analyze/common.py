@@ -7,19 +7,24 @@ import argparse
 import csv
 import json
 import os
-import shlex
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmengine.config import Config
-
-from mmdssl.engine.command_line import OptionsAction, named_file
+from mmdssl.cli.arguments import (
+    add_cfg_options,
+    add_config,
+    add_source,
+    command_text,
+    positive,
+)
+from mmdssl.engine.command_line import named_file
+from mmdssl.engine.shipped_configs import configs_folder
 from mmdssl.wording import printable
 
 if TYPE_CHECKING:
+    from mmengine.config import Config
     from torch import Tensor, nn
 
     from mmdssl.models.feature_extractor import FeatureExtractor
@@ -29,13 +34,13 @@ __all__ = [
     'Run',
     'add_data_arguments',
     'add_network_arguments',
+    'check_annotated',
     'check_layers',
     'data_config',
     'image_folder',
     'load_networks',
     'load_photos',
     'moved',
-    'positive',
     'read_config',
     'result_rows',
     'write_csv',
@@ -45,8 +50,6 @@ __all__ = [
 Run = Callable[[argparse.Namespace], None]
 
 _COUNTS = ('num', 'objects', 'pairs', 'parts')  # mmengine's metrics are floats
-
-_BASES = Path(__file__).resolve().parents[2] / 'configs' / '_base_' / 'datasets'
 
 
 @dataclass
@@ -74,36 +77,21 @@ class Network:
         return self.extractor.data_preprocessor
 
 
-def positive(text: str) -> int:
-    """A whole number of at least 1, for argparse."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f'{text} must be at least 1')
-    return number
-
-
 def add_network_arguments(parser: argparse.ArgumentParser) -> None:
     """CONFIG, CHECKPOINTs and how to read them."""
-    parser.add_argument(
-        'config', type=Path, help='of a pre-training run, or with a FeatureExtractor as model'
-    )
+    add_config(parser, 'of a pre-training run, or with a FeatureExtractor as model')
     parser.add_argument(
         'checkpoints',
         nargs='*',
         metavar='[NAME=]CHECKPOINT',
         help="a file, or 'random' for the untrained network; none: the untrained network alone",
     )
+    add_source(parser, 'checkpoints')
     parser.add_argument(
-        '--source',
-        choices=('auto', 'teacher', 'student'),
-        default='auto',
-        help='which backbone of the checkpoints; auto: the one that the method keeps',
+        '--seed', type=int, default=0, help='of untrained weights and of samples (default: 0)'
     )
-    parser.add_argument('--seed', type=int, default=0, help='of untrained weights and of samples')
     parser.add_argument('--device', help='default: a GPU where there is one')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=OptionsAction, help='changes of the config'
-    )
+    add_cfg_options(parser, 'model.backbone.img_size=448')
 
 
 def add_data_arguments(
@@ -113,12 +101,16 @@ def add_data_arguments(
     parser.add_argument('--data-root', type=Path, help="folder of the data, in place of CONFIG's")
     if annotated:
         parser.add_argument('--ann-file', help='COCO json, relative to --data-root if given')
-    parser.add_argument('--images', help='folder of the images, relative to --data-root if given')
+    parser.add_argument(
+        '--image-dir', help='folder of the images, relative to --data-root if given'
+    )
     shown = "CONFIG's" if num is None else num
-    parser.add_argument('--num', type=positive, default=num, help=f'{things} (default: {shown})')
+    parser.add_argument(
+        '--num-samples', type=positive, default=num, help=f'{things} (default: {shown})'
+    )
 
 
-def read_config(args: argparse.Namespace) -> Config:
+def read_config(args: argparse.Namespace) -> 'Config':
     """The config with ``--cfg-options``.
 
     Raises:
@@ -133,7 +125,7 @@ def read_config(args: argparse.Namespace) -> Config:
     return config
 
 
-def load_networks(args: argparse.Namespace, config: Config) -> list[Network]:
+def load_networks(args: argparse.Namespace, config: 'Config') -> list[Network]:
     """The networks named on the command line, in order.
 
     Raises:
@@ -144,7 +136,7 @@ def load_networks(args: argparse.Namespace, config: Config) -> list[Network]:
     from mmengine.logging import MMLogger
     from mmengine.runner import set_random_seed
 
-    from tools.test import build_extractor
+    from mmdssl.cli.test import build_extractor
 
     MMLogger.get_current_instance().setLevel('WARNING')  # init_weights logs every parameter
     device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
@@ -173,10 +165,14 @@ def check_layers(networks: Iterable[Network], layers: Sequence[str]) -> None:
             resolve_layer(network.backbone, layer)
 
 
-def data_config(config: Config, key: str, base: str) -> Any:
+def data_config(config: 'Config', key: str, base: str) -> Any:
     """Entry ``key`` of the config, or of ``configs/_base_/datasets/<base>`` where it has none."""
     found = config.get(key)
-    return found if found is not None else Config.fromfile(_BASES / base)[key]
+    if found is not None:
+        return found
+    from mmengine.config import Config
+
+    return Config.fromfile(configs_folder() / '_base_' / 'datasets' / base)[key]
 
 
 def moved(dataset: Mapping[str, Any], args: argparse.Namespace) -> dict[str, Any]:
@@ -185,22 +181,31 @@ def moved(dataset: Mapping[str, Any], args: argparse.Namespace) -> dict[str, Any
     Raises:
         ValueError: If they name images without their annotations.
     """
+    check_annotated(args)
     result = dict(dataset)
-    if args.images and not (args.ann_file or args.data_root):
-        raise ValueError('--images needs its annotations: give --ann-file, or --data-root')
     if args.data_root or args.ann_file:
         result['data_root'] = str(args.data_root or '')
     if args.ann_file:
         result['ann_file'] = args.ann_file
-    if args.images:
-        result['data_prefix'] = args.images
+    if args.image_dir:
+        result['data_prefix'] = args.image_dir
     return result
 
 
-def image_folder(args: argparse.Namespace, config: Config) -> Path:
+def check_annotated(args: argparse.Namespace) -> None:
+    """Refuse images without their annotations.
+
+    Raises:
+        ValueError: If ``--image-dir`` stands alone.
+    """
+    if args.image_dir and not (args.ann_file or args.data_root):
+        raise ValueError('--image-dir needs its annotations: give --ann-file, or --data-root')
+
+
+def image_folder(args: argparse.Namespace, config: 'Config') -> Path:
     """The folder of photos: the command line's, or the query images of the config's O-KNN."""
-    if args.images:
-        return Path(args.data_root or '', args.images)
+    if args.image_dir:
+        return Path(args.data_root or '', args.image_dir)
     dataset = data_config(config, 'object_knn_dataloader', 'coco_object_knn.py')['dataset']
     return Path(args.data_root or dataset['data_root'], dataset['datasets']['query']['data_prefix'])
 
@@ -282,7 +287,7 @@ def write_results(
     # A file is as wide as its table, a terminal as it is.
     Console(width=None if console.is_terminal else 200).print(table)
     content = dict(
-        command=shlex.join(['python', *sys.argv]),
+        command=command_text(),
         arguments={key: _plain(value) for key, value in vars(args).items() if key != 'run'},
         seed=args.seed,
         networks={n.name: str(n.checkpoint or 'untrained') for n in networks},

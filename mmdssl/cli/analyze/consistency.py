@@ -2,7 +2,7 @@
 
 import argparse
 
-from tools.analyses.common import (
+from mmdssl.cli.analyze.common import (
     Run,
     add_data_arguments,
     add_network_arguments,
@@ -20,13 +20,22 @@ __all__ = ['consistency']
 def consistency(parser: argparse.ArgumentParser) -> Run:
     """LSC maps and means (Mind Your Augmentation, Fig. 17 and 18)."""
     add_network_arguments(parser)
-    add_data_arguments(parser, num=4, things='photos, evenly spaced', annotated=False)
-    parser.add_argument('--size', type=int, default=512, help='side of the photos in pixels')
+    add_data_arguments(parser, num=4, things='images, evenly spaced', annotated=False)
+    parser.add_argument(
+        '--size', type=int, default=512, help='side of the images in pixels (default: 512)'
+    )
     parser.add_argument(
         '--patch', type=int, help="step of the crops; default: the network's, or 16"
     )
-    parser.add_argument('--crop', type=int, default=5, help='side of a crop in patches')
-    parser.add_argument('--pool', choices=('patches', 'cls'), default='patches')
+    parser.add_argument(
+        '--crop', type=int, default=5, help='side of a crop in patches (default: 5)'
+    )
+    parser.add_argument(
+        '--pool',
+        choices=('patches', 'cls'),
+        default='patches',
+        help='features of a crop: mean of its patches (default), or class token',
+    )
     parser.add_argument('--region', choices=('cells', 'roi_align'), default='cells')
     parser.add_argument('--layer', default='last')
     return _run
@@ -46,7 +55,7 @@ def _run(args: argparse.Namespace) -> None:
 
     config = read_config(args)
     folder = image_folder(args, config)
-    names, photos = load_photos(folder, args.num, args.size)
+    names, photos = load_photos(folder, args.num_samples, args.size)
     networks = load_networks(args, config)
     check_layers(networks[:1], [args.layer])
     rows, maps = [], {}

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tools.analyses.common import (
+from mmdssl.cli.analyze.common import (
     Network,
     Run,
     add_data_arguments,
@@ -19,6 +19,7 @@ from tools.analyses.common import (
     result_rows,
     write_results,
 )
+from mmdssl.cli.arguments import add_amp
 
 __all__ = ['coupling']
 
@@ -30,7 +31,7 @@ _INTRA = dict(
 
 
 def coupling(parser: argparse.ArgumentParser) -> Run:
-    """Coupling ratios, self-cosine (Mind Your Augmentation, Fig. 2b, 3b, 6-9; D3SSL, Fig. 3b)."""
+    """How strongly object features depend on neighbours, rest of the object and background."""
     add_network_arguments(parser)
     add_data_arguments(parser, num=None, things='samples of each probe')
     parser.add_argument(
@@ -46,14 +47,11 @@ def coupling(parser: argparse.ArgumentParser) -> Run:
         choices=('single', 'crop'),
         help='objects of single-object images (the paper), or any objects, cut out',
     )
-    parser.add_argument('--ratios', type=float, nargs='+', help='shares of A that are missing')
-    parser.add_argument('--layers', nargs='+', help="e.g. C2 C3 C4 C5, block0; default: CONFIG's")
     parser.add_argument(
-        '--precision',
-        choices=('float32', 'bfloat16'),
-        default='float32',
-        help='of the backbone; bfloat16 takes two thirds of the time where the processor has it',
+        '--ratios', type=float, nargs='+', help='fractions of object A that are missing'
     )
+    parser.add_argument('--layers', nargs='+', help="e.g. C2 C3 C4 C5, block0; default: CONFIG's")
+    add_amp(parser, ('bf16', 'off'))
     parser.add_argument(
         '--against',
         metavar='SETTING',
@@ -81,7 +79,10 @@ def _run(args: argparse.Namespace) -> None:
         probes = build_probes(configs, backbone=network.backbone, layers=args.layers)
         check_layers([network], [layer for probe in probes.values() for layer in probe.layers])
         numbers = measure_probes(
-            network.backbone, network.preprocessor, probes, precision=args.precision
+            network.backbone,
+            network.preprocessor,
+            probes,
+            precision='bfloat16' if args.amp == 'bf16' else 'float32',
         )
         rows += result_rows(network.name, numbers)
         for name, probe in probes.items():
@@ -109,7 +110,7 @@ def _probes(args: argparse.Namespace, configs: Mapping[str, Any]) -> dict[str, d
         if args.probes and name not in args.probes:
             continue
         dataset = moved(config['dataloader']['dataset'], args) | dict(seed=args.seed)
-        dataset |= dict(num=args.num) if args.num else {}
+        dataset |= dict(num=args.num_samples) if args.num_samples else {}
         dataset |= dict(size=args.size) if args.size else {}
         if dataset['type'].endswith('ObjectPairs'):
             dataset |= dict(ratios=args.ratios) if args.ratios else {}

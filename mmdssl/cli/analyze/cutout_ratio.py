@@ -3,14 +3,14 @@
 import argparse
 from typing import Any
 
-from tools.analyses.common import Run, write_results
+from mmdssl.cli.analyze.common import Run, write_results
 
 __all__ = ['cutout_ratio']
 
 
 def cutout_ratio(parser: argparse.ArgumentParser) -> Run:
     """Realised cutout ratio against the number of regions (Mind Your Augmentation, Fig. 11)."""
-    parser.add_argument('--ratio', type=float, default=0.4, help='share to cut of each region')
+    parser.add_argument('--ratio', type=float, default=0.4, help='fraction to cut of each region')
     parser.add_argument('--size', type=int, default=224, help='side of the mask in pixels')
     parser.add_argument('--repeats', type=int, default=500, help='masks per point')
     parser.add_argument(
@@ -20,7 +20,7 @@ def cutout_ratio(parser: argparse.ArgumentParser) -> Run:
         default=[1, 2, 4, 6, 8, 10, 12, 16],
         help='numbers of regions',
     )
-    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--seed', type=int, default=0, help='of the masks (default: 0)')
     return _run
 
 

@@ -2,22 +2,25 @@
 
 import argparse
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from mmengine.config import Config
 
-from tools.analyses.common import (
+from mmdssl.cli.analyze.common import (
     Network,
     Run,
     add_data_arguments,
     add_network_arguments,
+    check_annotated,
     data_config,
     load_networks,
     read_config,
     write_csv,
     write_results,
 )
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 __all__ = ['object_knn']
 
@@ -28,7 +31,7 @@ def object_knn(parser: argparse.ArgumentParser) -> Run:
     """O-KNN and O-KNN-D with intervals, by class, and confusion (tables of both papers)."""
     add_network_arguments(parser)
     add_data_arguments(parser, num=500, things='images of each side, evenly spaced')
-    for name in ('--ann-file', '--images'):
+    for name in ('--ann-file', '--image-dir'):
         action = next(a for a in parser._actions if name in a.option_strings)
         action.nargs, action.metavar = 2, ('BANK', 'QUERY')
     parser.add_argument('--size', type=int, help="side of the images in pixels, for CONFIG's")
@@ -74,7 +77,7 @@ def _run(args: argparse.Namespace) -> None:
     data = dict(
         files={k: dict(v, pipeline=None) for k, v in loader_config['dataset']['datasets'].items()},
         data_root=loader_config['dataset'].get('data_root', ''),
-        images=args.num,
+        images=args.num_samples,
     )
     write_results(args, 'object_knn', rows, networks=networks, data=data)
     print(f'wrote {write_csv(args.out / "object_knn_classes.csv", classes)}')
@@ -100,7 +103,7 @@ def _difference(metric: Any, first: Any, args: argparse.Namespace) -> dict[str, 
     return dict(top1_gain=float(share - base), top1_gain_low=low, top1_gain_high=high)
 
 
-def _loader(args: argparse.Namespace, config: Config) -> dict[str, Any]:
+def _loader(args: argparse.Namespace, config: 'Config') -> dict[str, Any]:
     """The loader of the config with the files and sizes of the command line.
 
     Raises:
@@ -108,17 +111,16 @@ def _loader(args: argparse.Namespace, config: Config) -> dict[str, Any]:
     """
     loader = data_config(config, 'object_knn_dataloader', _BASE).to_dict()
     dataset = loader['dataset']
-    if args.images and not (args.ann_file or args.data_root):
-        raise ValueError('--images needs its annotations: give --ann-file, or --data-root')
+    check_annotated(args)
     if args.data_root or args.ann_file:
         dataset['data_root'] = str(args.data_root or '')
     for name, part in dataset['datasets'].items():
-        part['max_images'] = min(args.num, part.get('max_images') or args.num)
+        part['max_images'] = min(args.num_samples, part.get('max_images') or args.num_samples)
         side = 0 if name.startswith('bank') else 1
         if args.ann_file:
             part['ann_file'] = args.ann_file[side]
-        if args.images:
-            part['data_prefix'] = args.images[side]
+        if args.image_dir:
+            part['data_prefix'] = args.image_dir[side]
     for step in dataset['pipeline']:
         if args.size and step['type'].endswith('ResizeWithBoxes'):
             step['size'] = args.size

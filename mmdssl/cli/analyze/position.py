@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tools.analyses.common import (
+from mmdssl.cli.analyze.common import (
     Run,
     add_data_arguments,
     add_network_arguments,
@@ -28,7 +28,7 @@ _SHOWN_BLOCKS = 6
 def position(parser: argparse.ArgumentParser) -> Run:
     """MCS: cosine of one picture with itself at other places, layer by layer (D3SSL, Fig. 4b)."""
     add_network_arguments(parser)
-    add_data_arguments(parser, num=16, things='pictures', annotated=False)
+    add_data_arguments(parser, num=16, things='images', annotated=False)
     parser.add_argument('--cell', type=int, default=224, help='side of one of 3 x 3 cells, pixels')
     parser.add_argument(
         '--stride',
@@ -52,7 +52,7 @@ def _run(args: argparse.Namespace) -> None:
     dataset = dict(
         type='ImageGrids',
         data_root=str(image_folder(args, config)),
-        num=args.num,
+        num=args.num_samples,
         seed=args.seed,
         cell=args.cell,
         stride=args.stride or None,

@@ -2,12 +2,10 @@
 
 import argparse
 import csv
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tools.analyses.common import (
+from mmdssl.cli.analyze.common import (
     Network,
     Run,
     add_data_arguments,
@@ -15,9 +13,9 @@ from tools.analyses.common import (
     image_folder,
     load_networks,
     load_photos,
-    positive,
     read_config,
 )
+from mmdssl.cli.arguments import command_text, positive
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,10 +26,10 @@ __all__ = ['report']
 def report(parser: argparse.ArgumentParser) -> Run:
     """Interactive page: affinity of any clicked point and LSC, for several checkpoints."""
     add_network_arguments(parser)
-    add_data_arguments(parser, num=6, things='photos, evenly spaced', annotated=False)
-    parser.add_argument('--size', type=positive, default=448, help='side of the photos in pixels')
+    add_data_arguments(parser, num=6, things='images, evenly spaced', annotated=False)
+    parser.add_argument('--size', type=positive, default=448, help='side of the images in pixels')
     parser.add_argument('--no-lsc', action='store_true', help='without consistency (the slow part)')
-    parser.add_argument('--lsc-size', type=positive, default=512, help='side of photos for LSC')
+    parser.add_argument('--lsc-size', type=positive, default=512, help='side of images for LSC')
     parser.add_argument('--tables', type=Path, nargs='+', default=[], help='CSV files to show')
     parser.add_argument('--max-bytes', type=positive, default=15_000_000, help='largest page')
     return _run
@@ -49,8 +47,8 @@ def _run(args: argparse.Namespace) -> None:
     tables = {path.stem.replace('_', ' '): _read_csv(path) for path in args.tables}
     config = read_config(args)
     folder = image_folder(args, config)
-    names, photos = load_photos(folder, args.num, args.size)
-    large = [] if args.no_lsc else load_photos(folder, args.num, args.lsc_size)[1]
+    names, photos = load_photos(folder, args.num_samples, args.size)
+    large = [] if args.no_lsc else load_photos(folder, args.num_samples, args.lsc_size)[1]
     console = Console(stderr=True)
     maps: dict[str, list[Tensor]] = {}
     lsc: dict[str, list[Tensor]] = {}
@@ -88,7 +86,7 @@ def _run(args: argparse.Namespace) -> None:
         max_bytes=args.max_bytes,
         title=f'Point affinity: {args.config.stem}',
         facts={
-            'Command': without_paths(shlex.join(['python', *sys.argv])),
+            'Command': without_paths(command_text()),
             'Data': data + (f' ({args.lsc_size} px for LSC)' if large else ''),
             'Seed': str(args.seed),
             'Hardware': hardware(),

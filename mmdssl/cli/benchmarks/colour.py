@@ -149,8 +149,3 @@ def _pil_image(image: Image.Image, draws: ColourDraws, row: int) -> Tensor:
     if threshold <= 1:
         image = tvf.solarize(image, 255 * threshold)
     return tvf.normalize(tvf.to_tensor(image), MEAN, STD)
-
-
-if __name__ == '__main__':
-    for row in rows():
-        print(row)

@@ -1,7 +1,5 @@
 """Local semantic consistency of one 512 px image against the bare forward passes of its crops.
 
-    python tools/benchmarks/consistency.py
-
 What may come on top of the crops' passes is one pass of the whole image, the cutting of the crops
 and the cosines.
 """
@@ -75,8 +73,3 @@ def _compare(name: str, net: torch.nn.Module, repeat: int) -> list[dict[str, Any
             unit='x',
         ),
     ]
-
-
-if __name__ == '__main__':
-    for row in rows():
-        print(row)

@@ -1,6 +1,6 @@
 """Inter-object coupling at full size: 200 pairs, 10 ratios, ViT-S/16, a canvas of 224 x 448.
 
-    python tools/benchmarks/coupling.py [--pairs 12]
+    python -m mmdssl.cli.benchmarks.coupling [--pairs 12]
 
 A few pairs are measured and the time is scaled up: pairs are independent, so the cost is linear
 in them. Scenes are drawn for it, so that no data are needed.

@@ -160,29 +160,29 @@ def mmpretrain_pipeline(*, normalize: bool = True) -> Callable[[dict[str, Any]],
         return Compose([TRANSFORMS.build(step) for step in steps])
 
 
-def find_images(folder: str | Path | None) -> list[str]:
+def jpeg_files(folder: str | Path | None) -> list[str]:
     """JPEG files to read: of ``folder``, or of the reference data beside the repository."""
     if folder is None:
-        shared = os.environ.get('MMDSSL_SHARED', Path(__file__).resolve().parents[3] / 'shared')
+        shared = os.environ.get('MMDSSL_SHARED', Path(__file__).resolve().parents[4] / 'shared')
         folder = Path(shared, 'coco_mini', 'train2017')
-    files = sorted(str(file) for file in Path(folder).rglob('*.jpg'))[:IMAGES]
+    files = sorted(str(file) for file in Path(folder).rglob('*.jpg'))
     if not files:
-        raise FileNotFoundError(f'no .jpg files in {folder}: give a folder of photos by --images')
+        raise FileNotFoundError(f'no .jpg files in {folder}: give one of photos by --image-dir')
     return files
 
 
-def rows(repeat: int = 7, images: str | Path | None = None) -> list[dict[str, Any]]:
+def rows(repeat: int = 7, image_dir: str | Path | None = None) -> list[dict[str, Any]]:
     """Times the ways in turn.
 
     Args:
         repeat: rounds over 64 images.
-        images: folder of JPEG photos.
+        image_dir: folder of JPEG photos.
 
     Returns:
         ``name``, ``value``, ``unit``, ``target``: images per second, the median over the rounds,
         and the medians of the ratios within a round.
     """
-    files = find_images(images)
+    files = jpeg_files(image_dir)[:IMAGES]
     ours, colours = worker_pipeline(), colour_step()
     theirs, unnormalized = mmpretrain_pipeline(), mmpretrain_pipeline(normalize=False)
     decode = build_pipeline([dict(type='LoadImage')])
@@ -265,8 +265,3 @@ def _interleaved(ways: dict[str, Callable[[], Any]], repeat: int) -> dict[str, l
                 if round_number:  # the first round warms up and fills the file cache
                     seconds[name].append(time.process_time() - start)
     return seconds
-
-
-if __name__ == '__main__':
-    for row in rows():
-        print(row)

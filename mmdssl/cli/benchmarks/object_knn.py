@@ -1,6 +1,6 @@
 """The search of O-KNN at the size of COCO: 330k bank objects, 36k queries, 384 channels, top 20.
 
-    python tools/benchmarks/object_knn.py [--share 1.0]
+    python -m mmdssl.cli.benchmarks.object_knn [--share 1.0]
 
 A share of the queries meets the whole bank and the time is scaled up: tiles of queries are
 independent, so the cost is linear in them. ``--share 1`` measures all of it.

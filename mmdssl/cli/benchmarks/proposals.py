@@ -8,7 +8,6 @@ of both parts, segmentation and the rest, is stated as well. Both run in turn on
 that ratios mean something on a busy machine, too; times are CPU time.
 """
 
-import os
 import statistics
 import time
 import warnings
@@ -22,6 +21,7 @@ import skimage.feature
 import skimage.segmentation
 import skimage.util
 
+from mmdssl.cli.benchmarks.loader import jpeg_files
 from mmdssl.datasets.decode import decode_image
 from mmdssl.datasets.proposals.segments import describe_segments, felzenszwalb_segments
 from mmdssl.datasets.proposals.selective_search import merge_segments, selective_search
@@ -144,12 +144,12 @@ def _plain_merging(regions: dict[int, Region], image_size: int) -> None:
                 similar[new, other] = _plain_similarity(regions[new], regions[other], image_size)
 
 
-def rows(repeat: int = 3, images: Path | None = None) -> list[dict[str, Any]]:
+def rows(repeat: int = 3, image_dir: Path | None = None) -> list[dict[str, Any]]:
     """Times both searches and the stages of ours.
 
     Args:
         repeat: Rounds over all photos; medians count.
-        images: Folder of photos; None: the reference data beside the repository.
+        image_dir: Folder of photos; None: the reference data beside the repository.
 
     Returns:
         ``name``, ``value``, ``unit``, and ``target`` and ``reference`` where they apply.
@@ -157,7 +157,9 @@ def rows(repeat: int = 3, images: Path | None = None) -> list[dict[str, Any]]:
     Raises:
         RuntimeError: The two searches give different boxes.
     """
-    photos = [decode_image(file) for file in _find_images(images)]
+    files = jpeg_files(image_dir)
+    chosen = files[:: max(1, len(files) // IMAGES)][:IMAGES]
+    photos = [decode_image(file) for file in chosen]
     seconds: dict[str, list[float]] = {
         key: [] for key in ('plain', 'plain_segment', 'ours', 'segment', 'describe', 'merge')
     }
@@ -217,19 +219,3 @@ def rows(repeat: int = 3, images: Path | None = None) -> list[dict[str, Any]]:
         ),
         *stages,
     ]
-
-
-def _find_images(folder: str | Path | None) -> list[Path]:
-    """JPEG files to search: of ``folder``, or of the reference data beside the repository."""
-    if folder is None:
-        shared = os.environ.get('MMDSSL_SHARED', Path(__file__).resolve().parents[3] / 'shared')
-        folder = Path(shared, 'coco_mini', 'train2017')
-    files = sorted(Path(folder).rglob('*.jpg'))
-    if not files:
-        raise FileNotFoundError(f'no .jpg files in {folder}: give a folder of photos by --images')
-    return files[:: max(1, len(files) // IMAGES)][:IMAGES]
-
-
-if __name__ == '__main__':
-    for row in rows():
-        print(row)

@@ -66,8 +66,3 @@ def rows(repeat: int = 40) -> list[dict[str, Any]]:
         )
         for name, (_, target, official) in ways.items()
     ]
-
-
-if __name__ == '__main__':
-    for row in rows():
-        print(row)

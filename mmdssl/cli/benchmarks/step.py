@@ -30,7 +30,6 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,9 +43,10 @@ from mmdssl.datasets.transforms.overlapping_crops import OverlappingCrops
 from mmdssl.datasets.transforms.rcc import RegionCollaborativeCutout
 from mmdssl.datasets.transforms.regions import GridRegions
 from mmdssl.engine.config import load_config
+from mmdssl.engine.shipped_configs import configs_folder
 from mmdssl.registry import MODELS
 
-CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+CONFIGS = configs_folder()
 SIDE, SMALL, PATCH, BOXES = 224, 112, 16, 4
 LOCAL, LOCALS = 96, 4
 BRANCH = dict(decoupling=dict(type='DecouplingBranch', weight=0.3, sample_ratio=0.25))
@@ -383,8 +383,3 @@ def on_device(batch: dict, device: str, *, channels_last: bool) -> dict:
             view.contiguous(memory_format=torch.channels_last) for view in moved['views']
         ]
     return moved
-
-
-if __name__ == '__main__':
-    for entry in rows():
-        print(entry, flush=True)

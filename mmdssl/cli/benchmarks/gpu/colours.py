@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
-from tools.benchmarks.gpu.ceilings import best
-from tools.benchmarks.loader import colour_step
+from mmdssl.cli.benchmarks.gpu.ceilings import best
+from mmdssl.cli.benchmarks.loader import colour_step
 
 __all__ = ['rows']
 

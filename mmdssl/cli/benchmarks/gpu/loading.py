@@ -10,11 +10,11 @@ import torch
 from mmengine.dataset import default_collate
 from torch.utils.data import DataLoader
 
+from mmdssl.cli.benchmarks import step as published
+from mmdssl.cli.benchmarks.loader import IMAGES, _run, jpeg_files, worker_pipeline
 from mmdssl.datasets.workers import seed_worker
 from mmdssl.engine.config import load_config
 from mmdssl.registry import DATASETS
-from tools.benchmarks import step as published
-from tools.benchmarks.loader import _run, find_images, worker_pipeline
 
 __all__ = ['rows']
 
@@ -30,7 +30,7 @@ def rows(photos: Path, *, workers: int, seconds: float, batch: int) -> Iterator[
         seconds: How long the loader is watched after its first batch.
         batch: Images of a batch.
     """
-    files = find_images(photos)
+    files = jpeg_files(photos)[:IMAGES]
     pipeline = worker_pipeline()
     threads = cv2.getNumThreads()
     cv2.setNumThreads(0)

@@ -9,10 +9,10 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mmdssl.cli.benchmarks.gpu.steps import narrow
 from mmdssl.engine.config import load_config
 from mmdssl.engine.dry_run import dry_run
 from mmdssl.engine.launch import build_runner, prepare_config, train
-from tools.benchmarks.gpu.steps import narrow
 
 __all__ = ['rows']
 

@@ -1,8 +1,8 @@
 """Training steps as users run them on a GPU: bf16, compiled blocks, channels-last, fused optimizer.
 
 A step is losses, backward, clipping, optimizer and teacher, without the preprocessor. Inputs are
-random pixels with masks and boxes as the loader makes them (``tools/benchmarks/step.py``); masks
-are known on the host as they are in training.
+random pixels with masks and boxes as the loader makes them (:mod:`mmdssl.cli.benchmarks.step`);
+masks are known on the host as they are in training.
 """
 
 import gc
@@ -19,12 +19,12 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from torch.utils.flop_counter import FlopCounterMode
 
+from mmdssl.cli.benchmarks import step as published
+from mmdssl.cli.benchmarks.gpu.ceilings import synchronize
 from mmdssl.engine.config import load_config
 from mmdssl.engine.efficiency.compiled_blocks import compile_blocks
 from mmdssl.engine.finite import StepGuard
 from mmdssl.models.utils.host_copies import HOST, HostCopies
-from tools.benchmarks import step as published
-from tools.benchmarks.gpu.ceilings import synchronize
 
 __all__ = ['ROWS', 'Row', 'rows']
 
@@ -37,7 +37,7 @@ class Row:
 
     Attributes:
         name: Shown.
-        variant: Of ``tools/benchmarks/step.py``: config, changes and batch.
+        variant: Of ``mmdssl/cli/benchmarks/step.py``: config, changes and batch.
         batch: Images on a GPU.
         compiled: Compile the transformer blocks.
         channels_last: Memory format of convolutions.

@@ -1,0 +1,1 @@
+"""What ``mmdssl benchmark`` measures: a module with a function ``rows`` each."""
