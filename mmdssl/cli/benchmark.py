@@ -17,6 +17,7 @@ import csv
 import importlib
 import inspect
 import os
+import pkgutil
 import platform
 import re
 import sys
@@ -25,22 +26,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mmdssl.cli import benchmarks
 from mmdssl.engine.command_line import CommandLine
 
-# A benchmark is a module there with a function `rows(repeat=..., ...)` that gives dicts with
-# `name`, `value` and `unit`, and where they apply `target` ('<= 50') and `reference`.
-FOLDER = Path(__file__).resolve().parent / 'benchmarks'
 COLUMNS = ('benchmark', 'name', 'value', 'unit', 'target', 'reached', 'reference')
 
 
 def benchmark_names() -> list[str]:
     """Modules of ``mmdssl.cli.benchmarks``."""
-    return sorted(path.stem for path in FOLDER.glob('[!_]*.py'))
+    return sorted(one.name for one in pkgutil.iter_modules(benchmarks.__path__) if not one.ispkg)
 
 
 def results_folder() -> Path:
     """Where the numbers are kept: with those of other machines in a checkout."""
-    kept = FOLDER.parents[2] / 'tools' / 'benchmarks' / 'results'
+    kept = Path(__file__).resolve().parents[2] / 'tools' / 'benchmarks' / 'results'
     return kept if kept.is_dir() else Path('work_dirs/benchmarks')
 
 
@@ -86,7 +85,7 @@ def measure(
     Raises:
         ValueError: If it cannot be limited to ``only``, or a row lacks a column.
     """
-    function = importlib.import_module(f'mmdssl.cli.benchmarks.{name}').rows
+    function = importlib.import_module(f'{benchmarks.__name__}.{name}').rows
     known = inspect.signature(function).parameters
     if only and 'only' not in known:
         raise ValueError(f'benchmark {name} has no parts to choose from: leave --only out')

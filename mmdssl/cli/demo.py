@@ -59,6 +59,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def partner_of(config: Path) -> Path | None:
     """The same method without the branch: ``densecl_...`` for ``densecl-d_...``; None without."""
+    config = find_config(config)
     plain = config.with_name(config.name.replace('-d_', '_', 1))
     return plain if plain != config and plain.is_file() else None
 
@@ -279,7 +280,6 @@ def main(argv: list[str] | None = None) -> int:
     from mmdssl.engine.plain_errors import says_what_happened
 
     try:
-        options.config = find_config(options.config)
         if options.train_only:
             train(settle(options))
         else:

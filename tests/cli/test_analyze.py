@@ -1,22 +1,12 @@
 import csv
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 
-TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'analyze.py'
+from mmdssl.cli import analyze
 
 
-@pytest.fixture(scope='module')
-def analyze():
-    spec = importlib.util.spec_from_file_location('analyze', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_cutout_ratio_writes_numbers_and_pictures(analyze, tmp_path, capsys):
+def test_cutout_ratio_writes_numbers_and_pictures(tmp_path, capsys):
     out = tmp_path / 'new' / 'folder'
     analyze.main(
         ['cutout-ratio', '--out', str(out), '--repeats', '5', '--size', '56', '--regions', '1', '3']
@@ -36,7 +26,7 @@ def test_cutout_ratio_writes_numbers_and_pictures(analyze, tmp_path, capsys):
     assert str(out / 'cutout_ratio.csv') in printed
 
 
-def test_every_command_has_help_and_can_be_called(analyze, capsys):
+def test_every_command_has_help_and_can_be_called(capsys):
     for name in analyze.COMMANDS:
         with pytest.raises(SystemExit) as stop:
             analyze.main([name, '--help'])
@@ -44,7 +34,7 @@ def test_every_command_has_help_and_can_be_called(analyze, capsys):
         assert '--out' in capsys.readouterr().out
 
 
-def test_without_a_command_the_usage_is_shown(analyze, capsys):
+def test_without_a_command_the_usage_is_shown(capsys):
     with pytest.raises(SystemExit):
         analyze.main([])
     assert 'COMMAND' in capsys.readouterr().err

@@ -1,15 +1,15 @@
-"""analyze.py on tiny scenes and a tiny net: tables with facts, pictures, one-sentence errors."""
+"""``mmdssl analyze`` on tiny scenes and a tiny net: tables with facts, pictures, clear errors."""
 
 import csv
-import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
 from mmpretrain.models.backbones import MobileNetV2, ResNet
 
+from mmdssl.cli import analyze
+from mmdssl.cli.arguments import command_text
 from mmdssl.models.backbones.dense_vit import DenseViT
 from mmdssl.registry import MODELS
 from tests.tiny_scenes import write_tiny_scenes
@@ -48,16 +48,6 @@ coupling_probes = dict(
 
 
 @pytest.fixture(scope='module')
-def analyze() -> ModuleType:
-    spec = importlib.util.spec_from_file_location('analyze', ROOT / 'tools' / 'analyze.py')
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope='module')
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_scenes(tmp_path_factory.mktemp('scenes'), images=12, val_images=8)
 
@@ -83,7 +73,7 @@ def results(folder: Path, name: str) -> tuple[list[dict], dict]:
         rows = list(csv.DictReader(file))
     content = json.loads((folder / f'{name}.json').read_text())
     assert len(rows) == len(content['rows'])
-    assert content['command'].startswith('python')
+    assert content['command'] == command_text()
     assert content['seed'] == 0
     assert 'torch' in content['versions']
     assert content['data']
@@ -97,9 +87,9 @@ def pictures(folder: Path) -> set[str]:
     return found
 
 
-def test_object_knn_sets_networks_side_by_side(analyze, scenes, config, checkpoint, tmp_path):
+def test_object_knn_sets_networks_side_by_side(scenes, config, checkpoint, tmp_path):
     command = ['object-knn', config, f'mine={checkpoint}', 'random', '--data-root', str(scenes)]
-    analyze.main([*command, '--num', '6', '--bootstrap', '50', '--out', str(tmp_path)])
+    analyze.main([*command, '--num-samples', '6', '--bootstrap', '50', '--out', str(tmp_path)])
     rows, content = results(tmp_path, 'object_knn')
     measures = ['oknn', 'oknn_d', 'oknn_clean_bank']
     assert [(r['network'], r['measure']) for r in rows] == [
@@ -118,8 +108,8 @@ def test_object_knn_sets_networks_side_by_side(analyze, scenes, config, checkpoi
     assert pictures(tmp_path) == {'object_knn', 'object_knn_confusion'}
 
 
-def test_coupling_measures_all_probes_and_layers(analyze, scenes, config, tmp_path, capsys):
-    command = ['coupling', config, '--data-root', str(scenes), '--num', '3', '--size', '64']
+def test_coupling_measures_all_probes_and_layers(scenes, config, tmp_path, capsys):
+    command = ['coupling', config, '--data-root', str(scenes), '--num-samples', '3', '--size', '64']
     command += ['--ratios', '0.2', '0.6', '--layers', 'block0', 'last']
     analyze.main([*command, '--out', str(tmp_path)])
     rows, content = results(tmp_path, 'coupling')
@@ -135,22 +125,38 @@ def test_coupling_measures_all_probes_and_layers(analyze, scenes, config, tmp_pa
     assert 'cr_intra_all' in capsys.readouterr().out
 
 
-def test_coupling_in_half_precision_is_near_but_not_the_same(analyze, scenes, config, tmp_path):
+def test_coupling_in_half_precision_is_near_but_not_the_same(scenes, config, tmp_path):
     found = {}
-    for precision in ('float32', 'bfloat16'):
-        command = ['coupling', config, '--data-root', str(scenes), '--num', '3', '--size', '64']
-        command += ['--probes', 'background', '--precision', precision]
-        analyze.main([*command, '--out', str(tmp_path / precision)])
-        rows, _ = results(tmp_path / precision, 'coupling')
-        found[precision] = float(rows[0]['raw'])
-    assert found['bfloat16'] == pytest.approx(found['float32'], abs=0.02)
-    assert found['bfloat16'] != found['float32']
+    for amp in ('off', 'bf16'):
+        command = [
+            'coupling',
+            config,
+            '--data-root',
+            str(scenes),
+            '--num-samples',
+            '3',
+            '--size',
+            '64',
+        ]
+        command += ['--probes', 'background', '--amp', amp]
+        analyze.main([*command, '--out', str(tmp_path / amp)])
+        rows, _ = results(tmp_path / amp, 'coupling')
+        found[amp] = float(rows[0]['raw'])
+    assert found['bf16'] == pytest.approx(found['off'], abs=0.02)
+    assert found['bf16'] != found['off']
 
 
-def test_coupling_is_drawn_against_a_setting_of_the_training(
-    analyze, scenes, config, checkpoint, tmp_path
-):
-    options = ['--data-root', str(scenes), '--num', '3', '--size', '64', '--probes', 'inter']
+def test_coupling_is_drawn_against_a_setting_of_the_training(scenes, config, checkpoint, tmp_path):
+    options = [
+        '--data-root',
+        str(scenes),
+        '--num-samples',
+        '3',
+        '--size',
+        '64',
+        '--probes',
+        'inter',
+    ]
     options += ['--ratios', '0.5', '--out', str(tmp_path), '--against', 'mask ratio']
     analyze.main(['coupling', config, f'iBOT@0.3={checkpoint}', 'iBOT@0.1=random', *options])
     assert 'coupling_against' in pictures(tmp_path)
@@ -158,8 +164,17 @@ def test_coupling_is_drawn_against_a_setting_of_the_training(
         analyze.main(['coupling', config, 'random', *options])
 
 
-def test_position_gives_a_row_for_each_layer(analyze, scenes, config, tmp_path):
-    command = ['position', config, '--data-root', str(scenes), '--images', 'val', '--num', '2']
+def test_position_gives_a_row_for_each_layer(scenes, config, tmp_path):
+    command = [
+        'position',
+        config,
+        '--data-root',
+        str(scenes),
+        '--image-dir',
+        'val',
+        '--num-samples',
+        '2',
+    ]
     analyze.main([*command, '--cell', '32', '--out', str(tmp_path)])
     rows, content = results(tmp_path, 'position')
     assert [row['layer'] for row in rows] == ['block0', 'block1', 'last']
@@ -168,9 +183,9 @@ def test_position_gives_a_row_for_each_layer(analyze, scenes, config, tmp_path):
     assert pictures(tmp_path) == {'position'}
 
 
-def test_consistency_gives_a_row_for_each_network(analyze, scenes, config, checkpoint, tmp_path):
+def test_consistency_gives_a_row_for_each_network(scenes, config, checkpoint, tmp_path):
     command = ['consistency', config, str(checkpoint), 'random', '--data-root', str(scenes)]
-    analyze.main([*command, '--num', '2', '--size', '64', '--out', str(tmp_path)])
+    analyze.main([*command, '--num-samples', '2', '--size', '64', '--out', str(tmp_path)])
     rows, content = results(tmp_path, 'consistency')
     assert [row['network'] for row in rows] == ['net', 'random']
     assert all(0 < float(row['mean']) < 1 for row in rows)
@@ -179,8 +194,8 @@ def test_consistency_gives_a_row_for_each_network(analyze, scenes, config, check
 
 
 @pytest.mark.parametrize('chosen', [[], ['--points', '0.2,0.3', '0.9,0.5']])
-def test_affinity_takes_points_of_objects_or_given_ones(analyze, scenes, config, tmp_path, chosen):
-    command = ['affinity', config, '--data-root', str(scenes), '--num', '2', '--size', '64']
+def test_affinity_takes_points_of_objects_or_given_ones(scenes, config, tmp_path, chosen):
+    command = ['affinity', config, '--data-root', str(scenes), '--num-samples', '2', '--size', '64']
     analyze.main([*command, '--map-size', '16', '--out', str(tmp_path), *chosen])
     rows, _ = results(tmp_path, 'affinity')
     assert [row['point'] for row in rows] == ['1', '2']
@@ -188,28 +203,26 @@ def test_affinity_takes_points_of_objects_or_given_ones(analyze, scenes, config,
     assert pictures(tmp_path) == {'affinity'}
 
 
-def test_the_number_of_samples_is_the_configs_where_none_is_given(
-    analyze, scenes, config, tmp_path
-):
+def test_the_number_of_samples_is_the_configs_where_none_is_given(scenes, config, tmp_path):
     command = ['coupling', config, '--data-root', str(scenes), '--probes', 'background']
     command += ['--size', '64', '--out', str(tmp_path)]
     own = 'coupling_probes.background.dataloader.dataset.num=5'
-    for more, num in (([], 5), (['--num', '3'], 3)):
+    for more, num in (([], 5), (['--num-samples', '3'], 3)):
         analyze.main([*command, *more, '--cfg-options', own])
         (row,), _ = results(tmp_path, 'coupling')
         assert int(row['objects']) == num
 
 
-def test_an_own_json_is_read_from_where_it_lies(analyze, scenes, config, tmp_path):
+def test_an_own_json_is_read_from_where_it_lies(scenes, config, tmp_path):
     files = ['--ann-file', str(scenes / 'annotations/instances_val.json')]
-    command = ['coupling', config, *files, '--images', str(scenes / 'val'), '--num', '2']
+    command = ['coupling', config, *files, '--image-dir', str(scenes / 'val'), '--num-samples', '2']
     analyze.main([*command, '--probes', 'background', '--size', '64', '--out', str(tmp_path)])
     (row,), content = results(tmp_path, 'coupling')
     assert row['measure'] == 'bg_self'
     assert content['data']['background']['ann_file'] == files[1]
 
 
-def test_a_pretraining_config_gives_its_backbone(analyze, scenes, tmp_path):
+def test_a_pretraining_config_gives_its_backbone(scenes, tmp_path):
     head = dict(
         type='IBOTHead', in_channels=24, hidden_channels=16, bottleneck_channels=8, out_channels=32
     )
@@ -218,8 +231,16 @@ def test_a_pretraining_config_gives_its_backbone(analyze, scenes, tmp_path):
     file.write_text(f'model = {host}\n')
     torch.manual_seed(1)
     torch.save(dict(state_dict=MODELS.build(host).state_dict()), tmp_path / 'run.pth')
-    command = ['consistency', str(file), str(tmp_path / 'run.pth'), '--num', '1', '--size', '64']
-    analyze.main([*command, '--images', str(scenes / 'val'), '--out', str(tmp_path)])
+    command = [
+        'consistency',
+        str(file),
+        str(tmp_path / 'run.pth'),
+        '--num-samples',
+        '1',
+        '--size',
+        '64',
+    ]
+    analyze.main([*command, '--image-dir', str(scenes / 'val'), '--out', str(tmp_path)])
     assert results(tmp_path, 'consistency')[0][0]['network'] == 'run'
 
 
@@ -238,13 +259,11 @@ def changed_json(scenes: Path, folder: Path, change) -> str:
         (lambda a: a.update(category_id=1), 'inter', 'of one class, pairs need two'),
     ],
 )
-def test_annotations_that_do_not_serve_are_named(
-    analyze, scenes, config, tmp_path, change, probe, message
-):
+def test_annotations_that_do_not_serve_are_named(scenes, config, tmp_path, change, probe, message):
     file = changed_json(scenes, tmp_path, change)
-    command = ['coupling', config, '--ann-file', file, '--images', str(scenes / 'val')]
+    command = ['coupling', config, '--ann-file', file, '--image-dir', str(scenes / 'val')]
     with pytest.raises(SystemExit, match=message):
-        analyze.main([*command, '--probes', probe, '--num', '2', '--out', str(tmp_path)])
+        analyze.main([*command, '--probes', probe, '--num-samples', '2', '--out', str(tmp_path)])
 
 
 @pytest.mark.parametrize(
@@ -254,18 +273,18 @@ def test_annotations_that_do_not_serve_are_named(
         (['coupling', '--probes', 'outer'], "no probe 'outer'"),
         (['position', '--layers', 'block7'], "no layer 'block7'"),
         (['position', '--cell', '65'], 'cell=65 is no multiple of stride=32'),
-        (['position', '--num', '99'], 'holds 8 images'),
+        (['position', '--num-samples', '99'], 'holds 8 images'),
         (['consistency', '--size', '32'], 'smaller than a crop'),
         (['consistency', '--layer', 'C5'], "no layer 'C5'"),
         (['affinity', '--points', '0.5'], 'is not X,Y'),
-        (['affinity', '--points', '2,0.5'], 'shares of the photo'),
+        (['affinity', '--points', '2,0.5'], 'fractions of the image'),
         (['object-knn', 'random', 'random'], "two networks are named 'random'"),
         (['object-knn', 'nowhere.pth'], 'nowhere.pth'),
     ],
 )
-def test_unusable_arguments_are_one_sentence(analyze, scenes, config, tmp_path, command, message):
+def test_unusable_arguments_are_one_sentence(scenes, config, tmp_path, command, message):
     name, *others = command
-    others += [] if '--num' in others else ['--num', '2']
+    others += [] if '--num-samples' in others else ['--num-samples', '2']
     files = ['--data-root', str(scenes), '--out', str(tmp_path)]
     with pytest.raises(SystemExit, match=message) as stop:
         analyze.main([name, config, *others, *files])
@@ -273,17 +292,15 @@ def test_unusable_arguments_are_one_sentence(analyze, scenes, config, tmp_path, 
 
 
 @pytest.mark.parametrize('name', ['object-knn', 'coupling', 'position', 'consistency', 'affinity'])
-def test_a_checkpoint_that_covers_too_little_is_one_sentence(
-    analyze, scenes, config, tmp_path, name
-):
+def test_a_checkpoint_that_covers_too_little_is_one_sentence(scenes, config, tmp_path, name):
     state = MODELS.build(VIT).state_dict()
     torch.save(dict(list(state.items())[: len(state) // 2]), tmp_path / 'half.pth')
     command = [name, config, str(tmp_path / 'half.pth'), '--data-root', str(scenes)]
     with pytest.raises(SystemExit, match=r'covers too little of DenseViT.*at least 95%'):
-        analyze.main([*command, '--num', '2', '--out', str(tmp_path)])
+        analyze.main([*command, '--num-samples', '2', '--out', str(tmp_path)])
 
 
-def test_a_config_that_does_not_serve_is_one_sentence(analyze, tmp_path):
+def test_a_config_that_does_not_serve_is_one_sentence(tmp_path):
     with pytest.raises(SystemExit, match=r'no config file nowhere\.py'):
         analyze.main(['position', 'nowhere.py', '--out', str(tmp_path)])
     (tmp_path / 'empty.py').write_text('a = 1\n')
@@ -292,7 +309,7 @@ def test_a_config_that_does_not_serve_is_one_sentence(analyze, tmp_path):
 
 
 def test_layers_shown_by_default_suit_the_backbone():
-    from tools.analyses.position import default_layers
+    from mmdssl.cli.analyze.position import default_layers
 
     arch = dict(embed_dims=24, num_layers=12, num_heads=3, feedforward_channels=48)
     vit = DenseViT(arch=arch, img_size=32, patch_size=8)

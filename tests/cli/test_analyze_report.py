@@ -1,6 +1,5 @@
-"""``analyze.py report``: checkpoints and photos in, one page out; bad input is one sentence."""
+"""``mmdssl analyze report``: checkpoints and photos in, one page out; bad input is one sentence."""
 
-import importlib.util
 import json
 import re
 from pathlib import Path
@@ -10,20 +9,13 @@ import pytest
 import torch
 from PIL import Image
 
+from mmdssl.cli import analyze
 from mmdssl.registry import MODELS
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / 'configs' / 'object_knn' / 'mobilenet-v2_coco-mini.py'
-SMALL = ['--size', '64', '--lsc-size', '96', '--num', '2']
+SMALL = ['--size', '64', '--lsc-size', '96', '--num-samples', '2']
 SMALL += ['--cfg-options', 'model.backbone.widen_factor=0.35']
-
-
-@pytest.fixture(scope='module')
-def analyze():
-    spec = importlib.util.spec_from_file_location('analyze', ROOT / 'tools' / 'analyze.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope='module')
@@ -50,7 +42,7 @@ def content(path: Path) -> dict:
     return json.loads(found[1])
 
 
-def test_several_networks_stand_on_one_page_with_tables(analyze, photos, checkpoint, tmp_path):
+def test_several_networks_stand_on_one_page_with_tables(photos, checkpoint, tmp_path):
     table = tmp_path / 'coupling_of_objects.csv'
     table.write_text('network,cr,pairs\nmine,1.23456,200\n')
     out = tmp_path / 'new' / 'page.html'
@@ -59,7 +51,7 @@ def test_several_networks_stand_on_one_page_with_tables(analyze, photos, checkpo
         str(CONFIG),
         'untrained=random',
         f'mine={checkpoint}',
-        '--images',
+        '--image-dir',
         str(photos),
     ]
     analyze.main([*command, '--out', str(out), '--tables', str(table), *SMALL])
@@ -77,8 +69,8 @@ def test_several_networks_stand_on_one_page_with_tables(analyze, photos, checkpo
     assert str(tmp_path) not in text
 
 
-def test_a_folder_gets_a_page_of_the_untrained_net_without_lsc(analyze, photos, tmp_path):
-    command = ['report', str(CONFIG), '--images', str(photos), '--no-lsc']
+def test_a_folder_gets_a_page_of_the_untrained_net_without_lsc(photos, tmp_path):
+    command = ['report', str(CONFIG), '--image-dir', str(photos), '--no-lsc']
     analyze.main([*command, '--out', str(tmp_path / 'folder'), *SMALL])
     data = content(tmp_path / 'folder' / 'report.html')
     assert data['networks'] == ['random']
@@ -94,14 +86,14 @@ def test_a_folder_gets_a_page_of_the_untrained_net_without_lsc(analyze, photos, 
         (['--lsc-size', '64'], 'smaller than a crop'),
     ],
 )
-def test_unusable_input_is_one_sentence(analyze, photos, tmp_path, arguments, message):
-    command = ['report', *SMALL, '--images', str(photos), '--out', str(tmp_path), str(CONFIG)]
+def test_unusable_input_is_one_sentence(photos, tmp_path, arguments, message):
+    command = ['report', *SMALL, '--image-dir', str(photos), '--out', str(tmp_path), str(CONFIG)]
     with pytest.raises(SystemExit, match=re.escape(message)):
         analyze.main([*command, *arguments])
 
 
-def test_a_checkpoint_of_another_net_is_one_sentence(analyze, photos, tmp_path):
+def test_a_checkpoint_of_another_net_is_one_sentence(photos, tmp_path):
     torch.save(dict(weight=torch.zeros(3)), tmp_path / 'other.pth')
-    command = ['report', str(CONFIG), str(tmp_path / 'other.pth'), '--images', str(photos)]
+    command = ['report', str(CONFIG), str(tmp_path / 'other.pth'), '--image-dir', str(photos)]
     with pytest.raises(SystemExit, match='covers too little of MobileNetV2'):
         analyze.main([*command, '--out', str(tmp_path), *SMALL])

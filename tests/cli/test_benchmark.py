@@ -1,10 +1,11 @@
 import csv
-import importlib.util
-from pathlib import Path
 
 import pytest
 
-TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'benchmark.py'
+from mmdssl.cli import benchmark as command
+from mmdssl.cli import benchmarks
+from tests.reference import ROOT
+
 MODULE = """
 def rows(repeat=5):
     return [
@@ -16,15 +17,13 @@ def rows(repeat=5):
 
 @pytest.fixture
 def benchmark(tmp_path, monkeypatch):
-    spec = importlib.util.spec_from_file_location('benchmark', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     folder = tmp_path / 'benchmarks'
     folder.mkdir()
     (folder / 'one.py').write_text(MODULE)
     (folder / 'two.py').write_text(MODULE.replace("name='plain', ", ''))
-    monkeypatch.setattr(module, 'FOLDER', folder)
-    return module
+    monkeypatch.setattr(benchmarks, '__path__', [str(folder)])
+    monkeypatch.setattr(command, 'results_folder', lambda: tmp_path / 'results')
+    return command
 
 
 def read(path):
@@ -79,7 +78,7 @@ def test_a_failing_benchmark_hides_no_other_and_fails_the_command(benchmark, tmp
 
 def test_file_is_named_by_hardware_and_torch_version(benchmark, tmp_path):
     benchmark.main(['one'])
-    (path,) = (tmp_path / 'benchmarks' / 'results').glob('*.csv')
+    (path,) = (tmp_path / 'results').glob('*.csv')
     assert path.stem.startswith(benchmark.hardware_name())
     assert 'core' in benchmark.hardware_name()
     assert '_torch-' in path.stem
@@ -95,5 +94,11 @@ def test_unknown_names_and_targets_are_refused(benchmark):
 
 
 def test_every_benchmark_of_the_package_has_rows():
-    for path in (TOOL.parent / 'benchmarks').glob('*.py'):
-        assert 'def rows(' in path.read_text(), path
+    names = command.benchmark_names()
+    assert {'colour', 'loader', 'step'} <= set(names)
+    for name in names:
+        assert 'def rows(' in (ROOT / f'mmdssl/cli/benchmarks/{name}.py').read_text(), name
+
+
+def test_numbers_of_a_checkout_lie_with_those_of_other_machines():
+    assert command.results_folder() == ROOT / 'tools/benchmarks/results'

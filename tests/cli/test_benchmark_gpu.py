@@ -1,26 +1,19 @@
 """The proof of a GPU, rehearsed on the CPU."""
 
 import csv
-import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-ROOT = Path(__file__).resolve().parents[2]
+from mmdssl.cli import benchmark_gpu
 
 
 @pytest.fixture
-def tool(monkeypatch):
-    monkeypatch.setattr(sys, 'path', [str(ROOT), *sys.path])
-    path = ROOT / 'tools' / 'benchmark_gpu.py'
-    spec = importlib.util.spec_from_file_location('benchmark_gpu', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+def tool():
     threads = torch.get_num_threads()
-    yield module
+    yield benchmark_gpu
     torch.set_num_threads(threads)
 
 
@@ -90,7 +83,7 @@ def test_a_host_that_fails_does_not_hide_the_others(tool, monkeypatch):
 def test_what_cannot_be_asked_is_refused(tool, capsys, tmp_path):
     for arguments, message in (
         (['--device', 'cpu'], '--smoke'),
-        (['--device', 'cpu', '--smoke', '--photos', str(tmp_path)], 'no folder unlabelled'),
+        (['--device', 'cpu', '--smoke', '--data-root', str(tmp_path)], 'no folder unlabelled'),
     ):
         with pytest.raises(SystemExit):
             tool.main(arguments)

@@ -1,20 +1,9 @@
 """The step benchmark: floors are those of the papers' counts, every variant of a host trains."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 import torch
 
-TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'benchmarks' / 'step.py'
-
-
-@pytest.fixture(scope='module')
-def step():
-    spec = importlib.util.spec_from_file_location('benchmark_step', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from mmdssl.cli.benchmarks import step
 
 
 @pytest.fixture
@@ -35,12 +24,12 @@ def variants(step):
         ('Leopart-D, 25 % of both global views', 1.147),
     ],
 )
-def test_floor_is_the_count_of_passes(step, variants, name, expected):
+def test_floor_is_the_count_of_passes(variants, name, expected):
     variant = variants[name]
     assert step.floor(variant, variants[variant.against]) == pytest.approx(expected, rel=1e-3)
 
 
-def test_views_of_the_branch_are_those_of_the_count(step, variants):
+def test_views_of_the_branch_are_those_of_the_count(variants):
     """A variant states what its student sees; the branch must agree."""
     for variant in variants.values():
         branch = variant.model.get('decoupling')
@@ -52,14 +41,14 @@ def test_views_of_the_branch_are_those_of_the_count(step, variants):
             assert variant.student == pytest.approx(plain.student + added), variant.name
 
 
-def test_variants_are_compared_within_their_group(step):
+def test_variants_are_compared_within_their_group():
     for group in step.VARIANTS.values():
         names = [variant.name for variant in group]
         assert len(set(names)) == len(names)
         assert all(variant.against in {None, *names} for variant in group)
 
 
-def test_ratios_are_medians_within_rounds(step, variants):
+def test_ratios_are_medians_within_rounds(variants):
     pair = [variants['SoCo'], variants['SoCo-D, 25 % of one key view']]
     seconds = {pair[0].name: [1.0, 2.0, 4.0], pair[1].name: [2.0, 3.0, 20.0]}
     (row,) = step.ratios(pair, seconds)
@@ -87,7 +76,7 @@ def test_ratios_are_medians_within_rounds(step, variants):
         'D3SSL',
     ],
 )
-def test_a_step_trains(step, variants, name, monkeypatch):
+def test_a_step_trains(variants, name, monkeypatch):
     models = []
     build = step.MODELS.build
     monkeypatch.setattr(step.MODELS, 'build', lambda cfg: models.append(build(cfg)) or models[-1])
@@ -100,6 +89,6 @@ def test_a_step_trains(step, variants, name, monkeypatch):
     assert all(torch.isfinite(value).all() for value in model.parameters())
 
 
-def test_a_step_that_is_not_there_is_refused_before_anything_runs(step):
+def test_a_step_that_is_not_there_is_refused_before_anything_runs():
     with pytest.raises(ValueError, match="no step has 'Leopard' in its name; there are bare"):
         next(step.rows(only='Leopard'))

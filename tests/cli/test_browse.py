@@ -1,18 +1,19 @@
 """The browser draws what the config feeds its model."""
 
+import pytest
 from PIL import Image
 
+from mmdssl.cli.browse import main
 from mmdssl.datasets.proposals.filters import ProposalFilter
 from mmdssl.datasets.proposals.making import make_proposals
 from mmdssl.datasets.proposals.producers import ProposalSettings
 from tests.tiny_scenes import CONFIG, write_tiny_scenes
-from tools.browse_dataset import main
 
 
 def test_batches_and_decoupled_views_are_written(tmp_path, capsys):
     data = write_tiny_scenes(tmp_path / 'data')
     out = tmp_path / 'out'
-    options = ['--num', '2', '--images', '3', '--cfg-options', f'data_root={data}']
+    options = ['--num-batches', '2', '--max-images', '3', '--cfg-options', f'data_root={data}']
     assert main([str(CONFIG), '--out', str(out), *options]) == 0
     names = ['batch_000.png', 'batch_001.png', 'xd_000.png', 'xd_001.png']
     assert sorted(file.name for file in out.iterdir()) == names
@@ -27,7 +28,7 @@ def test_plain_config_has_no_decoupled_views(tmp_path):
     data = write_tiny_scenes(tmp_path / 'data')
     config = CONFIG.with_name('ibot_vit-micro-p16_1xb24-250i_scenes.py')
     out = tmp_path / 'out'
-    options = ['--num', '1', '--images', '2', '--cfg-options', f'data_root={data}']
+    options = ['--num-batches', '1', '--max-images', '2', '--cfg-options', f'data_root={data}']
     assert main([str(config), '--out', str(out), *options]) == 0
     assert [file.name for file in out.iterdir()] == ['batch_000.png']
 
@@ -35,13 +36,14 @@ def test_plain_config_has_no_decoupled_views(tmp_path):
 def test_missing_data_and_senseless_numbers_are_one_line(tmp_path, capsys):
     assert main([str(CONFIG), '--cfg-options', f'data_root={tmp_path}/none']) == 2
     assert capsys.readouterr().err.startswith('error: ')
-    assert main([str(CONFIG), '--num', '0']) == 2
-    assert '--num 0' in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([str(CONFIG), '--num-batches', '0'])
+    assert '--num-batches: 0 must be at least 1' in capsys.readouterr().err
 
 
 def test_methods_that_look_before_they_learn_have_a_picture_of_it(tmp_path, capsys):
     data = write_tiny_scenes(tmp_path / 'data')
-    few = ['--num', '1', '--images', '2', '--cfg-options', f'data_root={data}']
+    few = ['--num-batches', '1', '--max-images', '2', '--cfg-options', f'data_root={data}']
     maskalign, leopart = (
         str(next(CONFIG.parent.glob(f'{name}_*.py'))) for name in ('maskalign', 'leopart')
     )

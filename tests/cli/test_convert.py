@@ -1,25 +1,15 @@
 """A checkpoint under official names becomes one that our model loads whole."""
 
 import argparse
-import importlib.util
 import re
 from pathlib import Path
 
 import pytest
 import torch
 
+from mmdssl.cli import convert
 from tests.conversion.nets import checkpoint, resnet
 from tests.models.tiny import tiny_batch, tiny_ibot
-
-TOOL = Path(__file__).parents[2] / 'tools' / 'convert.py'
-
-
-@pytest.fixture(scope='module')
-def convert():
-    spec = importlib.util.spec_from_file_location('convert', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def official_names(state: dict) -> dict:
@@ -67,7 +57,7 @@ def official(tmp_path):
     return path, model
 
 
-def test_import_is_complete_and_gives_the_same_losses(convert, official, tmp_path, capsys):
+def test_import_is_complete_and_gives_the_same_losses(official, tmp_path, capsys):
     path, model = official
     out = tmp_path / 'ours.pth'
     assert convert.main(['import', str(path), '--out', str(out), '--from', 'ibot']) == 0
@@ -92,7 +82,7 @@ def run(tmp_path):
     return checkpoint(tmp_path / 'epoch_3.pth', resnet(18), resnet(18))
 
 
-def test_export_reports_and_writes_beside_the_checkpoint(convert, run, capsys):
+def test_export_reports_and_writes_beside_the_checkpoint(run, capsys):
     assert convert.main(['export', str(run), '--to', 'torchvision']) == 0
     text = capsys.readouterr().out
     assert 'ResNet of 2+2+2+2 basic blocks' in text
@@ -101,7 +91,7 @@ def test_export_reports_and_writes_beside_the_checkpoint(convert, run, capsys):
     assert 'layer4.1.conv2.weight' in torch.load(file, weights_only=True)['state_dict']
 
 
-def test_import_of_safetensors_and_publish(convert, run, capsys):
+def test_import_of_safetensors_and_publish(run, capsys):
     timm = run.with_name('timm.safetensors')
     assert convert.main(['export', str(run), '--to', 'timm', '--out', str(timm)]) == 0
     assert convert.main(['import', str(timm), '--from', 'timm']) == 0
@@ -110,7 +100,7 @@ def test_import_of_safetensors_and_publish(convert, run, capsys):
     assert len(list(run.parent.glob('public/epoch_3-????????.pth'))) == 1
 
 
-def test_short_coverage_writes_nothing_unless_allowed(convert, run, capsys):
+def test_short_coverage_writes_nothing_unless_allowed(run, capsys):
     content = torch.load(run, weights_only=True)
     del content['state_dict']['backbone.layer4.1.conv2.weight']
     torch.save(content, run)
@@ -153,7 +143,7 @@ def no_file(folder: Path) -> Path:
         (bare_token, 'not a file of ibot'),
     ],
 )
-def test_unusable_files_are_one_sentence(convert, tmp_path, capsys, make, words):
+def test_unusable_files_are_one_sentence(tmp_path, capsys, make, words):
     out = tmp_path / 'out.pth'
     file = str(make(tmp_path))
     assert convert.main(['import', file, '--from', 'ibot', '--out', str(out)]) == 2
@@ -164,12 +154,12 @@ def test_unusable_files_are_one_sentence(convert, tmp_path, capsys, make, words)
     assert not out.exists()
 
 
-def test_student_that_is_not_there_and_unknown_ending(convert, tmp_path, capsys):
+def test_student_that_is_not_there_and_unknown_ending(tmp_path, capsys):
     torch.save(
         dict(state_dict={'teacher.backbone.conv1.weight': torch.ones(1)}), tmp_path / 'x.pth'
     )
     command = ['export', str(tmp_path / 'x.pth'), '--to', 'timm']
-    assert convert.main([*command, '--what', 'student']) == 2
+    assert convert.main([*command, '--source', 'student']) == 2
     assert 'has no student backbone' in capsys.readouterr().err
     assert convert.main([*command, '--out', str(tmp_path / 'x.onnx')]) == 2
     assert 'cannot tell the format' in capsys.readouterr().err

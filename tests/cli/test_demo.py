@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from tools.demo import main, make_config, parse_arguments, partner_of, remember, scores
+from mmdssl.cli.demo import main, make_config, parse_arguments, partner_of, remember, scores
 
 PICTURES = ('masks', 'views', 'xd', 'curves', 'affinity')
 
 
 def test_config_is_shortened_in_proportion_and_reads_the_given_scenes(tmp_path):
-    options = parse_arguments(['--iters', '30', '--data', str(tmp_path), '--work-dir', 'w'])
+    options = parse_arguments(['--iters', '30', '--data-root', str(tmp_path), '--work-dir', 'w'])
     config = make_config(options)
     assert config.train_cfg.max_iters == 30
     assert [scheduler.end for scheduler in config.param_scheduler] == [30]
@@ -74,7 +74,7 @@ def test_senseless_arguments_are_one_line(tmp_path, capsys):
 def test_demo_runs_and_runs_again(tmp_path, capfd):
     out = tmp_path / 'demo'
     # CouplingHook measures an object of each of 32 validation images.
-    command = ['--data', str(tmp_path / 'data'), '--images', '40', '--val-images', '32']
+    command = ['--data-root', str(tmp_path / 'data'), '--images', '40', '--val-images', '32']
     command += ['--iters', '3', '--work-dir', str(out)]
     assert main(command) == 0
     shown = capfd.readouterr().out

@@ -1,6 +1,5 @@
-"""tools/check_env.py: exit status by purpose, remedies in print, imports tried in a subprocess."""
+"""``mmdssl doctor``: exit status by purpose, remedies in print, imports tried in a subprocess."""
 
-import importlib.util
 import re
 import subprocess
 import sys
@@ -9,6 +8,7 @@ from types import ModuleType
 
 import pytest
 
+from mmdssl.cli import doctor as tool
 from mmdssl.compat import Package, inspect_stack
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -16,18 +16,7 @@ TOOL = ROOT / 'tools' / 'check_env.py'
 
 
 @pytest.fixture
-def tool(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.setattr(sys, 'path', list(sys.path))
-    spec = importlib.util.spec_from_file_location('check_env', TOOL)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture
-def without_ops(tool: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def without_ops(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The tool in an environment that lacks compiled ops, mmdet and mmseg and nothing else."""
     stack = {
         name: Package(name, name not in ('mmcv._ext', 'mmdet', 'mmseg'), {}, None)
@@ -67,7 +56,7 @@ def test_runs_with_bare_python_and_says_what_is_missing():
     assert run.stdout.count('remedy: ') == 3
 
 
-def test_failed_imports_are_told_apart(tool: ModuleType, tmp_path: Path, monkeypatch):
+def test_failed_imports_are_told_apart(tmp_path: Path, monkeypatch):
     (tmp_path / 'raises.py').write_text('raise ImportError("undefined symbol:\\n _ZN3c10")')
     (tmp_path / 'crashes.py').write_text('import os; os._exit(7)')
     monkeypatch.setenv('PYTHONPATH', str(tmp_path))
@@ -78,14 +67,14 @@ def test_failed_imports_are_told_apart(tool: ModuleType, tmp_path: Path, monkeyp
     }
 
 
-def test_import_that_hangs_counts_as_failed(tool: ModuleType, tmp_path: Path, monkeypatch):
+def test_import_that_hangs_counts_as_failed(tmp_path: Path, monkeypatch):
     (tmp_path / 'hangs.py').write_text('import time; time.sleep(60)')
     monkeypatch.setenv('PYTHONPATH', str(tmp_path))
     assert tool.try_imports(['hangs'], timeout=1) == {'hangs': 'no answer within 1 s'}
 
 
 def test_failed_import_of_the_ops_reaches_the_verdict(
-    tool: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     stack = {name: Package(name, True, {}, None) for name in inspect_stack()}
     monkeypatch.setattr(tool, 'inspect_stack', lambda: stack)

@@ -1,22 +1,11 @@
-"""tools/make_openimages_mini.py: list, report, links, and errors in one line."""
+"""``mmdssl openimages``: list, report, links, and errors in one line."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 
+from mmdssl.cli import openimages as tool
 from tests.datasets.openimages_files import write_boxes, write_classes, write_coco_counts
-
-TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'make_openimages_mini.py'
-
-
-@pytest.fixture(scope='module')
-def tool():
-    spec = importlib.util.spec_from_file_location('make_openimages_mini', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -30,7 +19,7 @@ def command(tmp_path):
     ]
 
 
-def test_list_and_report(tool, command, tmp_path, capsys):
+def test_list_and_report(command, tmp_path, capsys):
     assert tool.main(command) == 0
     assert (tmp_path / 'out/mini.txt').read_text() == 'train/aa\ntrain/bb\ntrain/dd\n'
     report = json.loads((tmp_path / 'out/mini.txt.json').read_text())
@@ -42,7 +31,7 @@ def test_list_and_report(tool, command, tmp_path, capsys):
     assert 'not found in Open Images: toaster' in printed
 
 
-def test_options_reach_the_choice(tool, command, tmp_path):
+def test_options_reach_the_choice(command, tmp_path):
     table = tmp_path / 'table.json'
     table.write_text('{"toaster": ["Tree"]}')
     options = ['--no-groups', '--no-prefix', '--shared-classes', str(table), '--seed', '3']
@@ -52,12 +41,12 @@ def test_options_reach_the_choice(tool, command, tmp_path):
     assert listed in (['aa', 'bb'], ['bb', 'cc'])
 
 
-def test_missing_images_are_said_and_leave_the_list(tool, command, tmp_path, capsys):
+def test_missing_images_are_said_and_leave_the_list(command, tmp_path, capsys):
     images = tmp_path / 'images'
     images.mkdir()
     for name in ('aa', 'bb'):
         (images / f'{name}.jpg').touch()
-    links = ['--images', str(images), '--link', str(tmp_path / 'links')]
+    links = ['--image-dir', str(images), '--link', str(tmp_path / 'links')]
     assert tool.main([*command, *links]) == 1
     assert '1 of 3 chosen images are not in' in capsys.readouterr().err
     assert sorted(path.name for path in (tmp_path / 'links').iterdir()) == ['aa.jpg', 'bb.jpg']
@@ -65,7 +54,7 @@ def test_missing_images_are_said_and_leave_the_list(tool, command, tmp_path, cap
     assert tool.main([*command, *links]) == 0
 
 
-def test_mistakes_are_one_line(tool, command, tmp_path, capsys):
+def test_mistakes_are_one_line(command, tmp_path, capsys):
     assert tool.main([str(tmp_path / 'no.csv'), *command[1:]]) == 2
     assert capsys.readouterr().err.startswith('error: there is no file')
     assert tool.main([command[1], *command[1:]]) == 2

@@ -1,26 +1,16 @@
-"""tools/make_proposals.py: options reach the search, mistakes are one line, exit codes tell."""
+"""``mmdssl proposals``: options reach the search, mistakes are one line, exit codes tell."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from mmdssl.cli import proposals as tool
 from mmdssl.datasets.proposals.store import ProposalStore
 from tests.datasets.proposals.photos import folder_of_photos
 
 pytest.importorskip('skimage')
-TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'make_proposals.py'
-
-
-@pytest.fixture(scope='module')
-def tool():
-    spec = importlib.util.spec_from_file_location('make_proposals', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -28,7 +18,7 @@ def images(tmp_path):
     return folder_of_photos(tmp_path / 'images', 4)
 
 
-def test_options_reach_the_file(tool, images, tmp_path, capsys):
+def test_options_reach_the_file(images, tmp_path, capsys):
     out = tmp_path / 'p.npz'
     options = '--scale 200 --sigma 0.5 --min-size 60 --min-side 20 --max-aspect 2 --no-exif'
     command = f'{images} {out} --workers 1 {options} --box-size 0.2 0.7'
@@ -46,7 +36,7 @@ def test_options_reach_the_file(tool, images, tmp_path, capsys):
     assert '4 images in' in capsys.readouterr().out
 
 
-def test_shards_merge_and_validate(tool, images, tmp_path, capsys):
+def test_shards_merge_and_validate(images, tmp_path, capsys):
     out = tmp_path / 'p.npz'
     for shard in ('0/2', '1/2'):
         command = [str(images), str(out), '--workers', '1', '--shard', shard]
@@ -60,9 +50,7 @@ def test_shards_merge_and_validate(tool, images, tmp_path, capsys):
     assert '1 images are not in' in capsys.readouterr().out
 
 
-def test_a_file_that_kept_each_box_once_is_neither_extended_nor_judged(
-    tool, images, tmp_path, capsys
-):
+def test_a_file_that_kept_each_box_once_is_neither_extended_nor_judged(images, tmp_path, capsys):
     out = tmp_path / 'p.npz'
     assert tool.main([str(images), str(out), '--workers', '1']) == 0
     with np.load(out) as kept:
@@ -81,7 +69,7 @@ def test_a_file_that_kept_each_box_once_is_neither_extended_nor_judged(
     assert out.read_bytes() == before
 
 
-def test_bad_images_are_listed_and_counted(tool, images, tmp_path, capsys):
+def test_bad_images_are_listed_and_counted(images, tmp_path, capsys):
     (images / '0.png').write_bytes(b'no image')
     assert tool.main([str(images), str(tmp_path / 'p.npz'), '--workers', '2']) == 0
     error = capsys.readouterr().err
@@ -89,7 +77,7 @@ def test_bad_images_are_listed_and_counted(tool, images, tmp_path, capsys):
     assert '1 of 4 images cannot be read' in error
 
 
-def test_searches_are_drawn_without_making_a_file(tool, images, tmp_path, capsys):
+def test_searches_are_drawn_without_making_a_file(images, tmp_path, capsys):
     (images / '0.png').write_bytes(b'no image')
     assert tool.main([str(images), str(tmp_path / 'p.npz'), '--draw', '3']) == 0
     said = capsys.readouterr()
@@ -101,7 +89,7 @@ def test_searches_are_drawn_without_making_a_file(tool, images, tmp_path, capsys
     assert tool.main([str(images), str(tmp_path / 'p.npz'), '--draw', '0']) == 2
 
 
-def test_mistakes_are_one_line(tool, images, tmp_path, capsys):
+def test_mistakes_are_one_line(images, tmp_path, capsys):
     for command, message in (
         ([str(tmp_path / 'none'), 'out.npz'], 'error: there is no folder'),
         ([str(images), 'out.npz', '--box-size', '0.9', '0.1'], 'error: size must be a range'),
@@ -116,10 +104,10 @@ def test_mistakes_are_one_line(tool, images, tmp_path, capsys):
         tool.main([str(images), 'out.npz', '--shard', '4/4'])
 
 
-def test_interrupt_says_how_to_go_on(tool, images, tmp_path, capsys, monkeypatch):
+def test_interrupt_says_how_to_go_on(images, tmp_path, capsys, monkeypatch):
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(tool, 'make_proposals', interrupted)
+    monkeypatch.setattr('mmdssl.datasets.proposals.making.make_proposals', interrupted)
     assert tool.main([str(images), str(tmp_path / 'p.npz')]) == 130
     assert 'the same command goes on' in capsys.readouterr().err

@@ -1,29 +1,16 @@
-"""tools/make_scenes.py: options reach the spec, errors are one line, an interrupt can go on."""
+"""``mmdssl scenes``: options reach the spec, errors are one line, an interrupt can go on."""
 
-import importlib.util
 import json
-from pathlib import Path
 
-import pytest
-
+from mmdssl.cli import scenes as tool
 from mmdssl.datasets.scenes import PRESETS, SceneSpec
-
-TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'make_scenes.py'
-
-
-@pytest.fixture(scope='module')
-def tool():
-    spec = importlib.util.spec_from_file_location('make_scenes', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def record(folder):
     return json.loads((folder / 'scenes.json').read_text())
 
 
-def test_options_reach_the_scenes(tool, tmp_path, capsys):
+def test_options_reach_the_scenes(tmp_path, capsys):
     command = (
         f'{tmp_path}/s --images 6 --val-images 2 --size 64 --seed 3 --context-bias 1 '
         '--objects 2 3 --shapes disc heart --textures striped zigzag --workers 2'
@@ -43,21 +30,21 @@ def test_options_reach_the_scenes(tool, tmp_path, capsys):
     assert 'train: 6 images' in capsys.readouterr().out
 
 
-def test_preset_is_the_base_of_options(tool, tmp_path):
+def test_preset_is_the_base_of_options(tmp_path):
     command = f'{tmp_path}/s --preset miniature --images 5 --seed 1 --workers 1'
     assert tool.main(command.split()) == 0
     assert record(tmp_path / 's')['spec'] == SceneSpec(**PRESETS['miniature'], seed=1).as_dict()
     assert record(tmp_path / 's')['images'] == {'train': 5, 'val': 1}
 
 
-def test_mistakes_are_one_line(tool, tmp_path, capsys):
+def test_mistakes_are_one_line(tmp_path, capsys):
     assert tool.main([f'{tmp_path}/s', '--context-bias', '2']) == 2
     error = capsys.readouterr().err
     assert error.startswith('error: context_bias')
     assert error.count('\n') == 1
 
 
-def test_interrupt_says_how_to_go_on(tool, tmp_path, capsys, monkeypatch):
+def test_interrupt_says_how_to_go_on(tmp_path, capsys, monkeypatch):
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
@@ -66,7 +53,7 @@ def test_interrupt_says_how_to_go_on(tool, tmp_path, capsys, monkeypatch):
     assert 'the same command completes' in capsys.readouterr().err
 
 
-def test_voc_layout_is_written_beside_the_scenes(tool, tmp_path, capsys):
+def test_voc_layout_is_written_beside_the_scenes(tmp_path, capsys):
     command = f'{tmp_path}/s --images 3 --val-images 1 --size 64 --workers 1 --voc {tmp_path}/voc'
     assert tool.main(command.split()) == 0
     assert 'trainval.txt, 3 images' in capsys.readouterr().out

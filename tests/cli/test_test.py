@@ -1,29 +1,17 @@
-"""tools/test.py: which backbone it takes out of a config and a checkpoint, and what it prints."""
+"""``mmdssl test``: which backbone it takes out of a config and a checkpoint, and what it prints."""
 
-import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
 
+from mmdssl.cli import test as tool
+from mmdssl.engine.config import load_config
 from mmdssl.models.feature_extractor import FeatureExtractor
 from mmdssl.registry import MODELS
 from tests.coco_files import knn_loader, write_coco
-
-TOOL = Path(__file__).parents[2] / 'tools' / 'test.py'
-
-
-@pytest.fixture(scope='module')
-def tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location('mmdssl_test_tool', TOOL)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
+from tests.reference import ROOT
 
 VIT = dict(
     type='DenseViT',
@@ -65,15 +53,15 @@ def write(tmp_path: Path):
     return write_config
 
 
-def run(tool: ModuleType, tmp_path: Path, *arguments: str) -> dict:
+def run(tmp_path: Path, *arguments: str) -> dict:
     out = tmp_path / 'out' / 'metrics.json'
     arguments = (*arguments, '--work-dir', str(tmp_path / 'work'), '--out', str(out))
     assert tool.main(list(arguments)) == 0
     return json.loads(out.read_text())
 
 
-def test_it_runs_alone_and_prints_a_table(tool, tmp_path: Path, write, capsys):
-    found = run(tool, tmp_path, write(EXTRACTOR))
+def test_it_runs_alone_and_prints_a_table(tmp_path: Path, write, capsys):
+    found = run(tmp_path, write(EXTRACTOR))
     assert set(found) == {
         f'{row}/{column}'
         for row in ('oknn', 'other')
@@ -84,14 +72,14 @@ def test_it_runs_alone_and_prints_a_table(tool, tmp_path: Path, write, capsys):
     assert f'{found["other/top1"]:.2f}' in printed
 
 
-def test_a_pretraining_config_is_measured_by_its_teacher(tool, tmp_path: Path, write):
+def test_a_pretraining_config_is_measured_by_its_teacher(tmp_path: Path, write):
     torch.manual_seed(1)
     host = MODELS.build(HOST)
     for parameter in host.teacher.backbone.parameters():
         parameter.data.add_(torch.randn_like(parameter) * 0.1)
     torch.save(dict(state_dict=host.state_dict()), tmp_path / 'run.pth')
     for source, backbone in (('auto', host.teacher.backbone), ('student', host.backbone)):
-        config = tool.evaluation_config(tool.load_config(write(HOST)))
+        config = tool.evaluation_config(load_config(write(HOST)))
         extractor = tool.build_extractor(config, tmp_path / 'run.pth', source)
         assert isinstance(extractor, FeatureExtractor)
         images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
@@ -101,27 +89,27 @@ def test_a_pretraining_config_is_measured_by_its_teacher(tool, tmp_path: Path, w
             extractor(extractor.data_preprocessor(dict(inputs=images))['inputs'], mode='tensor'),
             backbone(normalised)[-1],
         )
-    run(tool, tmp_path, write(HOST), str(tmp_path / 'run.pth'))
+    run(tmp_path, write(HOST), str(tmp_path / 'run.pth'))
 
 
-def test_the_runs_own_normalisation_is_used(tool, write):
+def test_the_runs_own_normalisation_is_used(write):
     host = HOST | dict(data_preprocessor=dict(type='MultiViewPreprocessor', mean=[0, 0, 0]))
-    extractor = tool.build_extractor(tool.evaluation_config(tool.load_config(write(host))), None)
+    extractor = tool.build_extractor(tool.evaluation_config(load_config(write(host))), None)
     white = torch.full((1, 3, 1, 1), 58.395)
     red = extractor.data_preprocessor(dict(inputs=white.byte()))['inputs'][0, 0]
     assert red.item() == pytest.approx(58 / 58.395, abs=1e-4)
 
 
-def test_untrained_backbones_of_a_seed_are_equal(tool, tmp_path: Path, write):
+def test_untrained_backbones_of_a_seed_are_equal(tmp_path: Path, write):
     config = write(EXTRACTOR, randomness=dict(seed=4))
-    assert run(tool, tmp_path, config) == run(tool, tmp_path, config)
+    assert run(tmp_path, config) == run(tmp_path, config)
 
 
-def test_options_change_the_config(tool, tmp_path: Path, write):
+def test_options_change_the_config(tmp_path: Path, write):
     write_coco(tmp_path / 'more', 'train', 9, seed=0)
     write_coco(tmp_path / 'more', 'val', 5, seed=1)
-    before = run(tool, tmp_path, write(EXTRACTOR))
-    after = run(tool, tmp_path, write(EXTRACTOR), '--cfg-options', f'data_root={tmp_path / "more"}')
+    before = run(tmp_path, write(EXTRACTOR))
+    after = run(tmp_path, write(EXTRACTOR), '--cfg-options', f'data_root={tmp_path / "more"}')
     assert after['oknn/num_bank'] > before['oknn/num_bank']
 
 
@@ -133,7 +121,7 @@ def test_options_change_the_config(tool, tmp_path: Path, write):
         (dict(model=dict(type='IBOT')), 'no model with a backbone'),
     ],
 )
-def test_an_incomplete_config_is_named(tool, write, capsys, changes: dict, message: str):
+def test_an_incomplete_config_is_named(write, capsys, changes: dict, message: str):
     config = write(**(dict(model=EXTRACTOR) | changes))
     assert tool.main([config]) == 2
     error = capsys.readouterr().err
@@ -141,7 +129,7 @@ def test_an_incomplete_config_is_named(tool, write, capsys, changes: dict, messa
     assert len(error.splitlines()) == 1
 
 
-def test_missing_annotations_are_one_sentence(tool, tmp_path: Path, write, capsys):
+def test_missing_annotations_are_one_sentence(tmp_path: Path, write, capsys):
     config = write(EXTRACTOR)
     for path in tmp_path.rglob('*val*.json'):
         path.unlink()
@@ -152,7 +140,7 @@ def test_missing_annotations_are_one_sentence(tool, tmp_path: Path, write, capsy
     assert 'Traceback' not in error
 
 
-def test_a_foreign_checkpoint_is_named(tool, tmp_path: Path, write, capsys):
+def test_a_foreign_checkpoint_is_named(tmp_path: Path, write, capsys):
     torch.save(dict(state_dict={'backbone.conv.weight': torch.zeros(2)}), tmp_path / 'a.pth')
     assert tool.main([write(EXTRACTOR), str(tmp_path / 'a.pth')]) == 2
     assert 'covers too little of DenseViT' in capsys.readouterr().err
@@ -165,24 +153,22 @@ def test_table_is_cut_nowhere_on_eighty_columns():
 
     from rich.console import Console
 
-    from tools.test import as_table
-
     found = {f'coco/bbox_mAP{end}': 0.5 for end in ('', '_50', '_75', '_s', '_m', '_l')}
     for metrics in (found, {'oknn/top1': 31.2, 'oknn/top5': 92.4}):
         text = io.StringIO()
-        Console(file=text, width=80).print(as_table(metrics, 'a'))
+        Console(file=text, width=80).print(tool.as_table(metrics, 'a'))
         for name in metrics:
             assert name.rpartition('/')[2] in text.getvalue()
         assert '…' not in text.getvalue()
 
 
-def test_labelled_data_may_lie_elsewhere(tool, tmp_path: Path, write, capsys):
+def test_labelled_data_may_lie_elsewhere(tmp_path: Path, write, capsys):
     """A run on photos is measured on boxes of another folder; its own paths stay as they are."""
     write_coco(tmp_path / 'more', 'train', 9, seed=0)
     write_coco(tmp_path / 'more', 'val', 5, seed=1)
-    before = run(tool, tmp_path, write(EXTRACTOR))
+    before = run(tmp_path, write(EXTRACTOR))
     config = write(EXTRACTOR)
-    after = run(tool, tmp_path, config, '--data-root', str(tmp_path / 'more'))
+    after = run(tmp_path, config, '--data-root', str(tmp_path / 'more'))
     assert after['oknn/num_bank'] > before['oknn/num_bank']
     Path(config).write_text("default_scope = 'mmdet'\n")
     if tool.main([config, '--data-root', 'x']) == 2:
@@ -191,14 +177,14 @@ def test_labelled_data_may_lie_elsewhere(tool, tmp_path: Path, write, capsys):
 
 
 @pytest.mark.parametrize('kind', ['micro', 'small'])
-def test_the_configs_for_photos_can_be_evaluated(tool, tmp_path: Path, kind: str):
+def test_the_configs_for_photos_can_be_evaluated(tmp_path: Path, kind: str):
     """As the README does it: the config and a checkpoint, with the boxes named."""
     write_coco(tmp_path / 'data', 'train', 6, seed=0)
     write_coco(tmp_path / 'data', 'val', 4, seed=1)
-    (config,) = (TOOL.parents[1] / 'configs/ibot').glob(f'ibot-d_vit-{kind}-*_photos.py')
+    (config,) = (ROOT / 'configs/ibot').glob(f'ibot-d_vit-{kind}-*_photos.py')
     small = ['object_knn_dataloader.num_workers=0', 'object_knn_dataloader.batch_size=2']
     small += ['object_knn_dataloader.persistent_workers=False', 'model.backbone.img_size=32']
     found = run(
-        tool, tmp_path, str(config), '--data-root', str(tmp_path / 'data'), '--cfg-options', *small
+        tmp_path, str(config), '--data-root', str(tmp_path / 'data'), '--cfg-options', *small
     )
     assert {'oknn/top1', 'oknn_d/top1', 'oknn_clean_bank/top1'} <= set(found)

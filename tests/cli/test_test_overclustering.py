@@ -1,16 +1,14 @@
-"""tools/test.py on images with label maps: over-clustering of a run's backbone."""
+"""``mmdssl test`` on images with label maps: over-clustering of a run's backbone."""
 
 from pathlib import Path
 
 import torch
 
+from tests.cli.test_test import EXTRACTOR, run
 from tests.datasets.semantic_files import folder, write_semantic
-from tests.tools.test_test import EXTRACTOR, run, tool
-
-__all__ = ['tool']
 
 
-def test_a_mask_data_set_is_over_clustered(tool, tmp_path: Path):
+def test_a_mask_data_set_is_over_clustered(tmp_path: Path):
     write_semantic(tmp_path / 'data', 6, side=8)
     pipeline = [
         dict(type='LoadImage'),
@@ -33,7 +31,7 @@ def test_a_mask_data_set_is_over_clustered(tool, tmp_path: Path):
     file = tmp_path / 'config.py'
     file.write_text('\n'.join(f'{key} = {value!r}' for key, value in entries.items()))
     torch.manual_seed(0)
-    found = run(tool, tmp_path, str(file))
+    found = run(tmp_path, str(file))
     # Every patch is of one colour, so even an untrained net tells the classes apart.
     assert found['overclustering/miou_precision'] > 90
     assert found['overclustering/miou_hungarian'] < found['overclustering/miou_precision']

@@ -1,4 +1,4 @@
-"""tools/train.py as a user runs it: train, stop, resume, several processes."""
+"""``mmdssl train`` as a user runs it: train, stop, resume, several processes."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""tools/train.py on configs of mmdet and mmseg: rehearsal, precision, published files, mistakes."""
+"""``mmdssl train`` on configs of mmdet and mmseg: rehearsal, precision, files, mistakes."""
 
 import json
 from pathlib import Path

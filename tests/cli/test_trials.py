@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.summarize_trials import last_scores, main, summarize
+from mmdssl.cli.trials import last_scores, main, summarize
 
 
 def write_run(folder: Path, *scores: float, stamp: str = '20260101_000000') -> Path:

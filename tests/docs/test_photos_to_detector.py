@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.conftest import ROOT
-from tests.docs.page import commands, files, load, small, write_folder
+from tests.docs.page import commands, files, load, options_of, small, write_folder
 
 PAGE = 'photos_to_detector.md'
 
@@ -42,11 +42,7 @@ def test_every_command_is_of_a_tool_that_has_these_options(text):
             assert re.match(r'[A-Z]+=', line), f'neither an assignment nor a tool: {line}'
             continue
         script, *rest = words[1:]
-        assert (ROOT / script).is_file()
-        source = (ROOT / script).read_text()
-        if script == 'tools/analyze.py':
-            source += ''.join(p.read_text() for p in (ROOT / 'tools/analyses').glob('*.py'))
-        known[script] = set(re.findall(r"'(--[a-z-]+)'", source))
+        known[script] = options_of(words)
         given = {word for word in rest if word.startswith('--')}
         assert given <= known[script], f'{line}: {given - known[script]}'
     assert {'tools/train.py', 'tools/convert.py', 'tools/test.py'} <= known.keys()

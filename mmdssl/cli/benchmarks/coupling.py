@@ -1,12 +1,9 @@
 """Inter-object coupling at full size: 200 pairs, 10 ratios, ViT-S/16, a canvas of 224 x 448.
 
-    python -m mmdssl.cli.benchmarks.coupling [--pairs 12]
-
 A few pairs are measured and the time is scaled up: pairs are independent, so the cost is linear
 in them. Scenes are drawn for it, so that no data are needed.
 """
 
-import argparse
 import tempfile
 import time
 from pathlib import Path
@@ -99,12 +96,3 @@ def _time(folder: Path, precision: Any, repeat: int, pairs: int) -> list[dict[st
             unit='s',
         ),
     ]
-
-
-if __name__ == '__main__':
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument('--pairs', type=int, default=12, help='pairs measured')
-    parser.add_argument('--repeat', type=int, default=1)
-    options = parser.parse_args()
-    for row in rows(options.repeat, options.pairs):
-        print(row)

@@ -1,12 +1,9 @@
 """The search of O-KNN at the size of COCO: 330k bank objects, 36k queries, 384 channels, top 20.
 
-    python -m mmdssl.cli.benchmarks.object_knn [--share 1.0]
-
 A share of the queries meets the whole bank and the time is scaled up: tiles of queries are
-independent, so the cost is linear in them. ``--share 1`` measures all of it.
+independent, so the cost is linear in them. ``rows(share=1)`` measures all of it.
 """
 
-import argparse
 import statistics
 import time
 from pathlib import Path
@@ -84,12 +81,3 @@ def _peak() -> float:
     """Peak of resident memory since the last reset, in MiB (Linux)."""
     status = Path('/proc/self/status').read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in status if line.startswith('VmHWM'))
-
-
-if __name__ == '__main__':
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument('--share', type=float, default=1 / 12, help='of the queries measured')
-    parser.add_argument('--repeat', type=int, default=3)
-    options = parser.parse_args()
-    for row in rows(options.repeat, options.share):
-        print(row)
