@@ -34,6 +34,8 @@ RULES = {
     'WHOLE_IMAGE': 'as whole pictures',
 }
 
+METHODS = {'numba': 'skimage', 'opencv': 'opencv'}  # as the files state them
+
 
 def _shard(text: str) -> tuple[int, int]:
     found = re.fullmatch(r'(\d+)/(\d+)', text)
@@ -61,7 +63,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     search = parser.add_argument_group('search')
     search.add_argument(
         '--method',
-        choices=('numba', 'opencv'),
+        choices=METHODS,
         default='numba',
         help="numba (default): scikit-image's segments, computed by Numba; opencv: the search of "
         'its contrib modules',
@@ -156,7 +158,7 @@ def main(argv: list[str] | None = None) -> int:
 
     try:
         settings = ProposalSettings(
-            producer=args.method,
+            producer=METHODS[args.method],
             scale=args.scale,
             sigma=args.sigma,
             min_size=args.min_size,

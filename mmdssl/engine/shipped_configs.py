@@ -1,4 +1,4 @@
-"""Where the configs of this package lie, in a checkout or an installed wheel, and one by its name."""
+"""Where the configs of this package lie, in a checkout or a wheel, and one by its name."""
 
 import difflib
 from pathlib import Path
