@@ -41,7 +41,7 @@ def _add_coverage(parser: argparse.ArgumentParser, default: float) -> None:
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    from mmdssl.conversion.locating import FORMATS
+    from mmdssl.conversion.formats import FORMATS
 
     parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest='command', required=True)

@@ -16,8 +16,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mmdssl.core.text_files import read_json
 from mmdssl.engine.command_line import CommandLine
-from mmdssl.text_files import read_json
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -64,6 +64,7 @@ def make(options: argparse.Namespace) -> dict[str, Any]:
     """
     import numpy as np
 
+    from mmdssl.core.checkpointing import atomic_text
     from mmdssl.datasets.openimages_boxes import count_boxes, read_class_names
     from mmdssl.datasets.openimages_mini import (
         SHARED_CLASSES,
@@ -73,7 +74,6 @@ def make(options: argparse.Namespace) -> dict[str, Any]:
         match_classes,
         select_images,
     )
-    from mmdssl.engine.checkpointing import atomic_text
 
     groups = not options.no_groups
     names = read_class_names(options.classes)

@@ -17,11 +17,11 @@ import re
 import sys
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from mmdssl.cli.arguments import add_workers
+from mmdssl.core.wording import printable
 from mmdssl.engine.command_line import CommandLine
-from mmdssl.wording import printable
 
 if TYPE_CHECKING:  # imported where it is needed: --help need not wait for the search
     from mmdssl.datasets.proposals.making import MakingReport
@@ -34,7 +34,10 @@ RULES = {
     'WHOLE_IMAGE': 'as whole pictures',
 }
 
-METHODS = {'numba': 'skimage', 'opencv': 'opencv'}  # as the files state them
+# As the files state them.
+METHODS: dict[str, Literal['skimage', 'opencv']] = dict(numba='skimage', opencv='opencv')
+    numba='skimage', opencv='opencv'
+)  # in files
 
 
 def _shard(text: str) -> tuple[int, int]:

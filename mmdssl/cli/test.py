@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # imported where it is needed: --help need not wait for torch
     from mmengine.runner import Runner
     from rich.table import Table
 
-    from mmdssl.models.feature_extractor import FeatureExtractor
+    from mmdssl.evaluation.extractors.feature_extractor import FeatureExtractor
     from mmdssl.models.utils.backbone_weights import Source
 
 _WIDE = 70  # letters of columns that fit beside the names of a terminal of 80
@@ -100,7 +100,7 @@ def build_extractor(
     """The config's backbone with the checkpoint's weights, or initialised without one."""
     from mmengine.logging import print_log
 
-    from mmdssl.models.feature_extractor import FeatureExtractor
+    from mmdssl.evaluation.extractors.feature_extractor import FeatureExtractor
     from mmdssl.models.utils.backbone_weights import load_backbone
 
     settings = dict(config.model)
@@ -219,8 +219,8 @@ def main(argv: list[str] | None = None) -> int:
     from mmengine.dist import is_main_process
     from rich.console import Console
 
+    from mmdssl.core.checkpointing import atomic_text
     from mmdssl.datasets.start_checks import check_images
-    from mmdssl.engine.checkpointing import atomic_text
     from mmdssl.engine.frameworks import readable_data
     from mmdssl.engine.launch import readable_errors
     from mmdssl.engine.plain_errors import says_what_happened

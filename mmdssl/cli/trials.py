@@ -89,7 +89,7 @@ def main(argv: list[str] | None = None) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from mmdssl.engine.checkpointing import atomic_text
+    from mmdssl.core.checkpointing import atomic_text
     from mmdssl.engine.plain_errors import says_what_happened
 
     try:

@@ -8,7 +8,7 @@ import torch
 
 from mmdssl.cli import test as tool
 from mmdssl.engine.config import load_config
-from mmdssl.models.feature_extractor import FeatureExtractor
+from mmdssl.evaluation.extractors.feature_extractor import FeatureExtractor
 from mmdssl.registry import MODELS
 from tests.coco_files import knn_loader, write_coco
 from tests.reference import ROOT

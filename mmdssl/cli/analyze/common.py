@@ -19,15 +19,15 @@ from mmdssl.cli.arguments import (
     command_text,
     positive,
 )
+from mmdssl.core.wording import printable
 from mmdssl.engine.command_line import named_file
 from mmdssl.engine.shipped_configs import configs_folder
-from mmdssl.wording import printable
 
 if TYPE_CHECKING:
     from mmengine.config import Config
     from torch import Tensor, nn
 
-    from mmdssl.models.feature_extractor import FeatureExtractor
+    from mmdssl.evaluation.extractors.feature_extractor import FeatureExtractor
 
 __all__ = [
     'Network',
@@ -272,7 +272,7 @@ def write_results(
     from rich.console import Console
     from rich.table import Table
 
-    from mmdssl.engine.checkpointing import atomic_text
+    from mmdssl.core.checkpointing import atomic_text
     from mmdssl.visualization.report import hardware, versions
 
     printed = rows if shown is None else shown
