@@ -36,8 +36,6 @@ RULES = {
 
 # As the files state them.
 METHODS: dict[str, Literal['skimage', 'opencv']] = dict(numba='skimage', opencv='opencv')
-    numba='skimage', opencv='opencv'
-)  # in files
 
 
 def _shard(text: str) -> tuple[int, int]:
