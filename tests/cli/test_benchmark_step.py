@@ -7,7 +7,7 @@ from mmdssl.cli.benchmarks import step
 
 
 @pytest.fixture
-def variants(step):
+def variants():
     return {variant.name: variant for group in step.VARIANTS.values() for variant in group}
 
 

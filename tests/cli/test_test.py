@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 
 from mmdssl.cli import test as tool
 from mmdssl.engine.config import load_config
@@ -188,3 +189,44 @@ def test_the_configs_for_photos_can_be_evaluated(tmp_path: Path, kind: str):
         tmp_path, str(config), '--data-root', str(tmp_path / 'data'), '--cfg-options', *small
     )
     assert {'oknn/top1', 'oknn_d/top1', 'oknn_clean_bank/top1'} <= set(found)
+
+
+@pytest.mark.parametrize(
+    ('amp', 'modern', 'half', 'dtype'),
+    [
+        ('bf16', True, True, torch.bfloat16),
+        ('fp16', True, True, torch.float16),
+        ('auto', True, True, torch.bfloat16),
+        ('auto', False, True, torch.float16),
+        ('off', True, False, None),
+    ],
+)
+def test_precision_is_chosen_as_for_training(monkeypatch, amp, modern, half, dtype):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'is_bf16_supported', lambda: modern)
+    before = torch.get_autocast_dtype('cuda')
+    config = Config(dict(test_cfg=dict(fp16=not half)))
+    try:
+        tool._set_amp(config, amp)
+        assert config.test_cfg.fp16 is half
+        assert torch.get_autocast_dtype('cuda') is (dtype or before)
+    finally:
+        torch.set_autocast_dtype('cuda', before)
+
+
+def test_precision_reaches_the_backbone_and_fp16_needs_a_gpu(tmp_path, write, capsys, monkeypatch):
+    seen = []
+
+    def features(backbone, inputs, boxes, **settings):
+        seen.append(torch.is_autocast_enabled('cpu'))
+        return torch.zeros(sum(map(len, boxes)), 4)
+
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    extractor = 'mmdssl.evaluation.extractors.feature_extractor'
+    monkeypatch.setattr(f'{extractor}.object_features', features)
+    for amp in ('off', 'bf16'):
+        run(tmp_path, write(EXTRACTOR), '--amp', amp)
+        assert set(seen) == {amp == 'bf16'}
+        seen.clear()
+    assert tool.main([write(EXTRACTOR), '--amp', 'fp16']) == 2
+    assert 'fp16 needs a GPU' in capsys.readouterr().err
