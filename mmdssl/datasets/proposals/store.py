@@ -94,7 +94,7 @@ class ProposalStore:
         if not path.is_file():
             raise FileNotFoundError(
                 f'there is no proposals file {path}: make it with '
-                f'`python tools/make_proposals.py IMAGES {path}`'
+                f'`mmdssl proposals IMAGES {path}`'
             )
         arrays, facts = read_arrays(path)
         check_format(path, facts)
