@@ -55,7 +55,7 @@ from mmdssl.cli import COMMANDS, main
 assert main(['--help']) == 0
 for name in COMMANDS:
     try:
-        assert main([name, '--help']) == 2 and name in ('pretrain', 'study')
+        assert not main([name, '--help']) or name in ('pretrain', 'study')
     except SystemExit as end:
         assert end.code == 0, name
 from mmdssl.engine.config import load_config

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from mmdssl.cli import benchmarks
+from mmdssl.core.shipped import shipped
 from mmdssl.engine.command_line import CommandLine
 
 COLUMNS = ('benchmark', 'name', 'value', 'unit', 'target', 'reached', 'reference')
@@ -39,7 +40,7 @@ def benchmark_names() -> list[str]:
 
 def results_folder() -> Path:
     """Where the numbers are kept: with those of other machines in a checkout."""
-    kept = Path(__file__).resolve().parents[2] / 'tools' / 'benchmarks' / 'results'
+    kept = shipped('tools') / 'benchmarks' / 'results'
     return kept if kept.is_dir() else Path('work_dirs/benchmarks')
 
 

@@ -30,8 +30,8 @@ from mmengine.logging import MMLogger
 
 from mmdssl.cli.benchmark import hardware_name, line, merge_csv, results_folder, results_name
 from mmdssl.cli.benchmarks.gpu import ceilings, colours, loading, runs, steps
+from mmdssl.core.shipped import find_config
 from mmdssl.engine.command_line import CommandLine
-from mmdssl.engine.shipped_configs import find_config
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = (

@@ -23,8 +23,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mmdssl.core.shipped import find_config
 from mmdssl.engine.command_line import CommandLine
-from mmdssl.engine.shipped_configs import find_config
 from mmdssl.miniature.demo import scores, train
 
 CONFIG = 'densecl-d_r18w16-64px_1xb32-150i_scenes.py'

@@ -9,11 +9,11 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.utils import import_modules_from_strings
 
+from mmdssl.core.shipped import find_config
 from mmdssl.engine.branch_masks import with_branch_masks
 from mmdssl.engine.command_line import Typed
 from mmdssl.engine.frameworks import check_framework
 from mmdssl.engine.options import read_options, unquoted
-from mmdssl.engine.shipped_configs import find_config
 
 __all__ = ['load_config', 'move_data_root']
 

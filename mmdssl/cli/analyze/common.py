@@ -19,9 +19,9 @@ from mmdssl.cli.arguments import (
     command_text,
     positive,
 )
+from mmdssl.core.shipped import shipped
 from mmdssl.core.wording import printable
 from mmdssl.engine.command_line import named_file
-from mmdssl.engine.shipped_configs import configs_folder
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -172,7 +172,7 @@ def data_config(config: 'Config', key: str, base: str) -> Any:
         return found
     from mmengine.config import Config
 
-    return Config.fromfile(configs_folder() / '_base_' / 'datasets' / base)[key]
+    return Config.fromfile(shipped('configs') / '_base_' / 'datasets' / base)[key]
 
 
 def moved(dataset: Mapping[str, Any], args: argparse.Namespace) -> dict[str, Any]:

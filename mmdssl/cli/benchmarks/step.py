@@ -39,14 +39,14 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from torch import Tensor
 
+from mmdssl.core.shipped import shipped
 from mmdssl.datasets.transforms.overlapping_crops import OverlappingCrops
 from mmdssl.datasets.transforms.rcc import RegionCollaborativeCutout
 from mmdssl.datasets.transforms.regions import GridRegions
 from mmdssl.engine.config import load_config
-from mmdssl.engine.shipped_configs import configs_folder
 from mmdssl.registry import MODELS
 
-CONFIGS = configs_folder()
+CONFIGS = shipped('configs')
 SIDE, SMALL, PATCH, BOXES = 224, 112, 16, 4
 LOCAL, LOCALS = 96, 4
 BRANCH = dict(decoupling=dict(type='DecouplingBranch', weight=0.3, sample_ratio=0.25))

@@ -78,8 +78,7 @@ def _read(scenes: Path, split: str) -> dict[str, Any]:
     file = scenes / 'annotations' / f'instances_{split}.json'
     if not file.is_file():
         raise FileNotFoundError(
-            f'no scenes in {scenes}, {file} is missing: write them with '
-            f'mmdssl scenes {scenes}'
+            f'no scenes in {scenes}, {file} is missing: write them with mmdssl scenes {scenes}'
         )
     try:
         content = json.loads(file.read_text(encoding='utf-8'))

@@ -2,8 +2,8 @@
 
 import pytest
 
+from mmdssl.core.shipped import find_config, shipped
 from mmdssl.engine.config import load_config
-from mmdssl.engine.shipped_configs import configs_folder, find_config
 from tests.reference import ROOT
 
 NAME = 'ibot-d_vit-small-p16_8xb64-coslr-800e_coco.py'
@@ -19,7 +19,7 @@ def test_names_of_shipped_configs_are_unique():
 )
 def test_a_shipped_config_is_found_from_anywhere(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert find_config(name) == configs_folder() / 'ibot' / NAME
+    assert find_config(name) == shipped('configs') / 'ibot' / NAME
     assert load_config(name).model.decoupling.weight == 0.3
 
 

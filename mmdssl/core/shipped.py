@@ -1,16 +1,16 @@
-"""Where the configs of this package lie, in a checkout or a wheel, and one by its name."""
+"""What comes with the package beside its modules, in a checkout or a wheel; a config by its name."""
 
 import difflib
 from pathlib import Path
 
-__all__ = ['configs_folder', 'find_config']
+__all__ = ['find_config', 'shipped']
 
 
-def configs_folder() -> Path:
-    """The folder ``configs``: beside the package in a checkout, inside it (``.mim``) in a wheel."""
+def shipped(folder: str) -> Path:
+    """A folder such as ``configs``: beside the package in a checkout, in its ``.mim`` in a wheel."""
     package = Path(__file__).resolve().parents[1]
-    carried = package / '.mim' / 'configs'
-    return carried if carried.is_dir() else package.parent / 'configs'
+    carried = package / '.mim' / folder
+    return carried if carried.is_dir() else package.parent / folder
 
 
 def find_config(name: str | Path) -> Path:
@@ -26,13 +26,13 @@ def find_config(name: str | Path) -> Path:
     path = Path(name)
     if path.is_file():
         return path
-    folder, wanted = configs_folder(), Path(f'{str(name).removesuffix(".py")}.py')
-    shipped = {file.name: file for file in folder.rglob('*.py') if '_base_' not in file.parts}
-    if str(wanted) in shipped:
-        return shipped[wanted.name]
+    folder, wanted = shipped('configs'), Path(f'{str(name).removesuffix(".py")}.py')
+    named = {file.name: file for file in folder.rglob('*.py') if '_base_' not in file.parts}
+    if str(wanted) in named:
+        return named[wanted.name]
     below = folder.joinpath(*wanted.parts[wanted.parts[0] == 'configs' :])
     if below.is_file():
         return below
-    near = difflib.get_close_matches(wanted.name, shipped, 3)
+    near = difflib.get_close_matches(wanted.name, named, 3)
     hint = f' (near it: {", ".join(near)})' if near else ''
     raise FileNotFoundError(f'no config file {name}, here or among those of mmdssl{hint}')
