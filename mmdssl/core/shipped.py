@@ -1,4 +1,4 @@
-"""What comes with the package beside its modules, in a checkout or a wheel; a config by its name."""
+"""What comes beside the modules of the package, in a checkout or a wheel; a config by name."""
 
 import difflib
 from pathlib import Path
@@ -7,7 +7,7 @@ __all__ = ['find_config', 'shipped']
 
 
 def shipped(folder: str) -> Path:
-    """A folder such as ``configs``: beside the package in a checkout, in its ``.mim`` in a wheel."""
+    """A folder such as ``configs``: beside the package in a checkout, ``.mim`` in a wheel."""
     package = Path(__file__).resolve().parents[1]
     carried = package / '.mim' / folder
     return carried if carried.is_dir() else package.parent / folder

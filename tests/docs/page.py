@@ -14,7 +14,7 @@ __all__ = ['commands', 'files', 'load', 'options_of', 'small', 'write_folder']
 
 # What the page runs for minutes runs here for seconds; each left side stands once in a command.
 _SMALL = (
-    ('make_scenes.py data/scenes --images 600', 'make_scenes.py data/scenes --images 30'),
+    ('scenes data/scenes --images 600', 'scenes data/scenes --images 30'),
     (
         'data_root=$PHOTOS train_cfg.max_iters=250',
         'data_root=$PHOTOS train_cfg.max_iters=3 param_scheduler.0.warmup_iters=1',
@@ -51,9 +51,8 @@ def commands(text: str) -> list[str]:
 
 
 def options_of(words: Sequence[str]) -> set[str]:
-    """Options that the command of a line takes, as its help says: ``python tools/X.py ...``."""
-    _, script, *rest = words
-    (name,) = re.findall(r'from mmdssl\.cli\.(\w+) import main', (ROOT / script).read_text())
+    """Options that the command of a line ``mmdssl NAME ...`` takes, as its help says."""
+    _, name, *rest = words
     part = rest[:1] if name in ('analyze', 'convert') else []
     with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.suppress(SystemExit):
         importlib.import_module(f'mmdssl.cli.{name}').main([*part, '--help'])
