@@ -6,4 +6,4 @@ from mmdssl.cli.analyze import main
 from mmdssl.cli.arguments import renamed
 
 if __name__ == '__main__':
-    main(renamed(sys.argv[1:], {'--images': '--image-dir'}))
+    sys.exit(main(renamed(sys.argv[1:], {'--images': '--image-dir'})))

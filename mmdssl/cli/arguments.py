@@ -1,4 +1,4 @@
-"""Options that several commands have: one name, one meaning and one help text each."""
+"""What commands share: options with one name, one meaning and one help text; one way to fail."""
 
 import argparse
 import os
@@ -17,6 +17,7 @@ __all__ = [
     'add_source',
     'add_workers',
     'command_text',
+    'failed',
     'positive',
     'renamed',
 ]
@@ -99,6 +100,14 @@ def command_text() -> str:
     program, *arguments = sys.argv
     python = 'python ' if program.endswith('.py') else ''
     return f'{python}{program} {shlex.join(arguments)}'.strip()
+
+
+def failed(error: Exception) -> int:
+    """Say in one sentence what was wrong with the input; gives the exit status."""
+    from mmdssl.engine.plain_errors import says_what_happened
+
+    print(f'error: {says_what_happened(error)}', file=sys.stderr)
+    return 2
 
 
 def renamed(arguments: Sequence[str], names: Mapping[str, str]) -> list[str]:

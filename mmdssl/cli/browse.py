@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmdssl.cli.arguments import add_cfg_options, add_config, positive
+from mmdssl.cli.arguments import add_cfg_options, add_config, failed, positive
 from mmdssl.engine.command_line import CommandLine
 
 if TYPE_CHECKING:  # imported where it is needed: --help need not wait for torch
@@ -130,7 +130,6 @@ def main(argv: list[str] | None = None) -> int:
     from rich.console import Console
 
     from mmdssl.engine.config import load_config
-    from mmdssl.engine.plain_errors import says_what_happened
 
     try:
         config = load_config(options.config, options.cfg_options)
@@ -143,7 +142,6 @@ def main(argv: list[str] | None = None) -> int:
             checkpoint=options.checkpoint,
         )
     except (ValueError, OSError) as error:
-        print(f'error: {says_what_happened(error)}', file=sys.stderr)
-        return 2
+        return failed(error)
     Console().print('\n'.join(str(path) for path in written), highlight=False)
     return 0

@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmdssl.cli.arguments import add_source
+from mmdssl.cli.arguments import add_source, failed
 from mmdssl.engine.command_line import CommandLine
 
 if TYPE_CHECKING:  # imported where it is needed
@@ -108,7 +108,6 @@ def main(argv: list[str] | None = None) -> int:
     from mmdssl.conversion.coverage import as_table
     from mmdssl.conversion.files import write_weights
     from mmdssl.conversion.publish import publish
-    from mmdssl.engine.plain_errors import says_what_happened
 
     try:
         if args.command == 'publish':
@@ -135,7 +134,6 @@ def main(argv: list[str] | None = None) -> int:
             return 1
         write_weights(result.state, result.meta, out)
     except (ValueError, OSError) as error:
-        print(f'error: {says_what_happened(error)}', file=sys.stderr)
-        return 2
+        return failed(error)
     print(f'wrote {out}: {len(result.state)} tensors')
     return 0

@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mmdssl.cli.arguments import failed
 from mmdssl.core.shipped import find_config
 from mmdssl.engine.command_line import CommandLine
 from mmdssl.miniature.demo import scores, train
@@ -277,16 +278,13 @@ def main(argv: list[str] | None = None) -> int:
     warnings.filterwarnings('ignore', message='.*MultiScaleDeformableAttention.*')
     # Threads of torch that wait must not keep a core from the data loader; read when torch loads.
     os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
-    from mmdssl.engine.plain_errors import says_what_happened
-
     try:
         if options.train_only:
             train(settle(options))
         else:
             run(options)
     except (ValueError, OSError) as error:
-        print(f'error: {says_what_happened(error)}', file=sys.stderr)
-        return 2
+        return failed(error)
     except (KeyboardInterrupt, SystemExit):  # the latter: training stopped by a signal
         print('interrupted: the same command goes on where it stopped', file=sys.stderr)
         return 130

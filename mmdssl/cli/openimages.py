@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mmdssl.cli.arguments import failed
 from mmdssl.core.text_files import read_json
 from mmdssl.engine.command_line import CommandLine
 
@@ -115,13 +116,10 @@ def summary(report: dict[str, Any]) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Run the command; 0, 1 where chosen images are missing on disk, 2 where it cannot be done."""
     options = parse_arguments(argv)
-    from mmdssl.engine.plain_errors import says_what_happened
-
     try:
         report = make(options)
     except (ValueError, OSError) as error:
-        print(f'error: {says_what_happened(error)}', file=sys.stderr)
-        return 2
+        return failed(error)
     print(f'{summary(report)}\nwrote {options.out} and {_report_path(options.out)}')
     missing = report.get('not_linked', [])
     if missing:

@@ -10,14 +10,13 @@ came out.
 import argparse
 import sys
 
-from mmdssl.cli.arguments import add_workers
+from mmdssl.cli.arguments import add_workers, failed
 from mmdssl.datasets.scenes import PRESETS, SceneSpec, write_scenes, write_voc
 from mmdssl.datasets.scenes.backgrounds import BACKGROUNDS
 from mmdssl.datasets.scenes.shapes import SHAPES
 from mmdssl.datasets.scenes.spec import HUES
 from mmdssl.datasets.scenes.textures import TEXTURES
 from mmdssl.engine.command_line import CommandLine
-from mmdssl.engine.plain_errors import says_what_happened
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -78,8 +77,7 @@ def main(argv: list[str] | None = None) -> int:
         )
         lists = write_voc(args.out, args.voc) if args.voc else {}
     except (ValueError, OSError) as error:
-        print(f'error: {says_what_happened(error)}', file=sys.stderr)
-        return 2
+        return failed(error)
     except KeyboardInterrupt:
         print(f'interrupted: the same command completes {args.out}', file=sys.stderr)
         return 130

@@ -15,11 +15,17 @@ or segmentor of CHECKPOINT is tested on the config's test data.
 import argparse
 import json
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmdssl.cli.arguments import add_amp, add_cfg_options, add_config, add_launcher, add_source
+from mmdssl.cli.arguments import (
+    add_amp,
+    add_cfg_options,
+    add_config,
+    add_launcher,
+    add_source,
+    failed,
+)
 from mmdssl.engine.command_line import CommandLine
 
 if TYPE_CHECKING:  # imported where it is needed: --help need not wait for torch
@@ -223,7 +229,6 @@ def main(argv: list[str] | None = None) -> int:
     from mmdssl.datasets.start_checks import check_images
     from mmdssl.engine.frameworks import readable_data
     from mmdssl.engine.launch import readable_errors
-    from mmdssl.engine.plain_errors import says_what_happened
     from mmdssl.evaluation.separation import check_separate
 
     try:
@@ -233,8 +238,7 @@ def main(argv: list[str] | None = None) -> int:
         check_images(loop.dataloader.dataset)
         check_separate(loop.dataloader.dataset, loop.evaluator.metrics)
     except (ValueError, OSError, ImportError) as error:
-        print(f'error: {says_what_happened(error)}', file=sys.stderr)
-        return 2
+        return failed(error)
     with readable_errors(lambda: False):  # what may come at any time, such as an unreadable image
         metrics = runner.test()
     if is_main_process():

@@ -9,10 +9,10 @@ or a file written by `mmdssl test --out`. The standard deviation is that of a sa
 import argparse
 import json
 import statistics
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from mmdssl.cli.arguments import failed
 from mmdssl.engine.command_line import CommandLine
 
 # What stands beside the scores of a test in mmengine's scalars.
@@ -90,7 +90,6 @@ def main(argv: list[str] | None = None) -> int:
     from rich.table import Table
 
     from mmdssl.core.checkpointing import atomic_text
-    from mmdssl.engine.plain_errors import says_what_happened
 
     try:
         found = summarize([last_scores(path) for path in options.runs])
@@ -98,8 +97,7 @@ def main(argv: list[str] | None = None) -> int:
         if not found:
             raise ValueError(f'--metric: no score begins with {options.metric!r}')
     except (OSError, ValueError) as error:
-        print(f'error: {says_what_happened(error)}', file=sys.stderr)
-        return 2
+        return failed(error)
     table = Table('score', 'mean', 'std', 'min', 'max', title=f'{len(options.runs)} trials')
     for name, score in found.items():
         table.add_row(name, *(f'{score[key]:.4f}' for key in ('mean', 'std', 'min', 'max')))

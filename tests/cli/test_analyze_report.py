@@ -86,14 +86,12 @@ def test_a_folder_gets_a_page_of_the_untrained_net_without_lsc(photos, tmp_path)
         (['--lsc-size', '64'], 'smaller than a crop'),
     ],
 )
-def test_unusable_input_is_one_sentence(photos, tmp_path, arguments, message):
+def test_unusable_input_is_one_sentence(refused, photos, tmp_path, arguments, message):
     command = ['report', *SMALL, '--image-dir', str(photos), '--out', str(tmp_path), str(CONFIG)]
-    with pytest.raises(SystemExit, match=re.escape(message)):
-        analyze.main([*command, *arguments])
+    refused(re.escape(message), [*command, *arguments])
 
 
-def test_a_checkpoint_of_another_net_is_one_sentence(photos, tmp_path):
+def test_a_checkpoint_of_another_net_is_one_sentence(refused, photos, tmp_path):
     torch.save(dict(weight=torch.zeros(3)), tmp_path / 'other.pth')
     command = ['report', str(CONFIG), str(tmp_path / 'other.pth'), '--image-dir', str(photos)]
-    with pytest.raises(SystemExit, match='covers too little of MobileNetV2'):
-        analyze.main([*command, '--out', str(tmp_path), *SMALL])
+    refused('covers too little of MobileNetV2', [*command, '--out', str(tmp_path), *SMALL])

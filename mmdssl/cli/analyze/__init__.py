@@ -10,7 +10,6 @@ and, with command line, seed, data and versions, as JSON, and draws pictures.
 """
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from mmdssl.cli.analyze.cutout_ratio import cutout_ratio
 from mmdssl.cli.analyze.object_knn import object_knn
 from mmdssl.cli.analyze.position import position
 from mmdssl.cli.analyze.report import report
+from mmdssl.cli.arguments import failed
 from mmdssl.engine.command_line import CommandLine
 
 # Each declares its arguments on the parser it gets and returns what to run.
@@ -36,8 +36,8 @@ COMMANDS: dict[str, Callable[[argparse.ArgumentParser], Run]] = {
 }
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Parse the command line and run one sub-command; bad input ends in one sentence."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one sub-command; 0, or 2 with one sentence on unusable input."""
     parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True, metavar='COMMAND')
     for name, define in COMMANDS.items():
@@ -50,12 +50,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
         command.set_defaults(run=define(command))
     args = parser.parse_args(argv)
-    from mmdssl.engine.plain_errors import says_what_happened
-
     # A command that writes one page may be given its file.
     folder = args.out.parent if args.out.suffix == '.html' else args.out
     try:
         folder.mkdir(parents=True, exist_ok=True)
         args.run(args)
     except (ValueError, OSError) as error:
-        sys.exit(f'error: {says_what_happened(error)}')
+        return failed(error)
+    return 0
