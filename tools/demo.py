@@ -25,7 +25,7 @@ from typing import Any
 
 from mmdssl.engine.command_line import CommandLine
 from mmdssl.engine.plain_errors import says_what_happened
-from mmdssl.miniature.demo import scores, train
+from mmdssl.studies.demo import scores, train
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / 'configs/scenes/densecl-d_r18w16-64px_1xb32-150i_scenes.py'
