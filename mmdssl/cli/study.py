@@ -54,6 +54,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--executor', choices=('local', 'slurm', 'debug'), default='local')
     parser.add_argument('--jobs', type=int, help='runs side by side (local: 1, slurm: all)')
+    parser.add_argument('--threads', type=int, default=1, help='of a run (1)')
     parser.add_argument(
         '--set',
         nargs='+',
@@ -65,7 +66,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--iters', type=int, help='iterations of every schedule, for a quick look')
     parser.add_argument('--dry-run', action='store_true', help='say what would run, and stop')
     options = parser.parse_args(arguments)
-    for name in ('jobs', 'iters', 'processes'):
+    for name in ('jobs', 'threads', 'iters', 'processes'):
         value = getattr(options, name)
         if value is not None and value < 1:
             parser.error(f'--{name} {value} must be at least 1')
@@ -78,7 +79,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the study; 0, 1 where runs failed, 2 for wrong input, 130 where interrupted."""
     options = parse_arguments(arguments)
     warnings.filterwarnings('ignore', message='.*MultiScaleDeformableAttention.*')
-    # Threads that wait must not keep a core from the other runs.
+    # Runs inherit both. Threads that wait must not keep a core from the other runs.
+    os.environ['OMP_NUM_THREADS'] = str(options.threads)
     os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
     # Asked to end, it ends its runs as well, which leave their checkpoints.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)

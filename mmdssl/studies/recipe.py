@@ -144,10 +144,13 @@ def _steps(value: Any) -> Iterator[Any]:
 
 def _lists(value: Any) -> Iterator[list]:
     """All lists of configs of transforms in nested lists and configs."""
-    if isinstance(value, list) and value and all(isinstance(entry, Mapping) for entry in value):
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    elif not isinstance(value, (list, tuple)):
+        return
+    elif isinstance(value, list) and all(isinstance(e, Mapping) and 'type' in e for e in value):
         yield value
-    entries = value.values() if isinstance(value, Mapping) else value
-    for entry in entries if isinstance(entries, (list, tuple, type({}.values()))) else ():
+    for entry in list(value):
         yield from _lists(entry)
 
 

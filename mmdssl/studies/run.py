@@ -182,7 +182,7 @@ class Run:
                 f'{self.setting.config} counts epochs: leave its length as it is, or choose a '
                 'scale that counts iterations'
             )
-        return 'epoch', loop.max_epochs
+        return 'epoch', self.setting.epochs or loop.max_epochs
 
     @property
     def length(self) -> tuple[str, int]:

@@ -44,6 +44,7 @@ class Setting:
     Attributes:
         config: File below ``configs/``.
         iters: Iterations of the base's schedule; None as the config has them.
+        epochs: The same of a config that counts epochs.
         warmup: Iterations of warm-up among them; None as the config has them.
         options: Changes of the config by dotted name.
         steps: Changes of the steps of its training pipeline by ``'Transform.argument'``, wherever
@@ -53,6 +54,7 @@ class Setting:
 
     config: str
     iters: int | None = None
+    epochs: int | None = None
     warmup: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     steps: Mapping[str, Any] = field(default_factory=dict)
@@ -295,9 +297,8 @@ def load_study(file: str | Path) -> Study:
         own = shipped('studies') / path.as_posix().removeprefix('studies/')
         path = own if own.is_file() else own.with_suffix('.py')
     if not path.is_file():
-        known = ' '.join(
-            str(p.relative_to(shipped('studies'))) for p in shipped('studies').rglob('*.py')
-        )
+        own = shipped('studies')
+        known = ' '.join(sorted(p.relative_to(own).as_posix() for p in own.rglob('*.py')))
         raise FileNotFoundError(f'no study {file}: give a file, or one of {known}')
     found = runpy.run_path(str(path)).get('study')
     if not isinstance(found, Study):

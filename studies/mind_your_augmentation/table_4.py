@@ -36,7 +36,7 @@ def settings(ending: str) -> dict[str, Setting]:
         scale: Setting(
             config=file.format(ending),
             transfer=JUDGES.get(scale, ''),
-            options={'train_cfg.max_epochs': 200} if scale == 'paper' else {},
+            epochs=200 if scale == 'paper' else None,
         )
         for scale, file in FILES.items()
     }
