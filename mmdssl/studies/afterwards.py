@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from mmdssl.engine.checkpointing import atomic_save, atomic_text
+from mmdssl.core.checkpointing import atomic_save, atomic_text
 from mmdssl.studies.recipe import make_config
 from mmdssl.studies.run import Run
 from mmdssl.studies.study import shipped

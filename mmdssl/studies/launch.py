@@ -20,7 +20,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
-from mmdssl.engine.checkpointing import atomic_text
+from mmdssl.core.checkpointing import atomic_text
 from mmdssl.studies.afterwards import measure_afterwards, missing_measures
 from mmdssl.studies.measuring import MeasureHook, read_measurements
 from mmdssl.studies.recipe import make_config

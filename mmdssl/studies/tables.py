@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.table import Table
 
-from mmdssl.engine.checkpointing import atomic_text
+from mmdssl.core.checkpointing import atomic_text
 from mmdssl.studies.launch import is_trained
 from mmdssl.studies.results import (
     COUPLINGS,

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmdssl.engine.schedules import teacher_temperature
+from mmdssl.core.schedules import teacher_temperature
 from mmdssl.models.utils.collectives import all_reduce
 from mmdssl.registry import MODELS
 
