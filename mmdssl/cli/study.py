@@ -1,7 +1,7 @@
 """A study: rows of a table trained with paired seeds, measured, and set beside what was published.
 
     mmdssl study mind_your_augmentation/table_10 --scale scenes --seeds 0 1 2 --jobs 2
-    mmdssl study FILE --scale photos --data PHOTOS --out work_dirs/studies     # one GPU
+    mmdssl study FILE --scale photos --data-root PHOTOS --out work_dirs/studies     # one GPU
     mmdssl study FILE --scale paper --executor slurm --set slurm_partition=gpu timeout_min=2880
     mmdssl study FILE --dry-run          # what would run
 
@@ -41,7 +41,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--out', type=Path, default=Path('work_dirs/studies'))
     parser.add_argument(
-        '--data',
+        '--data-root',
         type=Path,
         metavar='FOLDER',
         help="of the photos (the configs' own), or for generated scenes (--out/scenes)",
@@ -93,7 +93,7 @@ def main(arguments: list[str] | None = None) -> int:
             out=options.out,
             seeds=tuple(options.seeds),
             names=tuple(options.rows or ()),
-            data=options.data,
+            data=options.data_root,
             iters=options.iters,
             processes=options.processes,
             measured=None if options.measures is None else tuple(options.measures),

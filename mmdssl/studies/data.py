@@ -22,7 +22,7 @@ def make_data(plan: Plan, *, workers: int = 1, progress: bool = True) -> None:
         ValueError: If a folder holds scenes of other settings.
     """
     scale = plan.size
-    if scale.scenes is None:
+    if not scale.scenes:
         return
     for seed in plan.seeds:
         root = plan.data_root(seed)

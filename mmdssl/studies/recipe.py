@@ -50,7 +50,7 @@ def make_config(run: 'Run') -> Config:
         config.merge_from_dict({row.teacher_option: str(run.teacher.checkpoint)})
     pipeline = config.train_dataloader.dataset.pipeline
     steps = dict(setting.steps)
-    if scale.scenes is not None:
+    if scale.scenes:
         steps['LoadProposals.expect'] = proposal_settings(scale).parameters()
     set_steps(pipeline, steps)
     for key, made_by in row.masks.items():
@@ -182,7 +182,7 @@ def _set_length(config: Config, run: 'Run') -> None:
 
 def _set_object_knn(config: Config, scale: Scale) -> None:
     loader = config.object_knn_dataloader
-    if scale.scenes is not None:
+    if scale.scenes:
         set_steps(loader.dataset.pipeline, {'ResizeWithBoxes.size': scale.size})
         loader.num_workers, loader.persistent_workers = scale.workers or 0, False
     if scale.bank_images is not None:
@@ -194,10 +194,14 @@ def _set_object_knn(config: Config, scale: Scale) -> None:
 def _set_probes(config: Config, run: 'Run') -> None:
     """Coupling probes: pairs, exchanged backgrounds, parts; all on unseen images."""
     scale = run.plan.size
-    kind = 'coco' if scale.scenes is None else 'scenes'
+    kind = 'scenes' if scale.scenes else 'coco'
     base = Config.fromfile(shipped('configs') / f'_base_/datasets/{kind}_coupling.py')
     probes = base.coupling_probes.to_dict()
     root = Path(config.data_root)
+    # The side at which O-KNN measures objects: a ViT's position table may be made for it.
+    resize = 'ResizeWithBoxes'
+    seen = config.object_knn_dataloader.dataset.pipeline
+    size = next(step['size'] for step in _steps(seen) if step['type'] == resize)
     where = dict(scale.probe_data)
     where['data_root'] = str(root / where.get('data_root', ''))
     for name, probe in probes.items():
@@ -205,9 +209,9 @@ def _set_probes(config: Config, run: 'Run') -> None:
         dataset.update(where, seed=run.seed)
         if scale.probes:
             dataset['num'] = scale.probes[name]
-        for argument in ('size', 'min_side'):
-            if getattr(scale, argument) is not None:
-                dataset[argument] = getattr(scale, argument)
+        dataset['size'] = size
+        if scale.min_side is not None:
+            dataset['min_side'] = scale.min_side
         if scale.ratios and name == 'inter':
             # Few pictures of so small a set hold one object alone.
             dataset.update(source='crop', ratios=scale.ratios)

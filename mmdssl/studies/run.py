@@ -92,7 +92,7 @@ class Plan:
 
     def data_root(self, seed: int) -> Path | None:
         """Folder of the data of a seed; None: that of the configs."""
-        if self.size.scenes is None:
+        if not self.size.scenes:
             return self.data
         scale = self.size
         spec = [dict(scale.scenes), scale.train_images, scale.val_images, dict(scale.proposals)]
@@ -119,7 +119,7 @@ class Plan:
         kept = {k: v for k, v in config.items() if k not in (*_NO_SETTING, 'work_dir')}
         kept = {k: v for k, v in kept.items() if not k.endswith('_pipeline')}  # not those in use
         size = self.size
-        data = None if size.scenes is None else [size.scenes, size.train_images, size.val_images]
+        data = [size.scenes, size.train_images, size.val_images] if size.scenes else None
         found = _plain(dict(config=kept, shares=run.shares, data=data, processes=run.processes))
         self._settings[name] = found
         return found

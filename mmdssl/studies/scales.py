@@ -20,7 +20,6 @@ SCALES: Mapping[str, Scale] = {
     ),
     'photos': Scale(
         purpose='a few thousand photos, one GPU, minutes a run (configs/photos)',
-        size=224,
         probes=dict(inter=200, background=400, intra=400),
         probe_data=dict(
             data_root='voc', ann_file='annotations/instances_val2012.json', data_prefix='val2012/'
@@ -34,7 +33,6 @@ SCALES: Mapping[str, Scale] = {
         train_images=2000,
         val_images=400,
         bank_images=600,
-        size=128,
         probes=dict(inter=80, background=200, intra=150),
         ratios=RATIOS,
         min_side=20,
@@ -53,10 +51,16 @@ def choose_scale(study: Study, name: str) -> tuple[Scale, str]:
     """
     scales = {**SCALES, **study.scales}
     if name == 'smoke':
-        smaller = dict(train_images=12, val_images=8, bank_images=6, iters=2, batch=8)
-        probes = dict.fromkeys(('inter', 'background', 'intra'), 3)
         small = dataclasses.replace(
-            scales['scenes'], purpose='whether it runs', probes=probes, ratios=(0.0, 0.6), **smaller
+            scales['scenes'],
+            purpose='whether it runs',
+            train_images=12,
+            val_images=8,
+            bank_images=6,
+            probes=dict.fromkeys(('inter', 'background', 'intra'), 3),
+            ratios=(0.0, 0.6),
+            iters=2,
+            batch=8,
         )
         return small, 'scenes'
     if name not in scales:

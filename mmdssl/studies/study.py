@@ -148,13 +148,13 @@ class Scale:
     Attributes:
         purpose: One sentence.
         scenes: Settings of :class:`SceneSpec` but the seed: scenes are generated, others for every
-            seed. None: a folder of photos, given on the command line or by the configs.
+            seed. Empty: a folder of photos, given on the command line or by the configs.
         train_images: Training scenes.
         val_images: Validation scenes: the queries of O-KNN and what coupling is measured on.
         bank_images: Training images whose objects form the bank of O-KNN; None: as the configs.
         proposals: Settings of :class:`ProposalSettings` for generated scenes, the filter's with
             ``filter_`` before the name.
-        size: Side in pixels at which objects are measured; None: as the configs have it.
+        size: Side in pixels at which objects of generated scenes are measured.
         probes: Number of samples of the probes ``inter`` (pairs), ``background`` and ``intra``;
             empty: as the configs have it.
         probe_data: Arguments of the data sets of all probes: where labelled images lie.
@@ -168,12 +168,12 @@ class Scale:
     """
 
     purpose: str
-    scenes: Mapping[str, Any] | None = None
+    scenes: Mapping[str, Any] = field(default_factory=dict)
     train_images: int = 0
     val_images: int = 0
     bank_images: int | None = None
     proposals: Mapping[str, Any] = field(default_factory=dict)
-    size: int | None = None
+    size: int = 128
     probes: Mapping[str, int] = field(default_factory=dict)
     probe_data: Mapping[str, str] = field(default_factory=dict)
     ratios: tuple[float, ...] = ()
@@ -303,4 +303,4 @@ def load_study(file: str | Path) -> Study:
     found = runpy.run_path(str(path)).get('study')
     if not isinstance(found, Study):
         raise ValueError(f'{file} defines no study: it needs a line study = Study(...)')
-    return dataclasses.replace(found, name=found.name or path.stem)
+    return dataclasses.replace(found, name=path.stem)

@@ -20,7 +20,7 @@ resolution: neither the whole scene nor its colours tell two views of it.
 texture, and the configs of configs/scenes as they are. SoCo's base rises above the random net
 there, in O-KNN and in O-KNN-D, within 250 iterations.
 
-``coco-mini``: a folder of a few hundred photos in the layout of COCO, given by ``--data``.
+``coco-mini``: a folder of a few hundred photos in the layout of COCO, given by ``--data-root``.
 """
 
 from mmdssl.datasets.scenes import PRESETS
@@ -70,7 +70,6 @@ scales = {
     'forms': SCALES['scenes'],
     'coco-mini': Scale(
         purpose='a few hundred photos in the layout of COCO',
-        size=128,
         probes=dict(inter=80, background=70, intra=50),
         probe_data=dict(ann_file='annotations/instances_val2017.json', data_prefix='val2017/'),
         ratios=RATIOS,

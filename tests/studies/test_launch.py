@@ -87,34 +87,59 @@ def test_slurm_gets_the_processes_of_the_paper(tmp_path, monkeypatch):
     assert parameters['slurm_partition'] == 'gpu'
 
 
-def test_a_study_by_jobs_goes_on_and_gives_the_numbers_it_gave(tmp_path, capsys):
-    """Local processes of submitit. Numbers of the random net: those of the engine before it."""
-    words = [SMALL, '--rows', 'densecl', '--seeds', '11', '--out', str(tmp_path), '--iters', '2']
+def test_a_study_runs_and_goes_on(tmp_path, capsys):
+    """The smoke of one row, in this process: data, run, tables, figure; then nothing is left."""
+    words = ['mind_your_augmentation/table_10', '--scale', 'smoke', '--rows', 'DenseCL']
+    words += ['--seeds', '0', '--executor', 'debug', '--measures', 'cost', '--out', str(tmp_path)]
     assert main(words) == 0
-    assert 'densecl: mean' in capsys.readouterr().out
-    folder = tmp_path / 'small_study-scenes'
-    study = json.loads((folder / 'study.json').read_text())
-    done = study['runs']['densecl/seed-11']
+    text = capsys.readouterr().out
+    assert 'DenseCL: mean' in text
+    assert '67.5 | ' in text
+    folder = tmp_path / 'table_10-smoke'
     for name in ('measurements.csv', 'tables.csv', 'published.csv', 'tradeoff.png'):
         assert (folder / name).stat().st_size
-    file = tmp_path / done['folder'] / 'measurements.jsonl'
+    study = json.loads((folder / 'study.json').read_text())
+    assert 'cost/ms' in {number['metric'] for number in study['numbers']}
+    own = tmp_path / study['runs']['DenseCL/seed-0']['folder']
+    lines = (own / 'measurements.jsonl').read_text().splitlines()
+    assert [json.loads(line)['iter'] for line in lines] == [0, 1, 2]
+
+    # As a kill after the last iteration would leave it: nothing is trained or measured again.
+    (own / 'done.json').unlink()
+    (own / 'cost.json').unlink()
+    stamp = (own / 'iter_2.pth').stat().st_mtime_ns
+    assert main(words) == 0
+    assert (own / 'iter_2.pth').stat().st_mtime_ns == stamp
+    assert (own / 'measurements.jsonl').read_text().splitlines() == lines
+
+
+def test_local_jobs_measure_what_a_finished_run_lacks(tmp_path):
+    """A process of submitit, which gets text alone and says what it says into the run's folder."""
+    plan = plan_of(tmp_path, names=('densecl',), measured=('cost',))
+    one = run(plan, 'densecl')
+    finish(one)
+    log = one.folder / 'x' / 'vis_data' / 'scalars.json'
+    log.parent.mkdir(parents=True)
+    log.write_text('\n'.join(json.dumps(dict(time=time)) for time in (0.1, 0.3, 0.2)))
+    assert run_all(plan, progress=False) == []
+    assert json.loads((one.folder / 'cost.json').read_text()) == {'cost/ms': 200}
+    assert list((one.folder / 'jobs').glob('*_log.out'))
+
+
+@pytest.mark.slow
+def test_the_miniature_measures_what_it_measured(tmp_path):
+    """By local jobs. Numbers of the random net: those of the engine before this one."""
+    words = [SMALL, '--rows', 'densecl', '--seeds', '11', '--out', str(tmp_path)]
+    assert main(words) == 0
+    file = next(tmp_path.glob('runs/*/seed-11/measurements.jsonl'))
     lines = [json.loads(line) for line in file.read_text().splitlines()]
-    assert [line['iter'] for line in lines] == [0, 1, 2]
-    assert {'cost/ms'} <= {number['metric'] for number in study['numbers']}
+    assert [line['iter'] for line in lines] == [0, 1, 2, 4, 5]
     before = {
         'bg_self/last/centred': 0.5609603729101239,
         'cr_inter/last/mean': 0.9593805717726163,
         'cr_intra/last/mean': 0.016555844641317912,
     }
     assert {key: lines[0][key] for key in before} == pytest.approx(before, rel=1e-3)
-
-    # As a kill after training would leave it: nothing is trained again.
-    checkpoint = tmp_path / done['folder'] / 'iter_2.pth'
-    (checkpoint.parent / 'done.json').unlink()
-    stamp = checkpoint.stat().st_mtime_ns
-    assert main(words) == 0
-    assert checkpoint.stat().st_mtime_ns == stamp
-    assert file.read_text().splitlines() == [json.dumps(line) for line in lines]
 
 
 def test_a_failed_run_is_reported_and_the_others_go_on(tmp_path, monkeypatch):

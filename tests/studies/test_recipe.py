@@ -128,7 +128,7 @@ def test_every_seed_has_scenes_of_its_own_and_none_those_of_the_demo(tmp_path):
         ('shapes', 'ibot', 1000, 100, 1e-3, 32, 64),
         ('shapes', 'soco-d', 1000, 100, 1.0, 32, 96),
         ('forms', 'soco', 250, 25, 1.0, 32, 128),
-        ('coco-mini', 'ibot-d', 400, 60, 1.5e-3, 32, 128),
+        ('coco-mini', 'ibot-d', 400, 60, 2e-3, 32, 128),
     ],
 )
 def test_settings_of_the_miniature(tmp_path, scale, name, iters, warmup, lr, batch, side):

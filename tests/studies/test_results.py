@@ -67,7 +67,10 @@ def test_a_family_with_a_frozen_teacher_is_compared_with_it(points):
     assert list(rows) == ['random', 'teacher', 'maskalign', 'early']
     assert {seed: row['oknn/top1'] for seed, row in rows['teacher'].items()} == {11: 58, 12: 60}
     assert paired_difference(rows['maskalign'], rows['teacher'], 'oknn/top1').mean == 1
-    assert comparisons(STUDY, rows, 'maskalign') == [('maskalign', 'random'), ('maskalign', 'teacher')]
+    assert comparisons(STUDY, rows, 'maskalign') == [
+        ('maskalign', 'random'),
+        ('maskalign', 'teacher'),
+    ]
 
 
 def test_differences_are_taken_within_seeds(points):

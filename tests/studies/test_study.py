@@ -65,7 +65,7 @@ def test_a_file_without_a_study_is_refused(tmp_path):
     file.write_text('a = 1\n')
     with pytest.raises(ValueError, match='defines no study'):
         load_study(file)
-    with pytest.raises(FileNotFoundError, match='one of mind_your_augmentation/controlled.py'):
+    with pytest.raises(FileNotFoundError, match=r'one of mind_your_augmentation/controlled\.py'):
         load_study('nowhere')
     assert load_study('studies/mind_your_augmentation/table_10.py').name == 'table_10'
 
