@@ -142,12 +142,11 @@ def study(plan: 'Plan', options: argparse.Namespace, words: list[str]) -> int:
     console = Console(highlight=False)
     if not console.is_terminal:  # into a file: as wide as the tables need
         console = Console(highlight=False, width=190)
+    parameters = _parameters(options.set)
     if 'transfer' in plan.measures:
         _check_transfer(plan)
     make_data(plan, workers=os.cpu_count() or 1)
-    failures = run_all(
-        plan, executor=options.executor, jobs=options.jobs, parameters=_parameters(options.set)
-    )
+    failures = run_all(plan, executor=options.executor, jobs=options.jobs, parameters=parameters)
     points = read_points(plan)
     if points:
         cells = build_cells(plan.study, points)
