@@ -86,7 +86,13 @@ def _transfer(run: Run) -> dict[str, float]:
     config.resume, config.load_from = found_at is not None, found_at and str(found_at)
     train(build_runner(config))
     scores = build_test_runner(config, find_checkpoint(folder, 'auto'), str(folder / 'test')).test()
-    return {f'transfer/{name}': float(value) for name, value in scores.items()}
+    return _in_percent(scores, config.default_scope)
+
+
+def _in_percent(scores: Mapping[str, Any], framework: str) -> dict[str, float]:
+    """As papers print them: mmdet gives shares of 1, and -1 for sizes that no object has."""
+    factor = 100.0 if framework == 'mmdet' else 1.0
+    return {f'transfer/{name}': factor * value for name, value in scores.items() if value >= 0}
 
 
 def _with_weights(config: Any, weights: str) -> Any:

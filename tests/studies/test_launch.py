@@ -7,6 +7,7 @@ import pytest
 
 from mmdssl.cli.study import main
 from mmdssl.studies import launch
+from mmdssl.studies.afterwards import _in_percent
 from mmdssl.studies.launch import Failure, _ready, _take_orphans, run_all
 from mmdssl.studies.run import Run
 from tests.studies.test_recipe import SMALL, plan_of
@@ -124,6 +125,12 @@ def test_local_jobs_measure_what_a_finished_run_lacks(tmp_path):
     assert run_all(plan, progress=False) == []
     assert json.loads((one.folder / 'cost.json').read_text()) == {'cost/ms': 200}
     assert list((one.folder / 'jobs').glob('*_log.out'))
+
+
+def test_scores_of_detectors_are_percent_as_published():
+    scores = {'coco/bbox_mAP': 0.387, 'coco/bbox_mAP_l': -1.0}
+    assert _in_percent(scores, 'mmdet') == {'transfer/coco/bbox_mAP': pytest.approx(38.7)}
+    assert _in_percent({'mIoU': 39.9}, 'mmseg') == {'transfer/mIoU': 39.9}
 
 
 @pytest.mark.slow
