@@ -21,6 +21,8 @@ __all__ = ['MEASURES', 'measure_afterwards', 'missing_measures', 'numbers_of']
 
 def _position(run: Run) -> dict[str, float]:
     """MCS of the last map: one picture in nine places (D3SSL, Fig. 4b)."""
+    from mmengine.registry import DefaultScope
+
     from mmdssl.evaluation.measure import build_probe, measure
     from mmdssl.models.utils.backbone_weights import load_backbone
     from mmdssl.registry import MODELS
@@ -46,9 +48,10 @@ def _position(run: Run) -> dict[str, float]:
     )
     probe = build_probe(dict(dataloader=loader, evaluator=dict(type='PositionalSimilarity')))
     preprocessor = config.model.data_preprocessor.to_dict()
-    return measure(
-        backbone, preprocessor, probe.loader, probe.metrics, max_images=1, progress=False
-    )
+    with DefaultScope.overwrite_default_scope('mmdssl'):  # fine-tuning before it has left another
+        return measure(
+            backbone, preprocessor, probe.loader, probe.metrics, max_images=1, progress=False
+        )
 
 
 def _transfer(run: Run) -> dict[str, float]:
