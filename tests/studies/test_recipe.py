@@ -192,7 +192,7 @@ def test_rows_change_the_mask_of_the_branch_alone(tmp_path, name, kinds):
         make_config(Run(plan=plan, name=row, seed=0)).train_dataloader.dataset.pipeline[1].views[0]
         for row in (name, '+DC_RCC')
     ]
-    changed, published = ([step.to_dict() for step in view] for view in views)
+    changed, published = ([dict(step) for step in view] for view in views)
     assert changed[:4] == published[:4]  # crop, flip, and the masks of iBOT
     assert [step['type'] for step in changed[4:]] == kinds
     mask = changed[-1]
