@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import ROOT
-
+ROOT = Path(__file__).resolve().parents[1]
 LINT = Path(sys.executable).with_name('lint-imports')
 # File that is changed -> what is written into it.
 WRONG = {
