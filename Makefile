@@ -26,7 +26,7 @@ help:
 	@echo 'make test        complete environment (10 to 25 min, once), then the tests'
 	@echo 'make test-slow   the tests that take longer than 20 s each'
 	@echo 'make gpu         proof on a GPU in 10 min: tests, speeds, two runs with O-KNN curves'
-	@echo 'make lint        ruff check, ruff format --check, mypy'
+	@echo 'make lint        ruff check, ruff format --check, mypy, order of the floors'
 	@echo 'make format      ruff repairs and formats in place'
 	@echo 'make check-env   what is installed, what is missing for what; installs nothing'
 	@echo 'make env         environment for pre-training: nothing is compiled'
@@ -63,6 +63,7 @@ lint: env-dev
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	'$(VENV)/bin/lint-imports' --no-cache
 
 format: env-dev
 	$(PY) -m ruff check --fix .

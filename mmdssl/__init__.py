@@ -7,7 +7,7 @@ already loaded, as when a config of mmdet or mmseg says
 and ``type='mmdssl.TapViT'`` resolves there.
 
 From the import on, mmengine loads no checkpoint that could run code
-(:mod:`mmdssl.engine.safe_loading`), in any project and by whatever scheme.
+(:mod:`mmdssl.core.safe_loading`), in any project and by whatever scheme.
 """
 
 import sys

@@ -49,6 +49,6 @@ def guard_loading() -> None:
 
 
 def _install() -> None:
-    from mmdssl.engine.safe_loading import install_safe_loading
+    from mmdssl.core.safe_loading import install_safe_loading
 
     install_safe_loading()

@@ -93,6 +93,7 @@ MODELS = _child(
     'model',
     parent.MODELS,
     'mmdssl.models',
+    'mmdssl.evaluation.extractors',
     optional={'DenseProbe': 'mmdssl.transfer.dense_probe'},
 )
 DATASETS = _child(
@@ -110,7 +111,7 @@ OPTIM_WRAPPERS = _child('optimizer wrapper', parent.OPTIM_WRAPPERS, 'mmdssl.engi
 OPTIM_WRAPPER_CONSTRUCTORS = _child(
     'optimizer wrapper constructor', parent.OPTIM_WRAPPER_CONSTRUCTORS, 'mmdssl.engine.optimizers'
 )
-PARAM_SCHEDULERS = _child('parameter scheduler', parent.PARAM_SCHEDULERS, 'mmdssl.engine.schedules')
+PARAM_SCHEDULERS = _child('parameter scheduler', parent.PARAM_SCHEDULERS, 'mmdssl.core.schedules')
 # mmpretrain has no function registry of its own: this one hangs under mmengine's.
 FUNCTIONS = _child('function', ROOT_FUNCTIONS, 'mmdssl.datasets')
 

@@ -21,7 +21,7 @@ from rich.console import Console
 from mmdssl.conversion.convert import Converted, export_backbone, import_weights
 from mmdssl.conversion.coverage import as_table
 from mmdssl.conversion.files import check_target, write_weights
-from mmdssl.conversion.locating import FORMATS
+from mmdssl.conversion.formats import FORMATS
 from mmdssl.conversion.publish import publish
 from mmdssl.engine.command_line import CommandLine
 from mmdssl.engine.plain_errors import says_what_happened

@@ -79,8 +79,8 @@ def make_config(options: argparse.Namespace) -> Any:
     Raises:
         ValueError: If the config does not read scenes, or counts epochs.
     """
+    from mmdssl.core.newest import checkpoints_of
     from mmdssl.engine.config import load_config
-    from mmdssl.engine.newest import checkpoints_of
 
     config = load_config(options.config, {'data_root': str(options.data)})
     published = config.get('train_cfg', {}).get('max_iters')
@@ -126,7 +126,7 @@ def partner(options: argparse.Namespace) -> Iterator[Path | None]:
 
 def draw(config: Any, runner: Any, out: Path, plain: Path | None) -> dict[str, Path]:
     """All pictures, by name."""
-    from mmdssl.engine.checkpointing import load_checkpoint_file
+    from mmdssl.core.reading import load_checkpoint_file
     from mmdssl.visualization.run_pictures import draw_batches, draw_features, draw_progress
 
     files = draw_batches(config, out)
@@ -156,7 +156,7 @@ def remember(options: argparse.Namespace) -> None:
     Raises:
         ValueError: If the folder holds a run with other settings.
     """
-    from mmdssl.engine.checkpointing import atomic_text
+    from mmdssl.core.checkpointing import atomic_text
 
     file = options.work_dir / 'demo.json'
     names = ('images', 'val_images', 'iters', 'seed')
@@ -232,7 +232,7 @@ def report(
     plain: Path | None,
 ) -> dict[str, Any]:
     """Write ``metrics.json`` and ``report.html``."""
-    from mmdssl.engine.checkpointing import atomic_text
+    from mmdssl.core.checkpointing import atomic_text
     from mmdssl.visualization.demo_report import write_demo_report
     from mmdssl.visualization.report import hardware, versions
 

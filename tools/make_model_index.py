@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from mmdssl.engine.checkpointing import atomic_text
+from mmdssl.core.checkpointing import atomic_text
 from mmdssl.engine.command_line import CommandLine
 
 ROOT = Path(__file__).resolve().parents[1]

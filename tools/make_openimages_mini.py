@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from mmdssl.core.checkpointing import atomic_text
+from mmdssl.core.text_files import read_json
 from mmdssl.datasets.openimages_boxes import count_boxes, read_class_names
 from mmdssl.datasets.openimages_mini import (
     SHARED_CLASSES,
@@ -27,10 +29,8 @@ from mmdssl.datasets.openimages_mini import (
     match_classes,
     select_images,
 )
-from mmdssl.engine.checkpointing import atomic_text
 from mmdssl.engine.command_line import CommandLine
 from mmdssl.engine.plain_errors import says_what_happened
-from mmdssl.text_files import read_json
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:

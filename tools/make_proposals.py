@@ -18,6 +18,7 @@ import sys
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+from mmdssl.core.wording import printable
 from mmdssl.datasets.base import evenly_spaced
 from mmdssl.datasets.decode import IMAGE_EXTENSIONS, ImageDecodeError, decode_image
 from mmdssl.datasets.image_list import list_images
@@ -26,7 +27,6 @@ from mmdssl.datasets.proposals.making import MakingReport, make_proposals, merge
 from mmdssl.datasets.proposals.producers import ProposalSettings
 from mmdssl.datasets.proposals.validation import validate_proposals
 from mmdssl.engine.command_line import CommandLine
-from mmdssl.wording import printable
 
 RULES = {
     Rule.FULL: 'under the full rule',

@@ -26,16 +26,16 @@ from mmengine.runner import Runner, set_random_seed
 from rich.console import Console
 from rich.table import Table
 
+from mmdssl.core.checkpointing import atomic_text
 from mmdssl.datasets.start_checks import check_images
-from mmdssl.engine.checkpointing import atomic_text
 from mmdssl.engine.command_line import CommandLine, OptionsAction
 from mmdssl.engine.config import load_config
 from mmdssl.engine.fine_tuned import build_test_runner
 from mmdssl.engine.frameworks import framework_of, readable_data
 from mmdssl.engine.launch import readable_errors
 from mmdssl.engine.plain_errors import says_what_happened
+from mmdssl.evaluation.extractors.feature_extractor import FeatureExtractor
 from mmdssl.evaluation.separation import check_separate
-from mmdssl.models.feature_extractor import FeatureExtractor
 from mmdssl.models.utils.backbone_weights import Source, load_backbone
 
 _WIDE = 70  # letters of columns that fit beside the names of a terminal of 80

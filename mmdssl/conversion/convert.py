@@ -15,30 +15,21 @@ from torch import Tensor
 
 from mmdssl.conversion.architecture import Blueprint, blueprint
 from mmdssl.conversion.coverage import Coverage, measure
+from mmdssl.conversion.formats import FORMATS, Format, flat_state
 from mmdssl.conversion.key_maps import FAMILIES, family_of, translate
-from mmdssl.conversion.locating import (
-    FORMATS,
-    SHARED_HEAD,
-    Format,
-    Source,
-    find,
-    flat_state,
-    named,
-    tensors,
-)
 from mmdssl.conversion.metadata import origin
 from mmdssl.conversion.official_ibot import has_heads, heads_and_centers
-from mmdssl.conversion.tokens import extra_tokens, other_table, table_side
-from mmdssl.engine.checkpointing import EVALUATED_KEY, load_checkpoint_file
-from mmdssl.engine.weight_values import check_finite
+from mmdssl.core.checkpointing import EVALUATED_KEY
+from mmdssl.core.locating import SHARED_HEAD, Source, essential, find, named, tensors
+from mmdssl.core.reading import load_checkpoint_file
+from mmdssl.core.tokens import extra_tokens, other_table, table_side
+from mmdssl.core.weight_values import check_finite
 
 __all__ = ['Converted', 'export_backbone', 'import_weights']
 
 # Heads of classifiers, which stand beside a backbone that has no prefix of its own.
 _CLASSIFIERS = ('fc.', 'head.', 'heads.', 'head_dist.')
 _LAYER4 = 'layer4.'
-# What every feature depends on.
-_CORE = ('cls_token', 'pos_embed', 'patch_embed.projection.weight', 'conv1.weight')
 
 
 @dataclass(frozen=True)
@@ -258,7 +249,7 @@ def _faults(
             rows, sentence = other
             plan.shapes['pos_embed'] = (1, rows, table.shape[2])
             faults.append(sentence)
-    lost = [name for name in _CORE if name in plan.shapes and name not in state]
+    lost = essential(name for name in plan.shapes if name not in state)
     if lost:
         faults.append(f'it lacks {", ".join(lost)}, without which nothing is computed')
     return faults

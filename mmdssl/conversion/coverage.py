@@ -13,7 +13,7 @@ from rich.table import Table
 from torch import Tensor
 
 from mmdssl.conversion.architecture import Blueprint, Shape
-from mmdssl.wording import listed_after
+from mmdssl.core.wording import listed_after
 
 __all__ = ['Coverage', 'as_table', 'measure']
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from mmdssl.engine.checkpointing import atomic_file, atomic_save, to_plain
+from mmdssl.core.checkpointing import atomic_file, atomic_save, to_plain
 
 __all__ = ['SUFFIXES', 'check_target', 'write_weights']
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from mmdssl.conversion.formats import flat_state
 from mmdssl.conversion.key_maps import translate
-from mmdssl.conversion.locating import flat_state, named
+from mmdssl.core.locating import named
 
 __all__ = [
     'backbone_from_official',

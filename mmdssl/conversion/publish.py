@@ -7,16 +7,12 @@ from typing import Any, Literal
 
 import torch
 
-from mmdssl.conversion.locating import tensors
 from mmdssl.conversion.metadata import origin
-from mmdssl.engine.checkpoint_format import without_paths
-from mmdssl.engine.checkpointing import (
-    EVALUATED_KEY,
-    atomic_file,
-    load_checkpoint_file,
-    to_plain,
-)
-from mmdssl.engine.weight_values import check_finite
+from mmdssl.core.checkpoint_format import without_paths
+from mmdssl.core.checkpointing import EVALUATED_KEY, atomic_file, to_plain
+from mmdssl.core.locating import tensors
+from mmdssl.core.reading import load_checkpoint_file
+from mmdssl.core.weight_values import check_finite
 
 __all__ = ['Keep', 'publish']
 

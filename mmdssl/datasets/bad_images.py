@@ -17,7 +17,7 @@ import weakref
 from pathlib import Path
 from typing import NamedTuple
 
-from mmdssl.wording import printable
+from mmdssl.core.wording import printable
 
 __all__ = ['BadImage', 'BadImages', 'TooManyBadImagesError']
 

@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 from mmengine.logging import print_log
 
+from mmdssl.core.wording import listed, printable
 from mmdssl.datasets.coco_file import CocoFile
 from mmdssl.datasets.image_header import picture_shape
 from mmdssl.datasets.image_list import ByteStrings
-from mmdssl.wording import listed, printable
 
 __all__ = ['check_files', 'check_orientation', 'tell_left_out']
 

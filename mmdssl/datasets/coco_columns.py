@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mmdssl.wording import listed, printable
+from mmdssl.core.wording import listed, printable
 
 __all__ = [
     'Id',

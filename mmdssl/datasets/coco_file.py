@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mmdssl.core.text_files import read_json
+from mmdssl.core.wording import printable
 from mmdssl.datasets.coco_columns import (
     Id,
     check_each,
@@ -25,8 +27,6 @@ from mmdssl.datasets.coco_columns import (
     whole,
 )
 from mmdssl.datasets.image_header import max_pixels
-from mmdssl.text_files import read_json
-from mmdssl.wording import printable
 
 __all__ = ['CocoFile', 'parse_coco', 'read_coco']
 

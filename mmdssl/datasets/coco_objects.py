@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from mmdssl.core.wording import printable
 from mmdssl.datasets.base import ImageDataset, evenly_spaced
 from mmdssl.datasets.coco_checks import check_files, check_orientation, tell_left_out
 from mmdssl.datasets.coco_file import CocoFile, read_coco
@@ -19,7 +20,6 @@ from mmdssl.datasets.image_list import ByteStrings
 from mmdssl.datasets.instance_masks import MaskStore
 from mmdssl.datasets.outlines import Outline, parse_outline
 from mmdssl.registry import DATASETS
-from mmdssl.wording import printable
 
 __all__ = ['CocoObjects']
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from mmdssl.core.wording import printable
 from mmdssl.datasets.coco_objects import CocoObjects
 from mmdssl.registry import DATASETS
-from mmdssl.wording import printable
 
 __all__ = ['CocoSemantic']
 

@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
-from mmdssl.wording import printable
+from mmdssl.core.wording import printable
 
 __all__ = [
     'MAX_PIXELS',

@@ -25,8 +25,8 @@ import numpy as np
 import numpy.typing as npt
 from mmengine.logging import print_log
 
+from mmdssl.core.wording import printable
 from mmdssl.datasets.left_out import LeftOut, entry_kind, is_clutter
-from mmdssl.wording import printable
 
 __all__ = ['ByteStrings', 'list_images']
 

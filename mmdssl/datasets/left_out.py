@@ -9,7 +9,7 @@ import stat
 from collections.abc import Sequence
 from typing import Literal
 
-from mmdssl.wording import listed, printable
+from mmdssl.core.wording import listed, printable
 
 __all__ = ['LeftOut', 'entry_kind', 'is_clutter']
 

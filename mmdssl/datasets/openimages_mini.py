@@ -28,10 +28,10 @@ import numpy as np
 import numpy.typing as npt
 from rich.progress import track
 
+from mmdssl.core.text_files import read_json
 from mmdssl.datasets.decode import IMAGE_EXTENSIONS
 from mmdssl.datasets.image_list import list_images
 from mmdssl.datasets.openimages_boxes import ImageCounts
-from mmdssl.text_files import read_json
 
 __all__ = [
     'PUBLISHED',

@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 from mmengine.logging import print_log
 
+from mmdssl.core.text_files import read_json, read_text
+from mmdssl.core.wording import printable
 from mmdssl.datasets.base import ImageDataset, evenly_spaced
 from mmdssl.datasets.left_out import LeftOut, entry_kind, is_clutter
 from mmdssl.registry import DATASETS
-from mmdssl.text_files import read_json, read_text
-from mmdssl.wording import printable
 
 __all__ = ['SemanticFolder', 'supercategories']
 

@@ -8,12 +8,12 @@ every photo, sizes and contents (the ends of the files) of so many, evenly space
 from collections.abc import Iterator
 from typing import Any
 
+from mmdssl.core.wording import listed, printable
 from mmdssl.datasets.base import evenly_spaced
 from mmdssl.datasets.decode import ImageDecodeError, decode_image
 from mmdssl.datasets.image_header import picture_shape
 from mmdssl.datasets.transforms.loading import LoadImage
 from mmdssl.datasets.transforms.proposals import LoadProposals
-from mmdssl.wording import listed, printable
 
 __all__ = ['LOOKED_AT', 'check_images', 'parts_of']
 

@@ -19,7 +19,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from mmdssl.engine.checkpointing import atomic_text
+from mmdssl.core.checkpointing import atomic_text
 from mmdssl.engine.frameworks import framework_of
 from mmdssl.engine.launch import build_runner
 from mmdssl.engine.unwrap import unwrap_model

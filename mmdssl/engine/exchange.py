@@ -12,9 +12,9 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mmdssl.core.wording import listed
 from mmdssl.evaluation.gathering import GatheredMetric
 from mmdssl.registry import METRICS
-from mmdssl.wording import listed
 
 __all__ = ['check_exchange', 'node_count']
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mmdssl.engine.checkpointing import load_checkpoint_file
+from mmdssl.core.reading import load_checkpoint_file
 from mmdssl.engine.exchange import check_exchange
 from mmdssl.engine.frameworks import framework_of
 from mmdssl.engine.local_runner import local_runner

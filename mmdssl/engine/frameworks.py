@@ -14,8 +14,8 @@ from mmengine.config import Config
 from torch import nn
 
 from mmdssl.compat import require_stack
-from mmdssl.text_files import read_json
-from mmdssl.wording import listed
+from mmdssl.core.text_files import read_json
+from mmdssl.core.wording import listed
 
 __all__ = [
     'check_classes',

@@ -15,6 +15,7 @@ from mmengine.dataset import InfiniteSampler
 from mmengine.dist import barrier, is_distributed
 from mmengine.runner import Runner
 
+from mmdssl.core.newest import find_checkpoint
 from mmdssl.datasets.start_checks import check_images
 from mmdssl.engine.efficiency import prepare_efficiency, set_up
 from mmdssl.engine.exchange import check_exchange
@@ -26,7 +27,6 @@ from mmdssl.engine.frameworks import (
 )
 from mmdssl.engine.hooks.checkpoint import SafeCheckpointHook, train_and_keep
 from mmdssl.engine.local_runner import local_runner
-from mmdssl.engine.newest import find_checkpoint
 from mmdssl.engine.plain_errors import plain_sentence, says_what_happened
 from mmdssl.engine.run_folder import template_of
 from mmdssl.engine.unwrap import unwrap_model

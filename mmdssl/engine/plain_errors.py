@@ -9,9 +9,9 @@ import errno
 import os
 from collections.abc import Iterator
 
+from mmdssl.core.wording import printable
 from mmdssl.datasets.bad_images import TooManyBadImagesError
 from mmdssl.datasets.image_header import ImageDecodeError
-from mmdssl.wording import printable
 
 __all__ = ['plain_sentence', 'says_what_happened']
 

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from mmdssl.engine.checkpointing import to_plain
-from mmdssl.engine.newest import RUN_PARTS
+from mmdssl.core.checkpointing import to_plain
+from mmdssl.core.clock import EPOCH_LENGTH_KEY
+from mmdssl.core.newest import RUN_PARTS
 from mmdssl.engine.unwrap import unwrap_model
-from mmdssl.models.utils.clock import EPOCH_LENGTH_KEY
 
 __all__ = ['EXTRA_BATCHES_KEY', 'fit_to_run', 'is_epoch_based']
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmdssl.engine.agreement import of_main_process
-from mmdssl.engine.checkpointing import remove_leftovers
-from mmdssl.engine.locking import FileLock, LockedError
-from mmdssl.engine.newest import NOTE, checkpoints_of
+from mmdssl.core.agreement import of_main_process
+from mmdssl.core.checkpointing import remove_leftovers
+from mmdssl.core.locking import FileLock, LockedError
+from mmdssl.core.newest import NOTE, checkpoints_of
 
 __all__ = [
     'check_folder',

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from types import MethodType
 
-from mmdssl.wording import printable
+from mmdssl.core.wording import printable
 
 __all__ = ['check_writable', 'steady_logging']
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ['effective_rank', 'feature_spread', 'normalised_entropy']
+__all__ = ['effective_rank', 'feature_spread']
 
 
 def feature_spread(features: Tensor) -> float:
@@ -47,16 +47,3 @@ def effective_rank(features: Tensor) -> float:
         return 0.0
     share = values / total
     return math.exp(float(torch.special.entr(share).sum()))
-
-
-def normalised_entropy(probabilities: Tensor) -> Tensor:
-    """Entropy over the last axis, divided by that of the uniform distribution.
-
-    Args:
-        probabilities: (..., K), K >= 2, rows sum to 1.
-
-    Returns:
-        (...) in [0, 1].
-    """
-    entropy = torch.special.entr(probabilities.float()).sum(dim=-1)
-    return entropy / math.log(probabilities.shape[-1])

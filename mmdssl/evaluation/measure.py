@@ -16,9 +16,9 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
+from mmdssl.evaluation.extractors.probe_extractor import ProbeExtractor
 from mmdssl.evaluation.guards import preserve_rng_state
 from mmdssl.evaluation.passes import evaluate_loader
-from mmdssl.models.probe_extractor import ProbeExtractor
 from mmdssl.registry import METRICS
 
 __all__ = ['Probe', 'build_probe', 'build_probes', 'measure', 'measure_probes', 'removal_for']

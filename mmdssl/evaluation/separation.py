@@ -12,9 +12,9 @@ from typing import Any
 
 from mmengine.logging import print_log
 
+from mmdssl.core.wording import listed, printable
 from mmdssl.datasets.proposals.fingerprint import UNKNOWN, fingerprint
 from mmdssl.evaluation.object_knn import ObjectKNN
-from mmdssl.wording import listed, printable
 
 __all__ = ['check_separate']
 

@@ -17,7 +17,7 @@ def train(config: Any) -> Any:
     from mmengine.hooks import Hook
     from mmengine.runner import Runner
 
-    from mmdssl.engine.checkpointing import atomic_save
+    from mmdssl.core.checkpointing import atomic_save
     from mmdssl.engine.hooks.checkpoint import train_and_keep
     from mmdssl.engine.untrained import calibrate_untrained
 

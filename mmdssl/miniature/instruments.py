@@ -17,11 +17,11 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from mmdssl.engine.checkpointing import atomic_text
+from mmdssl.core.checkpointing import atomic_text
 from mmdssl.engine.unwrap import unwrap_model
+from mmdssl.evaluation.extractors.feature_extractor import FeatureExtractor
 from mmdssl.evaluation.guards import preserve_rng_state
 from mmdssl.evaluation.measure import build_probes, measure
-from mmdssl.models.feature_extractor import FeatureExtractor
 
 __all__ = ['Instruments', 'KeptBatches', 'MeasureHook', 'read_measurements']
 

@@ -25,7 +25,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from mmdssl.engine.checkpointing import atomic_text
+from mmdssl.core.checkpointing import atomic_text
 from mmdssl.miniature.instruments import MeasureHook, read_measurements
 from mmdssl.miniature.plan import Plan, Run
 from mmdssl.miniature.recipe import make_config

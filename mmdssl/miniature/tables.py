@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.table import Table
 
-from mmdssl.engine.checkpointing import atomic_text
+from mmdssl.core.checkpointing import atomic_text
 from mmdssl.miniature.arms import ARMS
 from mmdssl.miniature.plan import Plan
 from mmdssl.miniature.results import (

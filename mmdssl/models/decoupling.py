@@ -23,13 +23,13 @@ from mmengine.model import BaseModule
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from mmdssl.core.step_generator import BRANCH, step_generator
 from mmdssl.models.decoupled_views import DecoupledViews, kept_on_host, mix_pixels
 from mmdssl.models.dense_host import DenseHost
 from mmdssl.models.foreground import Foreground
 from mmdssl.models.objectives import OBJECTIVES, Objective
 from mmdssl.models.utils.host_copies import HostCopies
 from mmdssl.models.utils.setting_checks import SettingChecks
-from mmdssl.models.utils.step_generator import BRANCH, step_generator
 from mmdssl.models.view_selection import Selection, select_key_views
 from mmdssl.registry import MODELS
 

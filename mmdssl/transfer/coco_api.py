@@ -11,9 +11,9 @@ import mmdet.evaluation.metrics.coco_metric as coco_metric
 from mmdet.datasets import CocoDataset
 from mmdet.datasets.api_wrappers import COCO
 
+from mmdssl.core.text_files import read_json
 from mmdssl.datasets.coco_file import parse_coco
 from mmdssl.datasets.outlines import clip_polygon, parse_outline
-from mmdssl.text_files import read_json
 
 __all__ = ['CheckedCOCO', 'CompletedCOCO', 'use_checked_coco']
 

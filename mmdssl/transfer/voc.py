@@ -8,8 +8,8 @@ from typing import Any
 
 from mmdet.datasets import VOCDataset
 
+from mmdssl.core.text_files import read_text
 from mmdssl.registry import DATASETS
-from mmdssl.text_files import read_text
 
 __all__ = ['VOCDetection']
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from mmdssl.wording import printable
+from mmdssl.core.wording import printable
 
 __all__ = ['Figure', 'Report', 'Table', 'hardware', 'versions', 'without_paths', 'write_report']
 

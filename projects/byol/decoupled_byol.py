@@ -19,9 +19,9 @@ import torch
 from mmpretrain.models.selfsup import BYOL
 from torch import Tensor, nn
 
+from mmdssl.core.clock import TrainingClock
 from mmdssl.models.foreground import Foreground
 from mmdssl.models.utils.batch_statistics import frozen_running_stats
-from mmdssl.models.utils.clock import TrainingClock
 from mmdssl.registry import MODELS
 
 

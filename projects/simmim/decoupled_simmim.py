@@ -17,10 +17,10 @@ from mmpretrain.models.selfsup import SimMIM
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
+from mmdssl.core.clock import TrainingClock
+from mmdssl.core.step_generator import step_generator
 from mmdssl.models.backbones import DenseViT
 from mmdssl.models.foreground import Foreground
-from mmdssl.models.utils.clock import TrainingClock
-from mmdssl.models.utils.step_generator import step_generator
 from mmdssl.registry import MODELS
 
 _HIDDEN = 0xD1B54A33  # draws of its own: those of the main path stay as they are without branch

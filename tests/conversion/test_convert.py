@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from mmdssl.conversion.convert import export_backbone, import_weights
 from mmdssl.conversion.files import write_weights
-from mmdssl.conversion.locating import FORMATS
+from mmdssl.conversion.formats import FORMATS
 from tests.conversion.nets import PlainViT, checkpoint, resnet, shaken, vit
 from tests.golden import Golden, assert_close
 

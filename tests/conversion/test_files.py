@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mmdssl.conversion.files import check_target, write_weights
-from mmdssl.engine.checkpointing import load_checkpoint_file
+from mmdssl.core.reading import load_checkpoint_file
 
 
 @pytest.mark.parametrize('ending', ['.pth', '.pt', '.safetensors'])

@@ -13,7 +13,7 @@ from torchvision.models.vision_transformer import VisionTransformer
 
 from mmdssl.conversion.convert import export_backbone, import_weights
 from mmdssl.conversion.files import write_weights
-from mmdssl.engine.checkpointing import load_checkpoint_file
+from mmdssl.core.reading import load_checkpoint_file
 from mmdssl.models.backbones.dense_vit import DenseViT
 from tests.conversion.nets import VIT, PlainViT, checkpoint, resnet, vit
 from tests.golden import Golden, assert_close

@@ -5,7 +5,7 @@ import torch
 
 from mmdssl.conversion.convert import export_backbone, import_weights
 from mmdssl.conversion.files import write_weights
-from mmdssl.engine.checkpointing import load_checkpoint_file
+from mmdssl.core.reading import load_checkpoint_file
 from tests.conversion.nets import checkpoint, resnet, vit
 from tests.golden import assert_close
 

@@ -15,7 +15,7 @@ from mmdssl.engine.launch import (
     set_precision,
     train,
 )
-from tests.engine.hostile import write_run
+from tests.core.hostile import write_run
 from tests.engine.toy import Recorder, toy_config
 
 

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
+from mmdssl.core.checkpointing import atomic_text
 from mmdssl.datasets.bad_images import TooManyBadImagesError
 from mmdssl.datasets.image_header import ImageDecodeError
-from mmdssl.engine.checkpointing import atomic_text
 from mmdssl.engine.launch import build_runner, readable_errors
 from mmdssl.engine.plain_errors import plain_sentence
 from mmdssl.engine.writing import check_writable

@@ -15,7 +15,7 @@ from mmdssl.engine.hooks.checkpoint import train_and_keep
 from mmdssl.engine.run_folder import clear_folder, held_folder, traces
 from tests.commands import run_command
 from tests.conftest import ROOT
-from tests.engine.hostile import write_run
+from tests.core.hostile import write_run
 from tests.engine.toy import Recorder, assert_same_state, toy_config, toy_runner
 
 KEEP_ONE = {'default_hooks.checkpoint.max_keep_ckpts': 1}

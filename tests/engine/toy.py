@@ -19,9 +19,9 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import Dataset
 
+from mmdssl.core.clock import TrainingClock
+from mmdssl.core.schedules import cosine_momentum
 from mmdssl.datasets.transforms.streams import random_source, streams_state
-from mmdssl.engine.schedules import cosine_momentum
-from mmdssl.models.utils.clock import TrainingClock
 from mmdssl.registry import DATASETS, MODELS
 
 _names = itertools.count()

@@ -1,11 +1,11 @@
-"""Spread, rank and entropy take the values that can be worked out by hand."""
+"""Spread and rank take the values that can be worked out by hand."""
 
 import math
 
 import pytest
 import torch
 
-from mmdssl.evaluation.health import effective_rank, feature_spread, normalised_entropy
+from mmdssl.evaluation.health import effective_rank, feature_spread
 
 
 def test_equal_features_have_no_spread_and_no_rank():
@@ -31,11 +31,6 @@ def test_rank_of_unequal_directions_is_the_exponential_of_their_entropy():
     features = torch.cat([torch.diag(share), -torch.diag(share)])
     entropy = -sum(p * math.log(p) for p in share.tolist())
     assert effective_rank(features) == pytest.approx(math.exp(entropy), rel=1e-5)
-
-
-def test_entropy_is_one_for_uniform_and_zero_for_certain():
-    rows = torch.tensor([[0.25] * 4, [1.0, 0, 0, 0], [0.5, 0.5, 0, 0]])
-    torch.testing.assert_close(normalised_entropy(rows), torch.tensor([1.0, 0.0, 0.5]))
 
 
 def test_features_that_are_not_finite_have_no_rank():

@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from mmdssl.models.feature_extractor import FeatureExtractor
+from mmdssl.evaluation.extractors.feature_extractor import FeatureExtractor
 from mmdssl.registry import MODELS
 from tests.coco_files import knn_loader, write_coco
 

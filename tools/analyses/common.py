@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from mmengine.config import Config
 
+from mmdssl.core.wording import printable
 from mmdssl.engine.command_line import OptionsAction, named_file
-from mmdssl.wording import printable
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from mmdssl.models.feature_extractor import FeatureExtractor
+    from mmdssl.evaluation.extractors.feature_extractor import FeatureExtractor
 
 __all__ = [
     'Network',
@@ -267,7 +267,7 @@ def write_results(
     from rich.console import Console
     from rich.table import Table
 
-    from mmdssl.engine.checkpointing import atomic_text
+    from mmdssl.core.checkpointing import atomic_text
     from mmdssl.visualization.report import hardware, versions
 
     printed = rows if shown is None else shown

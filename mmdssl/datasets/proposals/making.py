@@ -22,6 +22,7 @@ from types import FrameType
 import cv2
 import torch
 
+from mmdssl.core.wording import printable
 from mmdssl.datasets.decode import IMAGE_EXTENSIONS, ImageDecodeError, decode_image
 from mmdssl.datasets.image_list import list_images
 from mmdssl.datasets.proposals.filters import Rule, counted_boxes
@@ -31,7 +32,6 @@ from mmdssl.datasets.proposals.producers import ProposalSettings
 from mmdssl.datasets.proposals.progress import show_progress
 from mmdssl.datasets.proposals.results import gather_results
 from mmdssl.datasets.proposals.store import Entry, ProposalStore, write_store
-from mmdssl.wording import printable
 
 __all__ = ['MakingReport', 'make_proposals', 'merge_proposals']
 

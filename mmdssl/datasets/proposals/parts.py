@@ -6,18 +6,19 @@ next run goes on from there. The first record states the format and the paramete
 of different settings never mix.
 """
 
-import fcntl
 import json
 import os
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from mmdssl.core.locking import FileLock, LockedError
 from mmdssl.datasets.proposals.facts import FORMAT, check_format, check_parameters
 from mmdssl.datasets.proposals.store import Entry
 
@@ -55,29 +56,27 @@ class PartFile:
     def __init__(self, path: Path, facts: Mapping[str, Any]) -> None:
         self.path = path
         self._facts = facts
+        self._lock = FileLock(path.with_name(f'{path.name}.lock'), again=False)
 
     def __enter__(self) -> 'PartFile':
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self.path.open('ab')
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._file.close()
-            raise ValueError(
-                f'another process is writing {self.path}: give each one its own --shard'
-            ) from None
-        whole = 0
-        for number, (end, record) in enumerate(_records(self.path)):
-            if number == 0:
-                try:
+        with ExitStack() as opened:
+            try:
+                opened.enter_context(self._lock)
+            except LockedError as error:
+                raise ValueError(
+                    f'{self.path} is being written by {error}: give each one its own --shard'
+                ) from None
+            self._file = opened.enter_context(self.path.open('ab'))
+            whole = 0
+            for number, (end, record) in enumerate(_records(self.path)):
+                if number == 0:
                     _check_facts(self.path, record, self._facts['parameters'])
-                except ValueError:
-                    self._file.close()
-                    raise
-            whole = end
-        self._file.truncate(whole)
-        if not whole:
-            self._append(json.dumps(dict(self._facts, format=FORMAT)).encode())
+                whole = end
+            self._file.truncate(whole)
+            if not whole:
+                self._append(json.dumps(dict(self._facts, format=FORMAT)).encode())
+            self._opened = opened.pop_all()
         return self
 
     def __exit__(
@@ -86,7 +85,7 @@ class PartFile:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
+        self._opened.close()
 
     def add(self, entry: Entry | BadEntry) -> None:
         """Append a result; it is in the system's hands when this returns."""

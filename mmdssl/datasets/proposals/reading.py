@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mmdssl.core.text_files import what_it_is
+from mmdssl.core.wording import printable
 from mmdssl.datasets.proposals.facts import FORMAT
-from mmdssl.text_files import what_it_is
-from mmdssl.wording import printable
 
 __all__ = ['ARRAYS', 'check_arrays', 'read_arrays']
 
@@ -63,7 +63,7 @@ def _reason(path: Path, error: Exception) -> str:
             other = what_it_is(file.read(512))
     except OSError:
         other = ''
-    if other and 'zip' not in other:  # a proposals file is a zip archive itself
+    if other and not other.startswith('a zip archive'):  # a proposals file is a zip archive itself
         return f'it is {other}'
     text = ' '.join(str(error).split()) or type(error).__name__
     return printable(text if len(text) <= 160 else f'{text[:156]} ...')

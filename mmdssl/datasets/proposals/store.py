@@ -29,13 +29,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from mmdssl.core.checkpointing import atomic_file
+from mmdssl.core.wording import printable
 from mmdssl.datasets.image_list import ByteStrings
 from mmdssl.datasets.proposals.facts import FORMAT, check_format, check_parameters
 from mmdssl.datasets.proposals.filters import whole_image
 from mmdssl.datasets.proposals.fingerprint import UNKNOWN, fingerprint
 from mmdssl.datasets.proposals.reading import ARRAYS, check_arrays, read_arrays
-from mmdssl.engine.checkpointing import atomic_file
-from mmdssl.wording import printable
 
 __all__ = ['Entry', 'ProposalStore', 'write_store']
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from mmdssl.core.wording import listed, printable
 from mmdssl.datasets.decode import IMAGE_EXTENSIONS
 from mmdssl.datasets.image_header import picture_shape
 from mmdssl.datasets.image_list import list_images
 from mmdssl.datasets.proposals.progress import show_progress
 from mmdssl.datasets.proposals.store import ProposalStore
-from mmdssl.wording import listed, printable
 
 __all__ = ['validate_proposals']
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from rich.progress import track
 
-from mmdssl.engine.checkpointing import atomic_text
+from mmdssl.core.checkpointing import atomic_text
 
 __all__ = ['write_voc']
 

@@ -3,15 +3,14 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
+from mmdssl.core.weight_values import not_finite
 from mmdssl.engine.unwrap import unwrap_model
 
 __all__ = ['not_finite_entries']
 
 
-@torch.no_grad()
 def not_finite_entries(model: nn.Module, optim_wrapper: Any = None) -> list[str]:
     """Names of weights, buffers and optimizer states that hold NaN or Inf; waits for the device.
 
@@ -22,8 +21,7 @@ def not_finite_entries(model: nn.Module, optim_wrapper: Any = None) -> list[str]
     named = dict(_tensors(unwrap_model(model).state_dict(), ''))
     if optim_wrapper is not None and hasattr(optim_wrapper, 'state_dict'):
         named.update(_tensors(optim_wrapper.state_dict(), 'optimizer.'))
-    floats = {name: value for name, value in named.items() if value.is_floating_point()}
-    return [name for name, value in floats.items() if not torch.isfinite(value).all()]
+    return not_finite(named)
 
 
 def _tensors(value: Any, name: str) -> Iterator[tuple[str, Tensor]]:

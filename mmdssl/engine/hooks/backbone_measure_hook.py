@@ -16,7 +16,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import IterBasedTrainLoop, Runner
 from torch import nn
 
-from mmdssl.engine.checkpointing import atomic_text
+from mmdssl.core.checkpointing import atomic_text
 from mmdssl.engine.unwrap import unwrap_model
 from mmdssl.evaluation.guards import preserve_rng_state
 

@@ -8,9 +8,9 @@ from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmdssl.core.wording import printable
 from mmdssl.datasets.bad_images import BadImage, BadImages
 from mmdssl.registry import HOOKS
-from mmdssl.wording import printable
 
 __all__ = ['BadImagesHook']
 

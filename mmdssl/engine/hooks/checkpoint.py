@@ -10,18 +10,18 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
-from mmdssl.engine.agreement import of_main_process
-from mmdssl.engine.checkpoint_format import pack, unpack
-from mmdssl.engine.checkpointing import EVALUATED_KEY, atomic_file, atomic_text
+from mmdssl.core.agreement import of_main_process
+from mmdssl.core.checkpoint_format import pack, unpack
+from mmdssl.core.checkpointing import EVALUATED_KEY, atomic_file, atomic_text
+from mmdssl.core.clock import EPOCH_LENGTH_KEY
+from mmdssl.core.newest import INTERRUPTED, NOTE, find_checkpoint
+from mmdssl.core.safe_loading import install_safe_loading
 from mmdssl.engine.finite.stopping import TrainingNotFinite, at_whole_step, refuse_not_finite
 from mmdssl.engine.interruption import StopSignals, TrainingStopped
-from mmdssl.engine.newest import INTERRUPTED, NOTE, find_checkpoint
 from mmdssl.engine.plain_errors import plain_sentence
 from mmdssl.engine.resuming import fit_to_run, is_epoch_based
 from mmdssl.engine.run_folder import clear_leftovers, delete_due, held_folder
-from mmdssl.engine.safe_loading import install_safe_loading
 from mmdssl.engine.unwrap import unwrap_model
-from mmdssl.models.utils.clock import EPOCH_LENGTH_KEY
 from mmdssl.models.utils.collectives import all_reduce
 from mmdssl.registry import HOOKS
 

@@ -10,9 +10,9 @@ from torch.utils.data import DataLoader
 
 from mmdssl.datasets.start_checks import check_images
 from mmdssl.engine.hooks.backbone_measure_hook import BackboneMeasureHook
+from mmdssl.evaluation.extractors.feature_extractor import FeatureExtractor
 from mmdssl.evaluation.passes import evaluate_loader
 from mmdssl.evaluation.separation import check_separate
-from mmdssl.models.feature_extractor import FeatureExtractor
 from mmdssl.registry import HOOKS
 
 __all__ = ['ObjectKNNHook']

@@ -12,8 +12,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from mmdssl.engine.hooks.backbone_measure_hook import BackboneMeasureHook
+from mmdssl.evaluation.extractors.feature_extractor import FeatureExtractor
 from mmdssl.evaluation.passes import evaluate_loader
-from mmdssl.models.feature_extractor import FeatureExtractor
 from mmdssl.registry import HOOKS
 
 __all__ = ['OverClusteringHook']

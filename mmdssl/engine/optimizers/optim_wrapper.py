@@ -16,9 +16,9 @@ from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from mmdssl.core.clock import TrainingClock
 from mmdssl.engine.finite.late import LateValues
 from mmdssl.engine.unwrap import unwrap_model
-from mmdssl.models.utils.clock import TrainingClock
 from mmdssl.registry import OPTIM_WRAPPERS
 
 __all__ = ['AmpPerParamClipOptimWrapper', 'PerParamClipOptimWrapper', 'clip_grad_norm_each_']

@@ -5,7 +5,7 @@ from typing import Any
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from mmdssl.engine.schedules import cosine_momentum
+from mmdssl.core.schedules import cosine_momentum
 from mmdssl.models.algorithms.host import SelfSupHost
 from mmdssl.models.utils.teacher import EMATeacher
 

@@ -40,13 +40,13 @@ import torch.nn.functional as F
 from mmengine import dist
 from torch import Tensor, nn
 
+from mmdssl.core.step_generator import BRANCH, step_generator
 from mmdssl.models.algorithms.base import TeacherStudent
 from mmdssl.models.losses.info_nce import info_nce
 from mmdssl.models.utils.composition import other_images, paste_shifted
 from mmdssl.models.utils.host_copies import HostCopies, move
 from mmdssl.models.utils.queue import KeyQueue
 from mmdssl.models.utils.region_features import c4_map, region_vectors, scaled_boxes
-from mmdssl.models.utils.step_generator import BRANCH, step_generator
 from mmdssl.registry import MODELS
 
 _HOW = dict.fromkeys(('paste', 'shift'), 'add ShiftedForeground to view 2 and pack its keys')

@@ -31,6 +31,7 @@ import torch.nn.functional as F
 from mmengine import dist
 from torch import Tensor, nn
 
+from mmdssl.core.step_generator import CORRESPONDENCE, step_generator
 from mmdssl.models.algorithms.base import TeacherStudent
 from mmdssl.models.chosen_cells import per_sample_weights
 from mmdssl.models.correspondence import Rule, check_rule, match_cells
@@ -40,7 +41,6 @@ from mmdssl.models.objectives import Objective, unit_mean_of_samples
 from mmdssl.models.utils.batch_statistics import frozen_running_stats
 from mmdssl.models.utils.collectives import shuffle_batch, unshuffle_batch
 from mmdssl.models.utils.queue import KeyQueue
-from mmdssl.models.utils.step_generator import CORRESPONDENCE, step_generator
 from mmdssl.registry import MODELS
 
 

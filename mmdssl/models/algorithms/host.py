@@ -6,9 +6,9 @@ from typing import Any
 from mmpretrain.models.selfsup.base import BaseSelfSupervisor
 from torch import Tensor, nn
 
+from mmdssl.core.clock import TrainingClock
 from mmdssl.models.decoupling import DecouplingBranch
 from mmdssl.models.objectives import Objective
-from mmdssl.models.utils.clock import TrainingClock
 from mmdssl.registry import MODELS
 
 __all__ = ['SelfSupHost', 'build_part']

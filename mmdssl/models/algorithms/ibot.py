@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmdssl.evaluation.health import normalised_entropy
+from mmdssl.core.step_generator import CORRESPONDENCE, step_generator
 from mmdssl.models.algorithms.base import TeacherStudent
 from mmdssl.models.chosen_cells import ChosenCells, choose_cells, per_sample_weights
 from mmdssl.models.correspondence import Rule, check_rule, match_cells
@@ -29,8 +29,8 @@ from mmdssl.models.decoupled_views import tokens_together
 from mmdssl.models.decoupling import Decoupled
 from mmdssl.models.foreground import Foreground
 from mmdssl.models.objectives import Objective, mean_of_samples, unit_mean_of_samples
+from mmdssl.models.utils.entropy import normalised_entropy
 from mmdssl.models.utils.host_copies import HostCopies
-from mmdssl.models.utils.step_generator import CORRESPONDENCE, step_generator
 from mmdssl.registry import MODELS
 
 

@@ -29,6 +29,7 @@ from mmengine import dist
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
+from mmdssl.core.step_generator import QUEUE, step_generator
 from mmdssl.models.algorithms.base import TeacherStudent
 from mmdssl.models.decoupled_views import DecoupledViews, tokens_together
 from mmdssl.models.foreground import Foreground
@@ -40,7 +41,6 @@ from mmdssl.models.utils.attention_foreground import attention_foreground, token
 from mmdssl.models.utils.backbone_weights import load_backbone
 from mmdssl.models.utils.foreground_queue import ForegroundQueue
 from mmdssl.models.utils.sinkhorn import sinkhorn
-from mmdssl.models.utils.step_generator import QUEUE, step_generator
 from mmdssl.registry import MODELS
 
 

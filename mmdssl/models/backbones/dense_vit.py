@@ -17,7 +17,7 @@ from mmpretrain.models.backbones import VisionTransformer
 from mmpretrain.models.backbones.vision_transformer import TransformerEncoderLayer
 from torch import Tensor, nn
 
-from mmdssl.conversion.tokens import table_side
+from mmdssl.core.tokens import table_side
 from mmdssl.models.backbones.position_embedding import Rule, resize_position_embedding
 from mmdssl.models.utils.pretrained import as_strict
 from mmdssl.registry import MODELS

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mmdssl.engine.schedules import teacher_temperature
+from mmdssl.core.schedules import teacher_temperature
 from mmdssl.models.utils.collectives import all_reduce
 from mmdssl.registry import MODELS
 

@@ -6,19 +6,17 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from mmdssl.conversion.locating import Source, find, tensors
-from mmdssl.conversion.tokens import extra_tokens
-from mmdssl.engine.checkpointing import load_checkpoint_file
-from mmdssl.engine.weight_values import check_finite
-from mmdssl.wording import listed_after
+from mmdssl.core.locating import Source, essential, find, tensors
+from mmdssl.core.reading import load_checkpoint_file
+from mmdssl.core.tokens import extra_tokens
+from mmdssl.core.weight_values import check_finite
+from mmdssl.core.wording import listed_after
 
 __all__ = ['LoadReport', 'Source', 'compare', 'load_backbone', 'needed_tensors', 'read_state_dict']
 
 # What has no part in the features: many files leave out BatchNorm's counter, and a teacher has no
 # mask token.
 _WITHOUT_PART = ('num_batches_tracked', 'mask_token')
-# What every feature depends on, few values though they are.
-_CORE = ('cls_token', 'pos_embed', 'patch_embed', 'conv1')
 
 
 @dataclass(frozen=True)
@@ -94,7 +92,7 @@ def load_backbone(
             'file of another project is converted first: tools/convert.py import FILE --from ...'
         )
     constant = {name for name, _ in backbone.named_buffers()}  # the table of MAE
-    lost = [n for n in report.missing if n.split('.')[0] in _CORE and n not in constant]
+    lost = [name for name in essential(report.missing) if name not in constant]
     extra = extra_tokens(report.unexpected)
     if lost or extra:
         what = f'lacks {", ".join(lost)}' if lost else f'has {", ".join(extra)} as well'

@@ -13,9 +13,9 @@ from typing import Any
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from mmdssl.conversion.locating import SHARED_HEAD, Source, find, named, tensors
-from mmdssl.engine.checkpointing import load_checkpoint_file
-from mmdssl.engine.weight_values import check_finite
+from mmdssl.core.locating import SHARED_HEAD, Source, find, named, tensors
+from mmdssl.core.reading import load_checkpoint_file
+from mmdssl.core.weight_values import check_finite
 from mmdssl.models.utils.backbone_weights import LoadReport, compare, needed_tensors
 from mmdssl.registry import WEIGHT_INITIALIZERS
 

@@ -1,6 +1,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import zlib
 from collections import Counter
@@ -16,6 +18,7 @@ from mmdssl.datasets.proposals.parts import PartFile, parts_folder
 from mmdssl.datasets.proposals.producers import ProposalSettings
 from mmdssl.datasets.proposals.store import ProposalStore
 from mmdssl.datasets.proposals.validation import validate_proposals
+from tests.conftest import ROOT
 from tests.datasets.image_files import save, turned_exif
 from tests.datasets.proposals.photos import folder_of_photos, photo
 
@@ -177,10 +180,42 @@ def test_one_part_has_one_writer(tmp_path):
     facts = dict(parameters={}, versions={})
     with (
         PartFile(tmp_path / '0-of-1.part', facts),
-        pytest.raises(ValueError, match='another process is writing'),
+        pytest.raises(ValueError, match='is being written by this process'),
         PartFile(tmp_path / '0-of-1.part', facts),
     ):
         pass
+
+
+_WRITER = """
+import os, sys
+from pathlib import Path
+from mmdssl.datasets.proposals.parts import PartFile
+with PartFile(Path(sys.argv[1]), dict(parameters={}, versions={})):
+    worker = os.fork()
+    if worker:
+        print('open', flush=True)
+    sys.stdin.read()
+    os._exit(0)
+"""
+
+
+def test_workers_of_a_killed_writer_do_not_keep_its_part(tmp_path):
+    path, facts = tmp_path / '0-of-1.part', dict(parameters={}, versions={})
+    writer = subprocess.Popen(
+        [sys.executable, '-c', _WRITER, path],
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with writer:  # its worker lives until the end of this block closes the pipe
+        assert writer.stdout.readline() == 'open\n'
+        with pytest.raises(ValueError, match=f'by process {writer.pid} on'), PartFile(path, facts):
+            pass
+        writer.kill()
+        writer.wait()
+        with PartFile(path, facts):
+            pass
 
 
 def test_images_removed_from_the_folder_leave_the_file(images, tmp_path):

@@ -10,9 +10,10 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import CheckpointLoader
 
-from mmdssl.engine import checkpointing
-from mmdssl.engine.checkpoint_format import without_paths
-from mmdssl.engine.checkpointing import EVALUATED_KEY, load_checkpoint_file
+from mmdssl.core import checkpointing
+from mmdssl.core.checkpoint_format import without_paths
+from mmdssl.core.checkpointing import EVALUATED_KEY
+from mmdssl.core.reading import load_checkpoint_file
 from mmdssl.engine.hooks.checkpoint import SafeCheckpointHook, train_and_keep
 from mmdssl.engine.interruption import TrainingStopped
 from tests.engine.toy import Recorder, assert_same_state, toy_runner

@@ -11,7 +11,7 @@ import torch
 import torch.multiprocessing as mp
 from mmengine.hooks import Hook
 
-from mmdssl.engine.checkpointing import load_checkpoint_file
+from mmdssl.core.reading import load_checkpoint_file
 from mmdssl.engine.finite.late import LateValues
 from mmdssl.engine.finite.records import image_names, replay
 from mmdssl.engine.finite.stopping import TrainingNotFinite

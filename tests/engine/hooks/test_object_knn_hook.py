@@ -14,8 +14,8 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from mmdssl.engine.launch import leave_process_group
+from mmdssl.evaluation.extractors.feature_extractor import FeatureExtractor
 from mmdssl.evaluation.object_knn import ObjectKNN
-from mmdssl.models.feature_extractor import FeatureExtractor
 from mmdssl.registry import MODELS
 from tests.coco_files import knn_loader, write_coco
 from tests.ranks import join_as_launched

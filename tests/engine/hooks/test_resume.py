@@ -10,9 +10,9 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 
+from mmdssl.core.schedules import warmup_cosine
 from mmdssl.engine.hooks.checkpoint import train_and_keep
 from mmdssl.engine.interruption import TrainingStopped
-from mmdssl.engine.schedules import warmup_cosine
 from tests.engine.toy import Recorder, assert_same_state, end_workers, toy_runner
 
 

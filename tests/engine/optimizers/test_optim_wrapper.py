@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from mmdssl.models.utils.clock import TrainingClock
+from mmdssl.core.clock import TrainingClock
 from mmdssl.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mmdssl.engine.schedules import cosine_momentum
+from mmdssl.core.schedules import cosine_momentum
 from mmdssl.models.algorithms.ibot import IBOT
 from tests.models.tiny import tiny_ibot
 

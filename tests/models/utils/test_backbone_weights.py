@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmdssl.engine.checkpointing import EVALUATED_KEY
+from mmdssl.core.checkpointing import EVALUATED_KEY
 from mmdssl.models.utils.backbone_weights import load_backbone
 
 
