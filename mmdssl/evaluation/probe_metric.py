@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from mmdssl.evaluation.gathering import GatheredMetric
 
@@ -84,15 +85,21 @@ class ProbeMetric(GatheredMetric):
         return numbers
 
     @abstractmethod
-    def read(self, features: np.ndarray, sample: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    def read(
+        self, features: Float[np.ndarray, 'v p c'], sample: Mapping[str, Any]
+    ) -> dict[str, Float[np.ndarray, '...']]:
         """What is kept of a sample's features (V, P, C) float64 of one layer, by name."""
 
     @abstractmethod
-    def measure(self, features: Mapping[str, np.ndarray]) -> tuple[np.ndarray, dict[str, float]]:
+    def measure(
+        self, features: Mapping[str, Float[np.ndarray, 'n ...']]
+    ) -> tuple[Float[np.ndarray, 'n ...'], dict[str, float]]:
         """Values by sample, and statistics; ``features``: what was read, stacked by sample."""
 
 
-def cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def cosines(
+    first: Float[np.ndarray, '*#n c'], second: Float[np.ndarray, '*#n c']
+) -> Float[np.ndarray, '...']:
     """Cosines in [-1, 1] of vectors along the last axis, the others broadcast; 0 with a null one.
 
     Args:
@@ -104,7 +111,7 @@ def cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.clip(products / np.where(norms > 0, norms, 1), -1, 1)
 
 
-def statistics(values: np.ndarray, name: str = '') -> dict[str, float]:
+def statistics(values: Float[np.ndarray, 'n ...'], name: str = '') -> dict[str, float]:
     """Mean, median and standard error of values (n,) or (n, k) of n independent samples.
 
     The k values of one sample are not independent, so the error is that of their averages. It is
