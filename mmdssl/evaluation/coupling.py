@@ -24,7 +24,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Bool, Float
 
-from mmdssl.evaluation.probe_metric import ProbeMetric, cosines, statistics
+from mmdssl.evaluation.diagnostic_metric import DiagnosticMetric, cosines, statistics
 from mmdssl.registry import METRICS
 
 __all__ = ['InterObjectCoupling', 'coupling_ratio', 'full_angle']
@@ -35,7 +35,7 @@ _FLOOR = 1e-2  # radians, of both sides of the full-angle ratio
 
 
 @METRICS.register_module()
-class InterObjectCoupling(ProbeMetric):
+class InterObjectCoupling(DiagnosticMetric):
     """Coupling ratios of :class:`ObjectPairs`, over its ratios of missing A.
 
     Reports, by layer over all ratios (``last/mean``) and for each (``last@0.5/mean``): ``mean``,
@@ -60,7 +60,7 @@ class InterObjectCoupling(ProbeMetric):
     """
 
     default_prefix = 'cr_inter'
-    probe = 'ObjectPairs'
+    diagnostic = 'ObjectPairs'
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class InterObjectCoupling(ProbeMetric):
         if self.ratios and self.ratios != ratios and self.results:
             raise ValueError(
                 f'InterObjectCoupling: samples have the ratios {self.ratios} and {ratios}; '
-                'evaluate one probe data set at a time'
+                'evaluate one diagnostic data set at a time'
             )
         self.ratios = ratios
         whole, b_alone = features[1, 0], features[0, 1]  # (C,)

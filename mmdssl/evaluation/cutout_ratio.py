@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from mmdssl.datasets.transforms.rcc import cut_regions, rasterise
-from mmdssl.datasets.transforms.streams import RandomSource
+from mmdssl.datasets.transforms.random_streams import RandomSource
+from mmdssl.datasets.transforms.region_collaborative_cutout import cut_regions, rasterise
 
 __all__ = [
     'CUTOUT_VARIANTS',

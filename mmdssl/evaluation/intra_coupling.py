@@ -12,14 +12,14 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float, Int
 
-from mmdssl.evaluation.probe_metric import ProbeMetric, cosines, statistics
+from mmdssl.evaluation.diagnostic_metric import DiagnosticMetric, cosines, statistics
 from mmdssl.registry import METRICS
 
 __all__ = ['IntraObjectCoupling']
 
 
 @METRICS.register_module()
-class IntraObjectCoupling(ProbeMetric):
+class IntraObjectCoupling(DiagnosticMetric):
     """Coupling ratios of :class:`ObjectParts`.
 
     Reports by layer ``mean``, ``median``, ``se`` (standard error) and ``parts``, their number.
@@ -39,7 +39,7 @@ class IntraObjectCoupling(ProbeMetric):
     """
 
     default_prefix = 'cr_intra'
-    probe = 'ObjectParts'
+    diagnostic = 'ObjectParts'
 
     def __init__(
         self,

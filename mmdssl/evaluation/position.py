@@ -12,28 +12,28 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from mmdssl.evaluation.probe_metric import ProbeMetric, cosines, statistics
+from mmdssl.evaluation.diagnostic_metric import DiagnosticMetric, cosines, statistics
 from mmdssl.registry import METRICS
 
 __all__ = ['PositionalSimilarity']
 
 
 @METRICS.register_module()
-class PositionalSimilarity(ProbeMetric):
+class PositionalSimilarity(DiagnosticMetric):
     """Mean cosine similarity of the centre cell with the others (MCS), layer by layer.
 
     Reads samples of :class:`ImageGrids`. Reports ``mean``, ``median`` and ``se`` over pictures,
     ``corners`` and ``edges`` (means of those cells alone: ``edges`` are all that are no corner)
     and ``num``. ``values`` holds the cosines (n, grid**2 - 1) in reading order.
 
-    Args: see :class:`ProbeMetric`.
+    Args: see :class:`DiagnosticMetric`.
 
     Raises:
         ValueError: If the regions of a sample form no square grid with a centre.
     """
 
     default_prefix = 'mcs'
-    probe = 'ImageGrids'
+    diagnostic = 'ImageGrids'
 
     def read(
         self, features: Float[np.ndarray, 'v p c'], sample: Mapping[str, Any]

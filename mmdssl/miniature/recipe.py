@@ -70,7 +70,7 @@ def make_config(run: Run) -> Config:
         set_precision(config, regime.amp)
     if not plan.on_photos:
         _set_object_knn(config, run)
-    config.coupling_probes = make_probes(run)
+    config.coupling_diagnostics = make_probes(run)
     return config
 
 
@@ -79,7 +79,7 @@ def make_probes(run: Run) -> dict[str, Any]:
     plan, regime = run.plan, run.plan.regime
     kind = 'coco' if plan.on_photos else 'scenes'
     base = Config.fromfile(plan.configs / f'_base_/datasets/{kind}_coupling.py')
-    probes = base.coupling_probes.to_dict()
+    probes = base.coupling_diagnostics.to_dict()
     for name, probe in probes.items():
         dataset = probe['dataloader']['dataset']
         dataset.update(

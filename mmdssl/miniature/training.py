@@ -133,7 +133,7 @@ def small_leopart(
 
 def _leopart_crops(sizes: tuple[int, int], scales: tuple[Any, Any]) -> dict[str, Any]:
     """Sizes and scales of global and local crops, which are steps of one type."""
-    views = 'train_dataloader.dataset.pipeline.1.views'
+    views = 'train_dataloader.dataset.pipeline.1.pipelines'
     return {
         f'{views}.{kind}.0.{argument}': values[kind]
         for argument, values in (('size', sizes), ('scale', scales))

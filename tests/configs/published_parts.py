@@ -62,7 +62,7 @@ def pipeline(*steps, keys=()) -> dict:
 
 
 def views(counts, *each) -> dict:
-    return dict(type='MultiViewWithBoxes', num_views=counts, views=each)
+    return dict(type='MultiViewWithBoxes', num_views=counts, pipelines=each)
 
 
 def run(gpus, batch, epochs, seen, order, **more) -> dict:
@@ -81,7 +81,7 @@ def run(gpus, batch, epochs, seen, order, **more) -> dict:
                 data_preprocessor=dict(
                     mean=(123.675, 116.28, 103.53),  # red, green, blue, as images are read
                     std=(58.395, 57.12, 57.375),
-                    views=seen,
+                    policies=seen,
                     aug_order=order,
                 )
             ),

@@ -10,7 +10,7 @@ import pytest
 import mmdssl.evaluation
 import mmdssl.models  # noqa: F401
 from mmdssl.engine.config import load_config
-from mmdssl.models.algorithms.host import SelfSupHost
+from mmdssl.models.algorithms.base import BaseDenseSSL
 from mmdssl.registry import METRICS, MODELS
 from tests.conftest import ROOT
 
@@ -48,7 +48,7 @@ def test_every_method_branch_and_measure_has_a_row_and_every_row_one_of_them():
     hosts = {
         name
         for name in registered(MODELS, 'mmdssl.')
-        if issubclass(MODELS.module_dict[name], SelfSupHost)
+        if issubclass(MODELS.module_dict[name], BaseDenseSSL)
     }
     assert classes('Papers and configs') == hosts
     branches = registered(MODELS, 'mmdssl.models.decoupling', 'mmdssl.models.branches')

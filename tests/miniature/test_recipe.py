@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmdssl.datasets.transforms.streams import restart_streams
+from mmdssl.datasets.transforms.random_streams import restart_streams
 from mmdssl.engine.launch import build_runner
 from mmdssl.miniature.arms import ARMS, DEFAULT_ARMS, choose_arms
 from mmdssl.miniature.data import make_data
@@ -86,7 +86,7 @@ def test_maskalign_and_leopart_learn_from_the_ibot_teacher_of_their_seed(plan, t
 def test_local_crops_of_leopart_keep_their_own_size(tmp_path):
     for name in ('trial', 'shapes'):
         config = make_config(Run(plan=plan_of(tmp_path, name), name='leopart-d', seed=11))
-        crops = [view[0] for view in config.train_dataloader.dataset.pipeline[1].views]
+        crops = [view[0] for view in config.train_dataloader.dataset.pipeline[1].pipelines]
         assert [crop['size'] for crop in crops] == [64, 32]
         assert crops[1]['scale'][1] < crops[0]['scale'][1]
 
@@ -149,7 +149,8 @@ def test_every_arm_of_every_regime_has_a_config(tmp_path, name, scale):
             assert ('mask_size' in text) == (arm.startswith('ibot') or arm.endswith('-d'))
             assert text.count('mask_size') == text.count(f"'mask_size': ({cells}, {cells})")
         roots = {
-            probe['dataloader']['dataset']['data_root'] for probe in config.coupling_probes.values()
+            probe['dataloader']['dataset']['data_root']
+            for probe in config.coupling_diagnostics.values()
         }
         assert roots == {str(plan.data_root(11))}
         assert config.train_dataloader.dataset.data_root.startswith(str(plan.data_root(11)))
@@ -170,7 +171,7 @@ def test_controls_change_one_number_each(tmp_path):
 
 def test_streams_of_masks_and_branch_are_their_own(tmp_path):
     config = make_config(Run(plan=plan_of(tmp_path), name='ibot-d', seed=11))
-    view = config.train_dataloader.dataset.pipeline[1].views[0]
+    view = config.train_dataloader.dataset.pipeline[1].pipelines[0]
     streams = [(step.type, step.get('stream')) for step in view]
     assert streams == [
         ('RandomResizedCropWithBoxes', None),

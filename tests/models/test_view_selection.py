@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mmdssl.datasets.transforms.masks import BlockwiseMask, RandomPatchMask, RectangleForeground
-from mmdssl.datasets.transforms.rcc import RegionCollaborativeCutout
+from mmdssl.datasets.transforms.region_collaborative_cutout import RegionCollaborativeCutout
 from mmdssl.datasets.transforms.regions import GridRegions
 from mmdssl.models.view_selection import leaves_rectangle, select_key_views
 

@@ -39,7 +39,7 @@ plain_and_small = [
 ]
 moved = [dict(type='ShiftedForeground', cutout=dict(ratio=(0.2, 0.5)), boxes_key='regions')]
 
-common = dict(type='CommonBoxViews', num_views=[1, 1], views=views, num_boxes=4, tries=5)
+common = dict(type='CommonBoxViews', num_views=[1, 1], pipelines=views, num_boxes=4, tries=5)
 d3ssl_pipeline = [
     *_base_.load,
     dict(common, finish=[erased, plain_and_small + moved]),
@@ -67,7 +67,7 @@ data_preprocessor = dict(
     channels_last=True,  # a ResNet-50 then takes 0.87 of the time on a CPU
     aug_order='ibot',  # jitter, grayscale, blur: MoCo's order as well
     erase_key='erase',
-    views=[colour, colour],
+    policies=[colour, colour],
 )
 
 train_dataloader = dict(

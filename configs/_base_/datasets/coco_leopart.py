@@ -44,12 +44,12 @@ crops = dict(
 )
 leopart_pipeline = [
     dict(type='LoadImage'),
-    dict(crops, views=[global_crop, local_crop]),
+    dict(crops, pipelines=[global_crop, local_crop]),
     dict(type='PackViews', keys=('boxes_in_global', 'boxes_in_other')),
 ]
-leopart_d_pipeline = [
+decoupled_pipeline = [
     dict(type='LoadImage'),
-    dict(crops, views=[global_crop + branch_mask, local_crop]),
+    dict(crops, pipelines=[global_crop + branch_mask, local_crop]),
     dict(type='PackViews', keys=('boxes_in_global', 'boxes_in_other', 'dc_mask')),
 ]
 
@@ -59,7 +59,7 @@ data_preprocessor = dict(
     mean=[123.675, 116.28, 103.53],
     std=[58.395, 57.12, 57.375],
     aug_order='ibot',
-    views=[
+    policies=[
         dict(
             jitter=dict(brightness=0.8, contrast=0.8, saturation=0.8, hue=0.2, prob=0.8),
             grayscale=0.2,

@@ -27,12 +27,12 @@ branch_mask = [
 ]
 plain_pipeline = [
     dict(type='LoadImage'),
-    dict(type='MultiViewWithBoxes', num_views=[2], views=[crop]),
+    dict(type='MultiViewWithBoxes', num_views=[2], pipelines=[crop]),
     dict(type='PackViews'),
 ]
 decoupled_pipeline = [
     dict(type='LoadImage'),
-    dict(type='MultiViewWithBoxes', num_views=[2], views=[crop + branch_mask]),
+    dict(type='MultiViewWithBoxes', num_views=[2], pipelines=[crop + branch_mask]),
     dict(type='PackViews', keys=('dc_mask',)),
 ]
 
@@ -47,7 +47,7 @@ data_preprocessor = dict(
     std=[58.395, 57.12, 57.375],
     channels_last=True,  # a ResNet-50 then takes 0.87 of the time on a CPU
     aug_order='ibot',  # jitter, grayscale, blur: MoCo's order as well
-    views=[colour, colour],
+    policies=[colour, colour],
 )
 
 train_dataloader = dict(

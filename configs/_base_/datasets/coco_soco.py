@@ -28,13 +28,13 @@ rcc_erase = [dict(type='RegionCollaborativeCutout', ratio=(0.3, 0.5), key='erase
 # own: with and without the branch, a run sees the same views.
 branch_mask = [dict(type='RegionCollaborativeCutout', ratio=(0.3, 0.5), key='dc_mask', stream='dc')]
 
-common = dict(type='CommonBoxViews', num_views=[1, 1], views=views, num_boxes=4, tries=5)
+common = dict(type='CommonBoxViews', num_views=[1, 1], pipelines=views, num_boxes=4, tries=5)
 soco_pipeline = [
     *_base_.load,
     dict(common, finish=[no_erase, square_erase]),
     dict(type='PackViews', keys=('boxes', 'box_ids', 'erase')),
 ]
-soco_d_pipeline = [
+decoupled_pipeline = [
     *_base_.load,
     dict(common, finish=[no_erase + branch_mask, square_erase + branch_mask]),
     dict(type='PackViews', keys=('boxes', 'box_ids', 'erase', 'dc_mask')),
@@ -53,7 +53,7 @@ data_preprocessor = dict(
     channels_last=True,  # a ResNet-50 then takes 0.87 of the time on a CPU
     aug_order='ibot',
     erase_key='erase',
-    views=[
+    policies=[
         dict(
             jitter=dict(brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1, prob=0.8),
             grayscale=0.2,

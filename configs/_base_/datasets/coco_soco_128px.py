@@ -2,7 +2,7 @@
 _base_ = ['./soco_views_128px.py', './coco_proposals.py']
 
 soco_pipeline = _base_.load + _base_.soco_steps
-soco_d_pipeline = _base_.load + _base_.soco_d_steps
+decoupled_pipeline = _base_.load + _base_.decoupled_steps
 soco_rcc_pipeline = _base_.load + _base_.soco_rcc_steps
 
 train_dataloader = dict(

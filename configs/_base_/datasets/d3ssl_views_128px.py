@@ -29,7 +29,7 @@ plain_and_small = [
     rbj,
 ]
 moved = [dict(type='ShiftedForeground', cutout=dict(ratio=(0.2, 0.5)), boxes_key='regions')]
-common = dict(type='CommonBoxViews', num_views=[1, 1], views=views, num_boxes=4, tries=5)
+common = dict(type='CommonBoxViews', num_views=[1, 1], pipelines=views, num_boxes=4, tries=5)
 d3ssl_steps = [
     dict(common, finish=[erased, plain_and_small + moved]),
     dict(
@@ -53,5 +53,5 @@ data_preprocessor = dict(
     std=[58.395, 57.12, 57.375],
     aug_order='ibot',
     erase_key='erase',
-    views=[colour, colour],
+    policies=[colour, colour],
 )

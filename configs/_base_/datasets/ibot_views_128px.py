@@ -32,17 +32,17 @@ branch_mask = [
 ]
 block_pipeline = [
     dict(type='LoadImage'),
-    dict(type='MultiViewWithBoxes', num_views=[2], views=[crop + block_mask]),
+    dict(type='MultiViewWithBoxes', num_views=[2], pipelines=[crop + block_mask]),
     dict(type='PackViews', keys=('mask',)),
 ]
 rcc_pipeline = [
     dict(type='LoadImage'),
-    dict(type='MultiViewWithBoxes', num_views=[2], views=[crop + rcc_mask]),
+    dict(type='MultiViewWithBoxes', num_views=[2], pipelines=[crop + rcc_mask]),
     dict(type='PackViews', keys=('mask',)),
 ]
 decoupled_pipeline = [
     dict(type='LoadImage'),
-    dict(type='MultiViewWithBoxes', num_views=[2], views=[crop + rcc_mask + branch_mask]),
+    dict(type='MultiViewWithBoxes', num_views=[2], pipelines=[crop + rcc_mask + branch_mask]),
     dict(type='PackViews', keys=('mask', 'dc_mask')),
 ]
 
@@ -55,6 +55,6 @@ data_preprocessor = dict(
     type='MultiViewPreprocessor',
     mean=[123.675, 116.28, 103.53],
     std=[58.395, 57.12, 57.375],
-    aug_order='official',
-    views=[colour, colour],
+    aug_order='ibot_d',
+    policies=[colour, colour],
 )

@@ -34,12 +34,12 @@ branch_mask = [
 crops = dict(type='OverlappingCrops', num_views=[2, 4], num_global_views=2)
 leopart_pipeline = [
     dict(type='LoadImage'),
-    dict(crops, views=[global_crop, local_crop]),
+    dict(crops, pipelines=[global_crop, local_crop]),
     dict(type='PackViews', keys=('boxes_in_global', 'boxes_in_other')),
 ]
-leopart_d_pipeline = [
+decoupled_pipeline = [
     dict(type='LoadImage'),
-    dict(crops, views=[global_crop + branch_mask, local_crop]),
+    dict(crops, pipelines=[global_crop + branch_mask, local_crop]),
     dict(type='PackViews', keys=('boxes_in_global', 'boxes_in_other', 'dc_mask')),
 ]
 
@@ -53,6 +53,6 @@ data_preprocessor = dict(
     mean=[123.675, 116.28, 103.53],
     std=[58.395, 57.12, 57.375],
     aug_order='ibot',
-    views=[colour],
+    policies=[colour],
     num_views=[6],
 )

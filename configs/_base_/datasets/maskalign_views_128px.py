@@ -24,12 +24,12 @@ branch_mask = [
 ]
 plain_pipeline = [
     dict(type='LoadImage'),
-    dict(type='MultiViewWithBoxes', num_views=[1], views=[crop]),
+    dict(type='MultiViewWithBoxes', num_views=[1], pipelines=[crop]),
     dict(type='PackViews'),
 ]
 decoupled_pipeline = [
     dict(type='LoadImage'),
-    dict(type='MultiViewWithBoxes', num_views=[1], views=[crop + branch_mask]),
+    dict(type='MultiViewWithBoxes', num_views=[1], pipelines=[crop + branch_mask]),
     dict(type='PackViews', keys=('dc_mask',)),
 ]
 

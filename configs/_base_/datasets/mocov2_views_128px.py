@@ -22,12 +22,12 @@ branch_mask = [
 ]
 plain_pipeline = [
     dict(type='LoadImage'),
-    dict(type='MultiViewWithBoxes', num_views=[2], views=[crop]),
+    dict(type='MultiViewWithBoxes', num_views=[2], pipelines=[crop]),
     dict(type='PackViews'),
 ]
 decoupled_pipeline = [
     dict(type='LoadImage'),
-    dict(type='MultiViewWithBoxes', num_views=[2], views=[crop + branch_mask]),
+    dict(type='MultiViewWithBoxes', num_views=[2], pipelines=[crop + branch_mask]),
     dict(type='PackViews', keys=('dc_mask',)),
 ]
 
@@ -41,5 +41,5 @@ data_preprocessor = dict(
     mean=[123.675, 116.28, 103.53],
     std=[58.395, 57.12, 57.375],
     aug_order='ibot',
-    views=[colour, colour],
+    policies=[colour, colour],
 )

@@ -18,12 +18,12 @@ no_erase = [dict(type='EmptyMask', key='erase')]
 square_erase = [dict(type='SquareCutout', ratio=(0.1, 0.3), prob=0.5, key='erase')]
 rcc_erase = [dict(type='RegionCollaborativeCutout', ratio=(0.3, 0.5), key='erase')]
 branch_mask = [dict(type='RegionCollaborativeCutout', ratio=(0.3, 0.5), key='dc_mask', stream='dc')]
-common = dict(type='CommonBoxViews', num_views=[1, 1], views=views, num_boxes=4, tries=5)
+common = dict(type='CommonBoxViews', num_views=[1, 1], pipelines=views, num_boxes=4, tries=5)
 soco_steps = [
     dict(common, finish=[no_erase, square_erase]),
     dict(type='PackViews', keys=('boxes', 'box_ids', 'erase')),
 ]
-soco_d_steps = [
+decoupled_steps = [
     dict(common, finish=[no_erase + branch_mask, square_erase + branch_mask]),
     dict(type='PackViews', keys=('boxes', 'box_ids', 'erase', 'dc_mask')),
 ]
@@ -43,5 +43,5 @@ data_preprocessor = dict(
     std=[58.395, 57.12, 57.375],
     aug_order='ibot',
     erase_key='erase',
-    views=[colour, colour],
+    policies=[colour, colour],
 )

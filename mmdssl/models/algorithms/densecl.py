@@ -32,7 +32,7 @@ from mmengine import dist
 from torch import Tensor, nn
 
 from mmdssl.core.step_generator import CORRESPONDENCE, step_generator
-from mmdssl.models.algorithms.base import TeacherStudent
+from mmdssl.models.algorithms.teacher_student import TeacherStudent
 from mmdssl.models.chosen_cells import per_sample_weights
 from mmdssl.models.correspondence import Rule, check_rule, match_cells
 from mmdssl.models.foreground import Foreground
@@ -90,8 +90,8 @@ class DenseCL(TeacherStudent):
     decoupling_defaults = dict(mix_level='pixel', views=(1,))
     further_objectives = ('average', 'all')
     evaluated_backbone = 'student'
-    teacher_lag = 1
-    needs_whole_batches = True
+    update_offset = 1
+    requires_drop_last = True
 
     def __init__(
         self,

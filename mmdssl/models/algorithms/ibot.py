@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from mmdssl.core.step_generator import CORRESPONDENCE, step_generator
-from mmdssl.models.algorithms.base import TeacherStudent
+from mmdssl.models.algorithms.teacher_student import TeacherStudent
 from mmdssl.models.chosen_cells import ChosenCells, choose_cells, per_sample_weights
 from mmdssl.models.correspondence import Rule, check_rule, match_cells
 from mmdssl.models.decoupled_views import tokens_together

@@ -16,7 +16,7 @@ X at equal positions, without RoIAlign, on cells that are foreground of the atte
 mask. Eq. 18 and 19 print sums; as in Leopart's code and for the branch alike we take means.
 
 The official code moves the teacher at the end of step k, before the optimizer step, by the
-student that step k saw. That teacher is ours after step k - 1 (``teacher_lag``): the sequence of
+student that step k saw. That teacher is ours after step k - 1 (``update_offset``): the sequence of
 teachers is the same, ours is read one step sooner. What the queue holds is scored with the
 student's prototypes.
 """
@@ -30,7 +30,7 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from mmdssl.core.step_generator import QUEUE, step_generator
-from mmdssl.models.algorithms.base import TeacherStudent
+from mmdssl.models.algorithms.teacher_student import TeacherStudent
 from mmdssl.models.decoupled_views import DecoupledViews, tokens_together
 from mmdssl.models.foreground import Foreground
 from mmdssl.models.losses.region_assignment import (
@@ -76,7 +76,7 @@ class Leopart(TeacherStudent):
     decoupling_defaults = dict(views=(0, 1))
     supports_patch_mixing = True
     evaluated_backbone = 'student'
-    teacher_lag = 1
+    update_offset = 1
 
     def __init__(
         self,

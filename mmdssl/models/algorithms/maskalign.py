@@ -25,7 +25,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from mmdssl.models.algorithms.host import SelfSupHost, build_part
+from mmdssl.models.algorithms.base import BaseDenseSSL, build_part
 from mmdssl.models.foreground import Foreground
 from mmdssl.models.heads.dynamic_alignment import DynamicAlignment
 from mmdssl.models.losses.alignment_loss import alignment_loss, layer_weights, whiten
@@ -35,7 +35,7 @@ from mmdssl.registry import MODELS
 
 
 @MODELS.register_module()
-class MaskAlign(SelfSupHost):
+class MaskAlign(BaseDenseSSL):
     """MaskAlign, and with ``decoupling`` MaskAlign-D.
 
     Args:

@@ -26,7 +26,7 @@ import torch
 from mmengine import dist
 from torch import Tensor, nn
 
-from mmdssl.models.algorithms.base import TeacherStudent
+from mmdssl.models.algorithms.teacher_student import TeacherStudent
 from mmdssl.models.foreground import Foreground
 from mmdssl.models.losses.matched_cosine import (
     correspondence,
@@ -63,7 +63,7 @@ class SoCo(TeacherStudent):
 
     decoupling_defaults = dict(views=(0, 1))
     evaluated_backbone = 'student'
-    teacher_lag = 1
+    update_offset = 1
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class SoCo(TeacherStudent):
         self._batches_per_epoch = 0.0  # dropped images included; 0: not known
 
     def check_data(self, *, batch_size: int, num_images: int) -> None:
-        """As :meth:`SelfSupHost.check_data`; keeps the length of an epoch for the momentum."""
+        """As :meth:`BaseDenseSSL.check_data`; keeps the length of an epoch for the momentum."""
         super().check_data(batch_size=batch_size, num_images=num_images)
         self._batches_per_epoch = num_images / dist.get_world_size() / batch_size
 

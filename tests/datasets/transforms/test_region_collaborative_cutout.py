@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 
 from mmdssl.datasets.transforms import canvas
-from mmdssl.datasets.transforms.rcc import RegionCollaborativeCutout, rcc_mask
+from mmdssl.datasets.transforms.region_collaborative_cutout import (
+    RegionCollaborativeCutout,
+    rcc_mask,
+)
 from mmdssl.datasets.transforms.regions import GridRegions
 from mmdssl.evaluation.cutout_ratio import cut_shares, random_regions
 from tests.datasets.transforms.golden_masks import assert_same_distribution, load_cases

@@ -36,8 +36,8 @@ import numpy as np
 from mmdssl.datasets.transforms.canvas import make_canvas
 from mmdssl.datasets.transforms.erase import Cells, RegionErase, box_cells
 from mmdssl.datasets.transforms.mask_transform import parse_range
-from mmdssl.datasets.transforms.rcc import check_choice
-from mmdssl.datasets.transforms.streams import RandomSource
+from mmdssl.datasets.transforms.random_streams import RandomSource
+from mmdssl.datasets.transforms.region_collaborative_cutout import check_choice
 from mmdssl.registry import TRANSFORMS
 
 __all__ = ['ProposalRandomCutout', 'cut_size', 'prc_mask']

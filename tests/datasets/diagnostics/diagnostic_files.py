@@ -1,4 +1,4 @@
-"""A COCO data set whose objects lie on a grid, so that what a probe must give is known exactly."""
+"""A COCO data set whose objects lie on a grid, so that what diagnostics must give is known."""
 
 import json
 from pathlib import Path

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from mmengine.structures import BaseDataElement
 
-from mmdssl.datasets.probes.coco_probe import CocoProbe, squash, squash_mask
+from mmdssl.datasets.diagnostics.coco_diagnostic import CocoDiagnostic, squash, squash_mask
 from mmdssl.registry import DATASETS
 
 __all__ = ['ObjectParts']
@@ -33,12 +33,12 @@ class _Choice(NamedTuple):
 
 
 @DATASETS.register_module()
-class ObjectParts(CocoProbe):
+class ObjectParts(CocoDiagnostic):
     """Quarters of objects with the rest removed and with the rest exchanged.
 
     Views of a sample, (size, size) pixels each, images squashed as for O-KNN: ``[X^OP, X^C]`` for
     every entry of ``rests``. One region in all of them: the mask of the part, as
-    ``probe_weights``. One object an image; images, objects and quarters in a random order, the
+    ``diagnostic_weights``. One object an image; images, objects and quarters in a random order, the
     first quarter with a part of ``min_part`` being taken.
 
     Args:
@@ -99,7 +99,7 @@ class ObjectParts(CocoProbe):
         return len(self.choices)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """Views (2 * rests, 3, size, size) and ``probe_weights`` (2 * rests, 1, size, size)."""
+        """Views (2 * rests, 3, size, size), ``diagnostic_weights`` (2 * rests, 1, size, size)."""
         choice = self.choices[index]
         info = self.objects.get_data_info(choice.image)
         whole, part = self._part(info, choice.number, choice.quarter)
@@ -111,7 +111,7 @@ class ObjectParts(CocoProbe):
             views += [np.where(gone, np.uint8(0), image), np.where(gone, other, image)]
         weights = torch.from_numpy(part).expand(len(views), 1, -1, -1)
         sample = BaseDataElement(
-            probe_weights=weights,
+            diagnostic_weights=weights,
             metainfo=dict(
                 sample_idx=index,
                 img_id=info['img_id'],

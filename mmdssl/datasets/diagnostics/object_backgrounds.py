@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from mmengine.structures import BaseDataElement
 
-from mmdssl.datasets.probes.coco_probe import CocoProbe, squash, squash_mask
+from mmdssl.datasets.diagnostics.coco_diagnostic import CocoDiagnostic, squash, squash_mask
 from mmdssl.registry import DATASETS
 
 __all__ = ['ObjectBackgrounds']
@@ -27,7 +27,7 @@ class _Choice(NamedTuple):
 
 
 @DATASETS.register_module()
-class ObjectBackgrounds(CocoProbe):
+class ObjectBackgrounds(CocoDiagnostic):
     """Objects with everything around them exchanged for another random image.
 
     Views of a sample, (size, size) pixels each, images squashed as for O-KNN: the image, and the
@@ -89,7 +89,7 @@ class ObjectBackgrounds(CocoProbe):
         return len(self.choices)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """Views (2, 3, size, size) and ``probe_boxes`` (2, 1, 4)."""
+        """Views (2, 3, size, size) and ``diagnostic_boxes`` (2, 1, 4)."""
         choice = self.choices[index]
         info = self.objects.get_data_info(choice.image)
         image = squash(self.read_image(choice.image), self.size)
@@ -105,7 +105,7 @@ class ObjectBackgrounds(CocoProbe):
             mask = squash_mask(info['gt_masks'][choice.number], self.size)
             exchanged[mask] = image[mask]
         sample = BaseDataElement(
-            probe_boxes=torch.from_numpy(np.tile(box, (2, 1, 1)).astype(np.float32)),
+            diagnostic_boxes=torch.from_numpy(np.tile(box, (2, 1, 1)).astype(np.float32)),
             metainfo=dict(
                 sample_idx=index, img_id=info['img_id'], label=int(info['gt_labels'][choice.number])
             ),

@@ -27,7 +27,7 @@ import numpy as np
 
 from mmdssl.datasets.transforms.canvas import make_canvas
 from mmdssl.datasets.transforms.mask_transform import MaskTransform
-from mmdssl.datasets.transforms.streams import RandomSource
+from mmdssl.datasets.transforms.random_streams import RandomSource
 from mmdssl.registry import TRANSFORMS
 
 __all__ = ['RegionCollaborativeCutout', 'check_choice', 'cut_regions', 'rasterise', 'rcc_mask']

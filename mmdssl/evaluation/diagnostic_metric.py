@@ -1,4 +1,4 @@
-"""What the measures on probes share: gathering per layer, statistics, and keeping every value."""
+"""What measures on diagnostics share: gathering per layer, statistics, and keeping every value."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -10,13 +10,13 @@ from jaxtyping import Float
 
 from mmdssl.evaluation.gathering import GatheredMetric
 
-__all__ = ['ProbeMetric', 'cosines', 'statistics']
+__all__ = ['DiagnosticMetric', 'cosines', 'statistics']
 
 _Item = dict[str, dict[str, np.ndarray]]  # layer -> name -> array of one sample
 
 
-class ProbeMetric(GatheredMetric):
-    """Base of the metrics that read ``probe_features`` of :class:`ProbeExtractor`.
+class DiagnosticMetric(GatheredMetric):
+    """Base of the metrics that read ``diagnostic_features`` of :class:`DiagnosticExtractor`.
 
     Names of the numbers are ``<prefix>/<layer>/<statistic>``. After an evaluation the main process
     holds in ``values`` what the numbers summarise, by layer an array whose first axis is the
@@ -27,11 +27,11 @@ class ProbeMetric(GatheredMetric):
         prefix: Of the reported names.
 
     Raises:
-        ValueError: On evaluation, if there are no samples, or they are of another probe.
+        ValueError: On evaluation, if there are no samples, or they are of another diagnostic.
     """
 
     #: Data set that makes the samples, for the message where they come from another one.
-    probe = ''
+    diagnostic = ''
 
     def __init__(
         self,
@@ -49,21 +49,23 @@ class ProbeMetric(GatheredMetric):
             try:
                 features = {
                     layer: one.float().cpu().numpy().astype(np.float64)
-                    for layer, one in sample['probe_features'].items()
+                    for layer, one in sample['diagnostic_features'].items()
                 }
                 self.results.append(
                     {layer: self.read(one, sample) for layer, one in features.items()}
                 )
             except KeyError as error:
                 raise ValueError(
-                    f'{type(self).__name__} reads samples of {self.probe} with the features of '
-                    f'ProbeExtractor; this sample has no {error}'
+                    f'{type(self).__name__} reads samples of {self.diagnostic} with the '
+                    f'features of DiagnosticExtractor; this sample has no {error}'
                 ) from error
 
     def compute_metrics(self, results: list[_Item]) -> dict[str, float]:
         """Numbers of every layer; on the main process only."""
         if not results:
-            raise ValueError(f'{type(self).__name__} got no samples: the probe data set is empty')
+            raise ValueError(
+                f'{type(self).__name__} got no samples: the diagnostic data set is empty'
+            )
         numbers: dict[str, float] = {}
         self.values = {}
         for layer in results[0]:
@@ -71,7 +73,7 @@ class ProbeMetric(GatheredMetric):
             if any(item[layer][n].shape != names[n].shape for item in results for n in names):
                 raise ValueError(
                     f'{type(self).__name__}: the samples differ in their views or ratios; evaluate '
-                    'one probe data set at a time'
+                    'one diagnostic data set at a time'
                 )
             stacked = {name: np.stack([item[layer][name] for item in results]) for name in names}
             values, found = self.measure(stacked)

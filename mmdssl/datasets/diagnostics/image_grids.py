@@ -26,9 +26,9 @@ class ImageGrids(Dataset):
     """Pictures of a folder, each squashed to a square and repeated in a grid.
 
     A sample is ``inputs`` (1, 3, grid * cell, grid * cell) uint8 RGB and ``data_samples`` with
-    ``probe_boxes`` (1, grid**2, 4), the cells in reading order, as :class:`ProbeExtractor` reads
-    them; its meta information holds ``img_path``. Which pictures is a function of the seed and
-    the sorted list of files alone. Collate with ``default_collate``.
+    ``diagnostic_boxes`` (1, grid**2, 4), the cells in reading order, as
+    :class:`DiagnosticExtractor` reads them; its meta information holds ``img_path``. Which pictures
+    is a function of the seed and the sorted list of files alone. Collate with ``default_collate``.
 
     Args:
         data_root: Folder of images; its sub-folders are searched too.
@@ -88,7 +88,7 @@ class ImageGrids(Dataset):
     def metainfo(self) -> dict[str, Any]:
         """``data_root`` and ``selection``: rule, seed and sizes, plain values."""
         selection = dict(
-            probe=type(self).__name__,
+            diagnostic=type(self).__name__,
             seed=self.seed,
             num=len(self),
             cell=self.cell,
@@ -113,6 +113,6 @@ class ImageGrids(Dataset):
         near = torch.stack([left, top], dim=-1).flatten(0, 1)  # (grid**2, 2): x, y
         boxes = torch.cat([near + self.margin, near + self.cell - self.margin], dim=1)
         sample = BaseDataElement(
-            probe_boxes=boxes[None], metainfo=dict(sample_idx=index, img_path=str(path))
+            diagnostic_boxes=boxes[None], metainfo=dict(sample_idx=index, img_path=str(path))
         )
         return dict(inputs=canvas[None].contiguous(), data_samples=sample)

@@ -20,24 +20,24 @@ from mmdssl.evaluation.guards import evaluating
 from mmdssl.evaluation.layers import layer_maps
 from mmdssl.registry import MODELS
 
-__all__ = ['ProbeExtractor', 'masked_tokens', 'pool_weights']
+__all__ = ['DiagnosticExtractor', 'masked_tokens', 'pool_weights']
 
 
 @MODELS.register_module()
-class ProbeExtractor(FrozenBackbone):
+class DiagnosticExtractor(FrozenBackbone):
     """Frozen backbone for the region measures, usable with mmengine's ``Runner.test``.
 
     Every sample has V views and, in each of them, P regions (P may differ between samples), given
     in its data sample as one of
 
-    - ``probe_boxes`` (V, P, 4) float, x1 y1 x2 y2 in pixels: RoIAlign (aligned), mean;
-    - ``probe_weights`` (V, P, H, W) float or bool: average of the map, weighted by the mask
+    - ``diagnostic_boxes`` (V, P, 4) float, x1 y1 x2 y2 in pixels: RoIAlign (aligned), mean;
+    - ``diagnostic_weights`` (V, P, H, W) float or bool: average of the map, weighted by the mask
       downsampled to it by area;
 
     and, optional, ``token_mask`` (V, h, w) bool, True where a :class:`DenseViT` sees its mask
     token instead of the patch.
 
-    The features ``probe_features`` are a dict: layer -> (V, P, C) float32 on the CPU, not
+    The features ``diagnostic_features`` are a dict: layer -> (V, P, C) float32 on the CPU, not
     normalised.
 
     Args:
@@ -89,7 +89,7 @@ class ProbeExtractor(FrozenBackbone):
         data_samples: Sequence[BaseDataElement] | None = None,
         mode: str = 'predict',
     ) -> list[BaseDataElement]:
-        """Add ``probe_features`` to the samples.
+        """Add ``diagnostic_features`` to the samples.
 
         Args:
             inputs: (N, V, 3, H, W) uint8 RGB, not normalised; or N tensors (V, 3, H, W).
@@ -104,7 +104,8 @@ class ProbeExtractor(FrozenBackbone):
         """
         if mode != 'predict' or data_samples is None:
             raise ValueError(
-                f"ProbeExtractor does not train: mode={mode!r} must be 'predict' with data_samples"
+                f"DiagnosticExtractor does not train: mode={mode!r} must be 'predict' with "
+                'data_samples'
             )
         if not isinstance(inputs, Tensor):
             inputs = torch.stack(list(inputs))
@@ -114,7 +115,7 @@ class ProbeExtractor(FrozenBackbone):
                 f'and {len(data_samples)} samples'
             )
         views = inputs.shape[1]
-        key = 'probe_boxes' if 'probe_boxes' in data_samples[0] else 'probe_weights'
+        key = 'diagnostic_boxes' if 'diagnostic_boxes' in data_samples[0] else 'diagnostic_weights'
         regions = _gather(data_samples, key, views)
         masks = (
             _gather(data_samples, 'token_mask', views) if 'token_mask' in data_samples[0] else []
@@ -136,7 +137,7 @@ class ProbeExtractor(FrozenBackbone):
         for n, (sample, shape) in enumerate(zip(data_samples, shapes, strict=True)):
             # A copy each: slices would keep, and pickle, the whole batch.
             own = {name: rows[name][n].clone().unflatten(0, shape) for name in self.layers}
-            sample.set_field(own, 'probe_features', dtype=dict)
+            sample.set_field(own, 'diagnostic_features', dtype=dict)
         return list(data_samples)
 
     def _autocast(self, images: Tensor) -> torch.autocast:
@@ -148,7 +149,7 @@ class ProbeExtractor(FrozenBackbone):
         self, features: Tensor, regions: Sequence[Tensor], images: Tensor, key: str
     ) -> Tensor:
         """(n, C, h, w) and n sets of P regions to (n*P, C)."""
-        if key == 'probe_boxes':
+        if key == 'diagnostic_boxes':
             return pool_boxes(features, regions, images.shape[-2:], roi_size=self.roi_size)
         return torch.cat(
             [pool_weights(one, weights) for one, weights in zip(features, regions, strict=True)]
@@ -173,7 +174,7 @@ def pool_weights(features: Tensor, weights: Tensor) -> Tensor:
     cells = F.adaptive_avg_pool2d(weights, (height, width))  # (P, h, w)
     total = cells.sum(dim=(1, 2))
     if (total <= 0).any():
-        raise ValueError('a region of probe_weights is empty: it covers no pixel')
+        raise ValueError('a region of diagnostic_weights is empty: it covers no pixel')
     return cells.flatten(1) @ features.flatten(1).T / total[:, None]
 
 
@@ -206,7 +207,7 @@ def masked_tokens(backbone: nn.Module, masks: Sequence[Tensor]) -> Iterator[None
         if tuple(grid) != tuple(mask.shape[1:]):
             raise ValueError(
                 f'token_mask of {tuple(mask.shape[1:])} cells for a patch grid of {tuple(grid)}: '
-                "set the probe's patch_size to the backbone's"
+                "set the diagnostic's patch_size to the backbone's"
             )
         flat = mask.flatten(1)[..., None]  # (N, h*w, 1)
         return torch.where(flat, token.to(patches.dtype), patches), grid
@@ -226,8 +227,8 @@ def _gather(samples: Sequence[BaseDataElement], key: str, views: int) -> list[Te
         if value is None or len(value) != views:
             found = 'none' if value is None else f'{len(value)}'
             raise ValueError(
-                f'{views} views need probe_boxes or probe_weights (and token_mask in all samples '
-                f'or in none) with one entry a view; {key} has {found}'
+                f'{views} views need diagnostic_boxes or diagnostic_weights (and token_mask in all '
+                f'samples or in none) with one entry a view; {key} has {found}'
             )
         entries.extend(torch.as_tensor(value).unbind())
     return entries

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from mmengine.structures import BaseDataElement
 
-from mmdssl.datasets.probes.coco_probe import CocoProbe
+from mmdssl.datasets.diagnostics.coco_diagnostic import CocoDiagnostic
 from mmdssl.datasets.transforms.views import resize_image
 from mmdssl.registry import DATASETS
 
@@ -38,7 +38,7 @@ class _Object(NamedTuple):
 
 
 @DATASETS.register_module()
-class ObjectPairs(CocoProbe):
+class ObjectPairs(CocoDiagnostic):
     """Pairs of objects of different classes from different images.
 
     Views of a sample, (size, 2 * size) pixels each: ``[X^B, X^A, X^AB(r) for r in ratios]`` and
@@ -142,7 +142,7 @@ class ObjectPairs(CocoProbe):
         return len(self.pairs)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """Views (V, 3, size, 2 * size) and ``probe_boxes`` (V, 2, 4), ``token_mask`` with it."""
+        """Views (V, 3, size, 2 * size), ``diagnostic_boxes`` (V, 2, 4), ``token_mask`` with it."""
         a, b = self.pairs[index]
         ratios = self.ratios
         shown, box_a = self._place(a, left=0)
@@ -155,7 +155,7 @@ class ObjectPairs(CocoProbe):
         of_a = np.stack([box_a, box_a, *(boxes * repeat)])
         of_b = np.broadcast_to(box_b, of_a.shape)
         sample = BaseDataElement(
-            probe_boxes=torch.from_numpy(np.stack([of_a, of_b], axis=1).astype(np.float32)),
+            diagnostic_boxes=torch.from_numpy(np.stack([of_a, of_b], axis=1).astype(np.float32)),
             metainfo=dict(
                 sample_idx=index,
                 img_ids=tuple(self.objects.get_data_info(one.image)['img_id'] for one in (a, b)),

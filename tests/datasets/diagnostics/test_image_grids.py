@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mmdssl.datasets.probes.image_grids import ImageGrids
+from mmdssl.datasets.diagnostics.image_grids import ImageGrids
 from mmdssl.registry import DATASETS
 
 
@@ -28,7 +28,7 @@ def grids(folder, **settings) -> ImageGrids:
 
 def test_all_cells_hold_the_same_picture_and_boxes_are_the_cells(folder):
     sample = grids(folder)[0]
-    canvas, boxes = sample['inputs'], sample['data_samples'].probe_boxes
+    canvas, boxes = sample['inputs'], sample['data_samples'].diagnostic_boxes
     assert canvas.shape == (1, 3, 96, 96)
     assert canvas.dtype == torch.uint8
     assert boxes.shape == (1, 9, 4)
@@ -39,7 +39,7 @@ def test_all_cells_hold_the_same_picture_and_boxes_are_the_cells(folder):
 
 
 def test_margin_shrinks_the_boxes_about_their_cells(folder):
-    boxes = grids(folder, margin=5)[1]['data_samples'].probe_boxes
+    boxes = grids(folder, margin=5)[1]['data_samples'].diagnostic_boxes
     assert boxes[0, 0].tolist() == [5, 5, 27, 27]
     assert boxes[0, 8].tolist() == [69, 69, 91, 91]
 

@@ -19,7 +19,7 @@ def test_the_host_says_which_backbone_is_kept(monkeypatch, kept):
 
 @pytest.mark.parametrize('lag', [0, 1])
 def test_the_teacher_takes_the_momentum_of_its_step(monkeypatch, lag):
-    monkeypatch.setattr(IBOT, 'teacher_lag', lag)
+    monkeypatch.setattr(IBOT, 'update_offset', lag)
     model = tiny_ibot(momentum=(0.5, 1.0))
     model.clock.set(iteration=4, max_iterations=10)
     with torch.no_grad():

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mmdssl.datasets.transforms.multiview import MultiViewWithBoxes
-from mmdssl.datasets.transforms.streams import (
+from mmdssl.datasets.transforms.random_streams import (
     load_streams,
     random_source,
     restart_streams,
@@ -32,7 +32,7 @@ def run(view, samples=6):
     torch.manual_seed(3)
     np.random.seed(3)
     restart_streams()
-    transform = MultiViewWithBoxes(num_views=[1, 1], views=[view, view])
+    transform = MultiViewWithBoxes(num_views=[1, 1], pipelines=[view, view])
     image = np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)
     return [view for _ in range(samples) for view in transform(dict(img=image))['views']]
 

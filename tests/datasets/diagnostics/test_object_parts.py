@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from mmdssl.registry import DATASETS
-from tests.datasets.probes.probe_files import SIDE, SIZE, write_objects
+from tests.datasets.diagnostics.diagnostic_files import SIDE, SIZE, write_objects
 
 
 @pytest.fixture(scope='module')
@@ -32,10 +32,10 @@ def test_a_part_is_a_quarter_of_the_box_and_survives_in_all_views(files):
     for sample, choice in zip(data, data.choices, strict=True):
         info, views = sample['data_samples'], sample['inputs']
         assert views.shape == (4, 3, SIZE, SIZE)
-        assert info.probe_weights.shape == (4, 1, SIZE, SIZE)
+        assert info.diagnostic_weights.shape == (4, 1, SIZE, SIZE)
         own, other = image(files, info.img_id), image(files, choice.other + 1)
-        part = info.probe_weights[0, 0]
-        assert (info.probe_weights == part).all()
+        part = info.diagnostic_weights[0, 0]
+        assert (info.diagnostic_weights == part).all()
         assert part.sum() == (SIDE // 2) ** 2
         x, y = data.objects.get_data_info(choice.image)['gt_bboxes'][0][:2].astype(int)
         whole = torch.zeros_like(part)
@@ -61,9 +61,9 @@ def test_one_kind_of_rest_makes_two_views(files):
 
 def test_larger_masks_are_scaled_to_the_image(files):
     small, large = build('ObjectParts', files), build('ObjectParts', files, size=2 * SIZE)
-    part = small[0]['data_samples'].probe_weights[0, 0]
+    part = small[0]['data_samples'].diagnostic_weights[0, 0]
     doubled = part.repeat_interleave(2, 0).repeat_interleave(2, 1)
-    assert torch.equal(large[0]['data_samples'].probe_weights[0, 0], doubled)
+    assert torch.equal(large[0]['data_samples'].diagnostic_weights[0, 0], doubled)
 
 
 def test_a_file_without_masks_is_named(tmp_path: Path):
@@ -80,8 +80,8 @@ def test_an_object_keeps_its_pixels_on_another_background(files, keep):
     for sample, choice in zip(data, data.choices, strict=True):
         info, views = sample['data_samples'], sample['inputs']
         own, other = image(files, info.img_id), image(files, choice.other + 1)
-        assert info.probe_boxes.shape == (2, 1, 4)
-        x1, y1, x2, y2 = info.probe_boxes[0, 0].int().tolist()
+        assert info.diagnostic_boxes.shape == (2, 1, 4)
+        x1, y1, x2, y2 = info.diagnostic_boxes[0, 0].int().tolist()
         inside = torch.zeros(SIZE, SIZE, dtype=torch.bool)
         inside[y1:y2, x1:x2] = True
         assert inside.sum() == SIDE**2

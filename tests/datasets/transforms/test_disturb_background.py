@@ -7,7 +7,7 @@ import pytest
 
 from mmdssl.datasets.coco_objects import CocoObjects
 from mmdssl.datasets.pipeline import build_pipeline
-from mmdssl.datasets.transforms.background import DisturbBackground
+from mmdssl.datasets.transforms.disturb_background import DisturbBackground
 from mmdssl.datasets.transforms.loading import LoadImage
 from mmdssl.datasets.transforms.views import ResizeWithBoxes
 from tests.coco_files import write_coco

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mmdssl.datasets.transforms.rbj import RestrictedBoxJitter
+from mmdssl.datasets.transforms.restricted_box_jitter import RestrictedBoxJitter
 from tests.datasets.transforms.random_boxes import random_boxes
 
 

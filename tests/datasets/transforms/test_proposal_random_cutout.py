@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 from mmdssl.datasets.transforms.erase import box_cells
-from mmdssl.datasets.transforms.prc import ProposalRandomCutout, cut_size, prc_mask
+from mmdssl.datasets.transforms.proposal_random_cutout import (
+    ProposalRandomCutout,
+    cut_size,
+    prc_mask,
+)
 from tests.datasets.transforms.random_boxes import random_boxes, view
 
 HEIGHT, WIDTH = 96, 128

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mmdssl.datasets.transforms.prm import ProposalRandomMask, border_rectangles
+from mmdssl.datasets.transforms.proposal_random_mask import ProposalRandomMask, border_rectangles
 from tests.datasets.transforms.random_boxes import random_boxes, view
 
 BOX = np.array([[40, 30, 80, 60]], np.float32)

@@ -1,8 +1,8 @@
-"""What the probes made of annotated objects share: reading, choosing, and saying what was chosen.
+"""What the diagnostics over annotated objects share: reading, choosing, and saying what was chosen.
 
-A probe is a set of composed images whose regions are compared by a metric. Everything random in it
-is drawn when the set is built, from its seed, so that samples are the same in any worker, order
-or epoch; the rule and the seed stand in ``metainfo['selection']``.
+A diagnostic is a set of composed images whose regions are compared by a metric. Everything random
+in it is drawn when the set is built, from its seed, so that samples are the same in any worker,
+order or epoch; the rule and the seed stand in ``metainfo['selection']``.
 """
 
 from abc import abstractmethod
@@ -21,16 +21,16 @@ from mmdssl.datasets.coco_objects import CocoObjects
 from mmdssl.datasets.transforms.loading import LoadImage
 from mmdssl.datasets.transforms.views import resize_image
 
-__all__ = ['CocoProbe', 'squash', 'squash_mask']
+__all__ = ['CocoDiagnostic', 'squash', 'squash_mask']
 
 _opened: WeakValueDictionary[str, CocoObjects] = WeakValueDictionary()
 
 
-class CocoProbe(Dataset):
-    """Base of the probes over a COCO json file.
+class CocoDiagnostic(Dataset):
+    """Base of the diagnostics over a COCO json file.
 
     A sample is ``inputs`` (V, 3, H, W) uint8 RGB, the views, and ``data_samples`` with the fields
-    :class:`ProbeExtractor` reads. Collate with ``default_collate``.
+    :class:`DiagnosticExtractor` reads. Collate with ``default_collate``.
 
     Args:
         ann_file: The json file, relative to ``data_root`` unless absolute.
@@ -77,7 +77,7 @@ class CocoProbe(Dataset):
     def selection(self) -> dict[str, Any]:
         """How the samples were chosen."""
         return dict(
-            probe=type(self).__name__, seed=self.seed, num=len(self), min_side=self.min_side
+            diagnostic=type(self).__name__, seed=self.seed, num=len(self), min_side=self.min_side
         )
 
     @abstractmethod
@@ -131,7 +131,7 @@ class CocoProbe(Dataset):
 
 
 def _open(files: dict[str, Any], with_masks: bool) -> CocoObjects:
-    """The objects of a file, read once for all probes that look at it at the same time."""
+    """The objects of a file, read once for all diagnostics that look at it at the same time."""
     stamp = Path(files['data_root'], files['ann_file'])
     changed = stamp.stat().st_mtime_ns if stamp.exists() else 0
     key = f'{files} {changed} '

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from mmdssl.datasets.probes import ObjectPairs
+from mmdssl.datasets.diagnostics import ObjectPairs
 from mmdssl.registry import DATASETS
-from tests.datasets.probes.probe_files import write_objects
+from tests.datasets.diagnostics.diagnostic_files import write_objects
 
 RATIOS = (0.0, 0.3, 0.5, 0.9)
 
@@ -31,7 +31,7 @@ def part(view: torch.Tensor, box: torch.Tensor) -> torch.Tensor:
 
 def test_views_hold_one_object_or_both_and_lose_the_share_they_say(files):
     for sample in build(files):
-        views, boxes = sample['inputs'], sample['data_samples'].probe_boxes
+        views, boxes = sample['inputs'], sample['data_samples'].diagnostic_boxes
         assert views.shape == (6, 3, 64, 128)
         assert views.dtype == torch.uint8
         assert boxes.shape == (6, 2, 4)
@@ -57,7 +57,7 @@ def test_views_hold_one_object_or_both_and_lose_the_share_they_say(files):
 def test_a_alone_loses_the_same_patches_with_mask_a1(files):
     plain, masked = build(files)[2]['inputs'], build(files, mask_a1=True)[2]
     assert torch.equal(masked['inputs'][:6], plain)
-    assert masked['data_samples'].probe_boxes.shape == (10, 2, 4)
+    assert masked['data_samples'].diagnostic_boxes.shape == (10, 2, 4)
     for both, alone in zip(masked['inputs'][2:6], masked['inputs'][6:], strict=True):
         assert torch.equal(alone[..., :64], both[..., :64])
         assert not alone[..., 64:].any()
@@ -65,7 +65,7 @@ def test_a_alone_loses_the_same_patches_with_mask_a1(files):
 
 def test_shrinking_scales_a_and_its_box_about_the_centre(files):
     sample = build(files, remove='shrink')[0]
-    views, boxes = sample['inputs'], sample['data_samples'].probe_boxes
+    views, boxes = sample['inputs'], sample['data_samples'].diagnostic_boxes
     whole = boxes[1, 0]
     for ratio, view, box in zip(RATIOS, views[2:], boxes[2:, 0], strict=True):
         torch.testing.assert_close((box[2:] - box[:2]) / (1 - ratio), whole[2:] - whole[:2],
@@ -115,7 +115,7 @@ def test_proportions_are_kept_to_half_a_patch(tmp_path: Path):
     for one in content['annotations']:
         one['bbox'][3] = 28  # 56 x 28
     path.write_text(json.dumps(content))
-    boxes = build(files, size=128, min_side=16)[0]['data_samples'].probe_boxes[0]
+    boxes = build(files, size=128, min_side=16)[0]['data_samples'].diagnostic_boxes[0]
     assert (boxes[:, 2:] - boxes[:, :2]).tolist() == [[112, 56], [112, 56]]
     assert ((boxes[:, 0] % 128).tolist(), boxes[:, 1].tolist()) == ([8, 8], [32, 32])
 

@@ -8,7 +8,7 @@ from mmengine.structures import BaseDataElement
 from torch import nn
 from torchvision.ops import roi_align
 
-from mmdssl.evaluation.extractors.probe_extractor import ProbeExtractor
+from mmdssl.evaluation.extractors.diagnostic_extractor import DiagnosticExtractor
 from mmdssl.evaluation.layers import layer_maps
 from mmdssl.models.backbones.dense_vit import DenseViT
 from mmdssl.registry import MODELS
@@ -38,24 +38,26 @@ def box_samples(count: int, number: int, regions: int) -> list[BaseDataElement]:
     generator = torch.Generator().manual_seed(1)
     corner = torch.rand(count, number, regions, 2, generator=generator) * 20
     boxes = torch.cat([corner, corner + 11], dim=-1)
-    return [BaseDataElement(probe_boxes=one) for one in boxes]
+    return [BaseDataElement(diagnostic_boxes=one) for one in boxes]
 
 
 def test_boxes_of_every_view_and_layer_equal_a_loop(vit):
     inputs, samples = views(3, 2), box_samples(3, 2, 4)
     layers = ['block0', 'last']
-    extractor = ProbeExtractor(backbone=vit, layers=layers, max_images=4)
+    extractor = DiagnosticExtractor(backbone=vit, layers=layers, max_images=4)
     found = extractor.test_step(dict(inputs=inputs, data_samples=samples))
     assert vit.training
     vit.eval()
     for n, sample in enumerate(found):
-        assert list(sample.probe_features) == layers
+        assert list(sample.diagnostic_features) == layers
         for v in range(2):
             image = ((inputs[n, v].float() - MEAN) / STD)[None]
             maps = layer_maps(vit, image, layers)
             for name in layers:
-                expected = roi_align(maps[name], [sample.probe_boxes[v]], 7, 1 / 8, aligned=True)
-                one = sample.probe_features[name][v]
+                expected = roi_align(
+                    maps[name], [sample.diagnostic_boxes[v]], 7, 1 / 8, aligned=True
+                )
+                one = sample.diagnostic_features[name][v]
                 assert one.shape == (4, 24)
                 torch.testing.assert_close(one, expected.mean((2, 3)), rtol=1e-4, atol=1e-5)
 
@@ -64,13 +66,13 @@ def test_weights_average_the_cells_by_covered_area():
     inputs = views(2, 1, (32, 32))
     weights = torch.zeros(2, 1, 1, 32, 32, dtype=torch.bool)
     weights[:, 0, 0, :16, 4:24] = True  # covers cell (0, 0) by 3/4, cell (0, 1) by 1/2
-    samples = [BaseDataElement(probe_weights=one) for one in weights]
+    samples = [BaseDataElement(diagnostic_weights=one) for one in weights]
     net = PatchNet(patch_size=16)
-    found = ProbeExtractor(backbone=net)(inputs, samples)
+    found = DiagnosticExtractor(backbone=net)(inputs, samples)
     for image, sample in zip(inputs[:, 0], found, strict=True):
         (features,) = net(((image.float() - MEAN) / STD)[None])
         expected = (0.75 * features[0, :, 0, 0] + 0.5 * features[0, :, 0, 1]) / 1.25
-        torch.testing.assert_close(sample.probe_features['last'][0, 0], expected)
+        torch.testing.assert_close(sample.diagnostic_features['last'][0, 0], expected)
 
 
 def test_masked_tokens_equal_the_mask_of_the_backbone(vit):
@@ -78,14 +80,14 @@ def test_masked_tokens_equal_the_mask_of_the_backbone(vit):
     mask = torch.rand(2, 1, 4, 8, generator=torch.Generator().manual_seed(3)) < 0.5
     for sample, one in zip(samples, mask, strict=True):
         sample.set_data(dict(token_mask=one))
-    found = ProbeExtractor(backbone=vit)(inputs, samples)
+    found = DiagnosticExtractor(backbone=vit)(inputs, samples)
     vit.eval()
     tokens = vit.forward_tokens((inputs[:, 0].float() - MEAN) / STD, mask=mask[:, 0])
     maps = tokens[:, 1:].transpose(1, 2).unflatten(2, (4, 8))
     for n, sample in enumerate(found):
-        expected = roi_align(maps[n : n + 1], [sample.probe_boxes[0]], 7, 1 / 8, aligned=True)
+        expected = roi_align(maps[n : n + 1], [sample.diagnostic_boxes[0]], 7, 1 / 8, aligned=True)
         torch.testing.assert_close(
-            sample.probe_features['last'][0], expected.mean((2, 3)), rtol=1e-4, atol=1e-5
+            sample.diagnostic_features['last'][0], expected.mean((2, 3)), rtol=1e-4, atol=1e-5
         )
 
 
@@ -93,8 +95,8 @@ def test_lower_precision_stays_near_and_is_not_inherited_from_the_caller(vit):
     inputs, samples = views(2, 2), box_samples(2, 2, 3)
 
     def features(precision: str) -> torch.Tensor:
-        extractor = ProbeExtractor(backbone=vit, precision=precision)
-        return extractor(inputs, samples)[0].probe_features['last']
+        extractor = DiagnosticExtractor(backbone=vit, precision=precision)
+        return extractor(inputs, samples)[0].diagnostic_features['last']
 
     exact = features('float32')
     with torch.autocast('cpu', torch.bfloat16):
@@ -104,36 +106,36 @@ def test_lower_precision_stays_near_and_is_not_inherited_from_the_caller(vit):
     assert not torch.equal(low, exact)
     assert torch.cosine_similarity(low, exact, dim=-1).min() > 0.999
     with pytest.raises(ValueError, match="precision='half'"):
-        ProbeExtractor(backbone=vit, precision='half')
+        DiagnosticExtractor(backbone=vit, precision='half')
 
 
 def test_samples_may_differ_in_their_number_of_regions_and_carry_only_their_own():
     samples = [box_samples(1, 2, p)[0] for p in (3, 0, 1)]
-    extractor = MODELS.build(dict(type='ProbeExtractor', backbone=PatchNet(patch_size=8)))
+    extractor = MODELS.build(dict(type='DiagnosticExtractor', backbone=PatchNet(patch_size=8)))
     found = extractor.val_step(dict(inputs=list(views(3, 2)), data_samples=samples))
-    assert [tuple(s.probe_features['last'].shape) for s in found] == [
+    assert [tuple(s.diagnostic_features['last'].shape) for s in found] == [
         (2, 3, 32), (2, 0, 32), (2, 1, 32),
     ]  # fmt: skip
-    assert len(pickle.dumps(found[2].probe_features)) < 2 * 32 * 4 + 1000
+    assert len(pickle.dumps(found[2].diagnostic_features)) < 2 * 32 * 4 + 1000
 
 
 def test_unusable_input_is_named(vit):
     inputs, samples = views(1, 2), box_samples(1, 2, 1)
     with pytest.raises(ValueError, match='does not train'):
-        ProbeExtractor(backbone=vit)(inputs, samples, mode='loss')
+        DiagnosticExtractor(backbone=vit)(inputs, samples, mode='loss')
     with pytest.raises(ValueError, match=r'\(N, V, 3, H, W\)'):
-        ProbeExtractor(backbone=vit)(inputs[0], samples)
+        DiagnosticExtractor(backbone=vit)(inputs[0], samples)
     with pytest.raises(ValueError, match="no layer 'block7'"):
-        ProbeExtractor(backbone=vit, layers=['block7'])(inputs, samples)
-    with pytest.raises(ValueError, match='probe_boxes has 3'):
-        ProbeExtractor(backbone=vit)(inputs, box_samples(1, 3, 1))
+        DiagnosticExtractor(backbone=vit, layers=['block7'])(inputs, samples)
+    with pytest.raises(ValueError, match='diagnostic_boxes has 3'):
+        DiagnosticExtractor(backbone=vit)(inputs, box_samples(1, 3, 1))
     with pytest.raises(ValueError, match='list of names'):
-        ProbeExtractor(backbone=vit, layers='last')
+        DiagnosticExtractor(backbone=vit, layers='last')
     samples[0].set_data(dict(token_mask=torch.zeros(2, 3, 3, dtype=torch.bool)))
-    with pytest.raises(ValueError, match="set the probe's patch_size"):
-        ProbeExtractor(backbone=vit)(inputs, samples)
+    with pytest.raises(ValueError, match="set the diagnostic's patch_size"):
+        DiagnosticExtractor(backbone=vit)(inputs, samples)
     with pytest.raises(ValueError, match='PatchNet has no mask token'):
-        ProbeExtractor(backbone=PatchNet())(inputs, samples)
-    empty = [BaseDataElement(probe_weights=torch.zeros(2, 1, 32, 64))]
+        DiagnosticExtractor(backbone=PatchNet())(inputs, samples)
+    empty = [BaseDataElement(diagnostic_weights=torch.zeros(2, 1, 32, 64))]
     with pytest.raises(ValueError, match='covers no pixel'):
-        ProbeExtractor(backbone=vit)(inputs, empty)
+        DiagnosticExtractor(backbone=vit)(inputs, empty)
