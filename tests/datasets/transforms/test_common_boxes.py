@@ -302,7 +302,7 @@ def test_ids_of_the_proposals_are_kept():
 @pytest.mark.parametrize(
     ('kwargs', 'message'),
     [
-        (dict(num_views=[1]), 'one count >= 1 for each pipeline'),
+        (dict(num_views=[1]), 'one count >= 1 for each of the pipelines'),
         (dict(finish=[None]), r'finish for each in pipelines: 1 and 2'),
         (dict(num_boxes=0), 'num_boxes=0 and tries=5 are at least 1'),
         (dict(tries=0), 'num_boxes=4 and tries=0 are at least 1'),

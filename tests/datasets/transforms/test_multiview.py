@@ -64,7 +64,7 @@ def test_every_view_gets_its_own_regions_and_masks():
 
 @pytest.mark.parametrize('num_views', [[1], [1, 1, 1], [1, 0], 2, []])
 def test_counts_and_pipelines_must_match(num_views):
-    with pytest.raises(ValueError, match='one count >= 1 for each pipeline'):
+    with pytest.raises(ValueError, match='one count >= 1 for each of the pipelines'):
         MultiViewWithBoxes(num_views=num_views, pipelines=[crop(8), crop(8)])
 
 
