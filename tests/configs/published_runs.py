@@ -53,7 +53,7 @@ IBOT = dict(
     ),
     param_scheduler=[warm(True, 10, 1e-6), decay_to(0.4)],
 )  # fmt: skip
-IBOT = together(run(8, 64, 800, part.BYOL, 'official'), IBOT)
+IBOT = together(run(8, 64, 800, part.BYOL, 'ibot_d'), IBOT)
 IBOT_CROP = [crop((0.14, 1.0), 'bicubic'), FLIP]
 BLOCKS = dict(
     type='BlockwiseMask', ratio=(0.1, 0.5), empty_prob=0.5, mask_size=(14, 14), min_area=None,
@@ -228,7 +228,7 @@ CLIP = dict(  # ViT-B/16
 )
 ALIGN_CROP = [crop((0.2, 1.0), 'bicubic'), FLIP]
 MASKALIGN = together(
-    run(8, 128, 800, None, 'official'),
+    run(8, 128, 800, None, 'ibot_d'),
     dict(
         model=dict(
             type='MaskAlign', mask_ratio=0.7, masking='attentive', layers='top5',

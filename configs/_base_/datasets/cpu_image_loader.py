@@ -1,0 +1,10 @@
+# How a run by iterations on a CPU loads images. Batch size, folder and pipeline are the method's.
+train_dataloader = dict(
+    num_workers=1,
+    persistent_workers=True,
+    drop_last=True,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    collate_fn=dict(type='default_collate'),
+    worker_init_fn=dict(type='seed_worker'),
+    dataset=dict(type='ImageFolder'),
+)
