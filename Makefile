@@ -22,7 +22,7 @@ SETUP := VENV='$(VENV)' PYTHON='$(PYTHON)' OPS_CFLAGS='$(OPS_CFLAGS)' FORCE='$(F
 .PHONY: help demo test test-slow gpu lint format check-env env env-dev env-full clean
 
 help:
-	@echo 'make demo        environment (about 4 min, once), then the demo (5 min on 2 cores)'
+	@echo 'make demo        environment (about 4 min, once), then the demo (at most 6 min on 2 cores)'
 	@echo 'make test        complete environment (10 to 25 min, once), then the tests'
 	@echo 'make test-slow   the tests that take longer than 20 s each'
 	@echo 'make gpu         proof on a GPU in 10 min: tests, speeds, two runs with O-KNN curves'

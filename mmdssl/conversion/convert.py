@@ -164,7 +164,7 @@ def import_weights(path: str | Path, *, source: str) -> Converted:
     read = _read(flat, form)
     if read is None:
         raise ValueError(
-            f'{path} is not a file of {source}: {_expected(form)}, its names are like '
+            f'{path} is not a file of {source}: {_expected(form)}, the names of this one are like '
             f'{_some(flat)}; {_advice(flat, source)}'
         )
     state, reports = read
@@ -258,7 +258,8 @@ def _faults(
 def _expected(form: Format) -> str:
     prefixes = dict.fromkeys(theirs for places in form.places for theirs, _ in places)
     where = ' or '.join(repr(prefix) for prefix in prefixes if prefix)
-    return f'it holds a {" or ".join(form.families)} {f"under {where}" if where else "at its top"}'
+    place = f'under {where}' if where else 'at its top'
+    return f'such a file holds a {" or ".join(form.families)} {place}'
 
 
 def _advice(flat: Mapping[str, Tensor], source: str) -> str:

@@ -2,6 +2,9 @@
 
 import logging
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 import numpy.typing as npt
@@ -10,49 +13,90 @@ from mmengine.logging import print_log
 from mmdssl.core.wording import listed, printable
 from mmdssl.datasets.coco_file import CocoFile
 from mmdssl.datasets.image_header import picture_shape
-from mmdssl.datasets.image_list import ByteStrings
 
-__all__ = ['check_files', 'check_orientation', 'tell_left_out']
+__all__ = [
+    'check_files',
+    'check_orientation',
+    'leaves_missing_out',
+    'missing_left_out',
+    'tell_left_out',
+]
 
 _SHOWN = 3
+# As many missing photos are passed over where some may be, as of unreadable ones (`BadImages`).
+_TOLERATED_SHARE, _TOLERATED = 0.05, 10
+_left_out: ContextVar[bool] = ContextVar('missing_left_out', default=False)
 # Pixels by which boxes of careful people leave the picture: rounding.
 _ROUNDING = 2.0
 _LOOKED_AT = 200  # photos whose headers are read to find out about their orientation
 
 
-def check_files(ann_file: str, folder: str, names: ByteStrings) -> None:
-    """Every image of a list is there: what one listing of each folder shows.
+@contextmanager
+def missing_left_out() -> Iterator[None]:
+    """Data sets built inside pass over a few photos that are not there, with a warning.
+
+    For data that a training is measured on beside it: the training itself needs none of them, and
+    must not end hours later, or be kept from going on, for a photo that somebody has moved.
+    Whoever measures a backbone and nothing else sees every photo or an error.
+    """
+    before = _left_out.set(True)
+    try:
+        yield
+    finally:
+        _left_out.reset(before)
+
+
+def leaves_missing_out() -> bool:
+    """Whether this is inside :func:`missing_left_out`."""
+    return _left_out.get()
+
+
+def check_files(ann_file: str, folder: str, names: Sequence[bytes]) -> npt.NDArray[np.bool_]:
+    """Which images of a list are there: what one listing of each folder shows.
+
+    Returns:
+        (len(names),) bool; some are False only inside :func:`missing_left_out`, and no more than
+        unreadable ones may be: 5 % of them, or ten.
 
     Raises:
         FileNotFoundError: Images are missing, all of them counted.
     """
     base = os.fsencode(folder)
     listings: dict[bytes, set[bytes]] = {}
-    missing = []
-    for name in names:
+    there = np.ones(len(names), bool)
+    for number, name in enumerate(names):
         head, tail = os.path.split(name)
         if head not in listings:
             try:
                 listings[head] = set(os.listdir(os.path.join(base, head) or b'.'))
             except OSError:
                 listings[head] = set()
-        if tail not in listings[head] and not os.path.exists(os.path.join(base, name)):
-            missing.append(name)
-    if missing:
-        where = printable(os.path.join(base, missing[0]))
-        rest = ', '.join(printable(name) for name in missing[1 : _SHOWN + 1])
-        windows = b'\\' in missing[0]
-        raise FileNotFoundError(
-            f'{len(missing)} of {len(names)} images named in {printable(ann_file)} do not exist, '
-            f'the first {where}{f" (then {rest})" if rest else ""}: '
-            + ('write folders with / in file_name' if windows else _remedy(len(missing), names))
+        there[number] = tail in listings[head] or os.path.exists(os.path.join(base, name))
+    missing = [names[number] for number in np.flatnonzero(~there)]
+    if not missing:
+        return there
+    where = printable(os.path.join(base, missing[0]))
+    rest = ', '.join(printable(name) for name in missing[1 : _SHOWN + 1])
+    said = (
+        f'{len(missing)} of {len(names)} images named in {printable(ann_file)} do not exist, '
+        f'the first {where}{f" (then {rest})" if rest else ""}: '
+    )
+    few = len(missing) <= max(_TOLERATED_SHARE * len(names), _TOLERATED) and there.any()
+    if few and leaves_missing_out():
+        print_log(
+            f'{said}left out of what is measured during the training, whose numbers are of the '
+            'other images',
+            'current',
+            logging.WARNING,
         )
-
-
-def _remedy(count: int, names: ByteStrings) -> str:
-    if count == len(names):
-        return 'check data_root and data_prefix'
-    return 'copy them there, or take them out of the annotation file'
+        return there
+    if b'\\' in missing[0]:
+        remedy = 'write folders with / in file_name'
+    elif not there.any():
+        remedy = 'check data_root and data_prefix'
+    else:
+        remedy = 'copy them there, or take them out of the annotation file'
+    raise FileNotFoundError(said + remedy)
 
 
 def check_orientation(

@@ -53,7 +53,8 @@ class CocoObjects(ImageDataset):
         bad_list: File that lists unreadable images; None: one in the folder for temporary files.
 
     Raises:
-        FileNotFoundError: The annotation file or an image is missing.
+        FileNotFoundError: The annotation file or an image is missing (a few images may be where a
+            training is measured, see `missing_left_out`).
         ValueError: The file is no COCO file, an entry of it cannot be used (see `read_coco`), an
             outline is of another size, or no image is left.
     """
@@ -77,7 +78,6 @@ class CocoObjects(ImageDataset):
         self.ann_file = os.path.join(data_root, ann_file)
         self.image_root = os.path.join(data_root, prefix)
         self._fill(read_coco(self.ann_file), min_size, keep_empty, with_masks, max_images)
-        check_files(self.ann_file, self.image_root, self._names)
         super().__init__(
             total=len(self._names),
             pipeline=pipeline,
@@ -136,6 +136,8 @@ class CocoObjects(ImageDataset):
                 f'no image with an object in {printable(self.ann_file)}: nothing to evaluate'
             )
         used = used[evenly_spaced(len(used), max_images)]
+        names = [os.fsencode(content.names[index]) for index in used]
+        used = used[check_files(self.ann_file, self.image_root, names)]
         place = np.full(len(shapes), -1)
         place[used] = np.arange(len(used))
         kept = kept[place[owner[kept]] >= 0]

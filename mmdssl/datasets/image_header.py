@@ -37,6 +37,7 @@ _VARIABLE = 'MMDSSL_MAX_PIXELS'
 # holds. What is larger is not read into memory to find that out.
 _BYTES_A_PIXEL, _BYTES_BESIDE = 8, 1 << 28
 _ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
+_TIFF_SIZE = (0x0100, 0x0101)  # width and height
 _PILLOW = threading.RLock()  # its limit is a variable of its module
 
 
@@ -179,9 +180,12 @@ def picture_shape(path: str | Path, *, exif: bool = True) -> tuple[int, int] | N
     try:
         with open_picture(path) as image:
             width, height = image.size
-            # A TIFF's orientation belongs to its pixel layout: it is applied in any case.
-            turn = exif or image.format == 'TIFF'
-            if turn and image.getexif().get(_ORIENTATION) in _TURNED:
+            if image.format == 'TIFF':
+                # Its orientation belongs to its pixel layout: it is applied in any case, by some
+                # versions of Pillow to the size already. The tags are of the stored picture.
+                width, height = (image.tag_v2[tag] for tag in _TIFF_SIZE)  # type: ignore[attr-defined]
+                exif = True
+            if exif and image.getexif().get(_ORIENTATION) in _TURNED:
                 return width, height
             return height, width
     # Pillow's plugins raise what their parsers meet; here only readable or not is asked.

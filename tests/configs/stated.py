@@ -75,6 +75,13 @@ def differences(wanted: Any, found: Any, place: str = '') -> list[str]:
     return [] if same else [f'{place}: {found!r}, not {wanted!r}']
 
 
+def unseeded(config: Mapping[str, Any]) -> list[str]:
+    """Loaders of a config whose workers do not draw differently from each other."""
+    loaders = {name: value for name, value in config.items() if name.endswith('_dataloader')}
+    seeded = dict(type='seed_worker')
+    return [name for name, one in loaders.items() if one and one.get('worker_init_fn') != seeded]
+
+
 def merged(one: Mapping, two: Mapping) -> dict[str, Any]:
     """``one`` with the entries of ``two``, mapping by mapping."""
     both = dict(one)

@@ -86,9 +86,11 @@ def train_one_step(path: str, data: str, work_dir: str) -> None:
     from mmengine.runner import Runner
 
     from mmdssl.engine.config import load_config
+    from tests.configs.stated import unseeded
 
     torch.set_num_threads(int(os.environ.get('OMP_NUM_THREADS', 2)))
     config = load_config(ROOT / path, {'data_root': data})
+    assert unseeded(config) == []
     config.work_dir = work_dir
     ratio = (config.model.get('decoupling') or {}).get('sample_ratio', 1)
     size = max(4, math.ceil(1 / ratio))
@@ -147,9 +149,11 @@ def build_evaluation(path: str, data: str, work_dir: str) -> None:
 
     from mmdssl.engine.config import load_config
     from mmdssl.registry import METRICS, MODELS
+    from tests.configs.stated import unseeded
 
     init_default_scope('mmdssl')
     config = load_config(ROOT / path)
+    assert unseeded(config) == []
     config.object_knn_dataloader.dataset.data_root = data
     config.object_knn_dataloader.update(num_workers=0, batch_size=2)
     loader = Runner.build_dataloader(config.object_knn_dataloader)

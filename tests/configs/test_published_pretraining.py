@@ -8,7 +8,7 @@ from mmengine.registry import init_default_scope
 
 from mmdssl.engine.config import load_config
 from tests.configs import published_runs as runs
-from tests.configs.stated import differences, filled
+from tests.configs.stated import differences, filled, unseeded
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 METHODS = ('ibot', 'densecl', 'soco', 'maskalign', 'leopart', 'd3ssl')
@@ -70,7 +70,48 @@ def test_config_says_what_was_published(path):
     wanted['model'] = {'decoupling': None, **wanted['model']}
     found = filled(config.to_dict())
     assert differences(wanted, found) == []
+    assert unseeded(config) == []
     hooks = [hook['type'] for hook in config.custom_hooks]
     assert {'TeacherUpdateHook', 'RandomStateHook', 'ObjectKNNHook'} <= set(hooks)
     stated = re.search(r'(\d+)xb(\d+)', path)
     assert stated.groups() == (str(gpus), str(config.train_dataloader.batch_size))
+
+
+def test_object_knn_is_as_published():
+    """Three random objects of every image of train2017 answer for those of val2017, k = 20."""
+    init_default_scope('mmdssl')
+    config = load_config(CONFIGS / '_base_/datasets/coco_object_knn.py')
+
+    def objects(split: str, *disturbed: dict) -> dict:
+        return dict(
+            type='CocoObjects',
+            ann_file=f'annotations/instances_{split}2017.json',
+            data_prefix=f'{split}2017/',
+            pipeline=[*disturbed, dict(type='PackObjects')],
+        )
+
+    other = dict(type='DisturbBackground')
+    chosen = dict(type='SelectObjects', num=3, num_by_tag=dict(query=None), select='random', seed=0)
+    wanted = dict(
+        object_knn_dataloader=dict(
+            sampler=dict(shuffle=False),
+            dataset=dict(
+                pipeline=[dict(type='LoadImage'), chosen, dict(type='ResizeWithBoxes', size=224)],
+                datasets=dict(
+                    bank=objects('train'),
+                    query=objects('val'),
+                    bank_disturbed=objects('train', other),
+                    query_disturbed=objects('val', other),
+                ),
+            ),
+        ),
+        object_knn_evaluator=[
+            dict(type='ObjectKNN', k=20, vote='weighted', temperature=0.07, **metric)
+            for metric in (
+                dict(prefix='oknn', bank='bank', query='query'),
+                dict(prefix='oknn_d', bank='bank_disturbed', query='query_disturbed'),
+                dict(prefix='oknn_clean_bank', bank='bank', query='query_disturbed'),
+            )
+        ],
+    )
+    assert differences(wanted, filled(config.to_dict())) == []

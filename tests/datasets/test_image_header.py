@@ -97,7 +97,8 @@ def test_a_limit_that_is_no_number_is_named(text, monkeypatch):
 
 
 def test_shapes_of_headers_are_those_of_the_pixels(tmp_path):
-    files = {**KINDS, 'turned': save(RGB, 'JPEG', exif=turned_exif()), 'tall': opencv(RGB, '.png')}
+    turned = {f'turned {kind}': save(RGB, kind, exif=turned_exif()) for kind in ('JPEG', 'TIFF')}
+    files = {**KINDS, **turned, 'tall': opencv(RGB, '.png')}
     for name, data in files.items():
         path = tmp_path / name
         path.write_bytes(data)

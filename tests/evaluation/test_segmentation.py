@@ -44,6 +44,13 @@ def test_matching_equals_the_official_one(golden, match):
         np.testing.assert_array_equal(got.cluster_to_class, want['cluster_to_class'].numpy())
 
 
+def test_one_to_one_matching_adds_up_ious():
+    """20/35 + 0/10 here, 5/25 + 10/30 crosswise; shares of the sums alone (Dice) say crosswise."""
+    found = match_clusters(np.array([[20, 5], [10, 0]]), match='hungarian')
+    np.testing.assert_array_equal(found.cluster_to_class, [0, 1])
+    assert found.miou == pytest.approx((20 / 35 + 0 / 10) / 2)
+
+
 def test_ignored_labels_count_nowhere():
     labels, clusters = np.array([0, 0, 1, 255, -1]), np.array([0, 1, 1, 1, 1])
     counts = confusion(labels, clusters, num_classes=2, num_clusters=2)

@@ -17,6 +17,7 @@ import torch
 from mmengine.structures import BaseDataElement
 from torch.utils.data import Dataset
 
+from mmdssl.datasets.coco_checks import leaves_missing_out
 from mmdssl.datasets.coco_objects import CocoObjects
 from mmdssl.datasets.transforms.loading import LoadImage
 from mmdssl.datasets.transforms.views import resize_image
@@ -134,7 +135,7 @@ def _open(files: dict[str, Any], with_masks: bool) -> CocoObjects:
     """The objects of a file, read once for all diagnostics that look at it at the same time."""
     stamp = Path(files['data_root'], files['ann_file'])
     changed = stamp.stat().st_mtime_ns if stamp.exists() else 0
-    key = f'{files} {changed} '
+    key = f'{files} {changed} {leaves_missing_out()} '
     # Outlines do no harm where they are not asked for.
     found = _opened.get(f'{key}True') or _opened.get(f'{key}{with_masks}')
     if found is None:

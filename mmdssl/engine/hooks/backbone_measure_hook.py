@@ -17,6 +17,7 @@ from mmengine.runner import IterBasedTrainLoop, Runner
 from torch import nn
 
 from mmdssl.core.checkpointing import atomic_text
+from mmdssl.datasets.coco_checks import missing_left_out
 from mmdssl.engine.unwrap import unwrap_model
 from mmdssl.evaluation.guards import preserve_rng_state
 
@@ -80,7 +81,7 @@ class BackboneMeasureHook(Hook):
                 'by_epoch=False and give the interval in iterations'
             )
         backbone = self._backbone(runner)
-        with preserve_rng_state():
+        with preserve_rng_state(), missing_left_out():
             self.build(runner, backbone)
         self.path = Path(runner.work_dir) / self.file
         if is_main_process():

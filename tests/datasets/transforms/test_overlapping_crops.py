@@ -38,6 +38,21 @@ def test_every_crop_overlaps_every_earlier_global_crop():
             assert min(overlaps(local, windows[:2])) > 0.01 * area
 
 
+@pytest.mark.parametrize(('between_globals', 'of_locals'), [(0.2, 0.0), (0.0, 0.04)])
+def test_each_kind_of_view_has_a_demand_of_its_own(between_globals, of_locals):
+    np.random.seed(0)
+    transform, area = build(min_overlap_global=between_globals, min_overlap=of_locals), 120 * 160
+    drawn = [transform.draw_windows(120, 160) for _ in range(100)]
+    globals_ = [overlaps(one[0], one[1:2])[0] / area for one in drawn]
+    locals_ = [min(overlaps(local, one[:2])) / area for one in drawn for local in one[2:]]
+    for shared, demand, other in (
+        (globals_, between_globals, 0.2),
+        (locals_, of_locals, 0.04),
+    ):
+        assert min(shared) > demand
+        assert (min(shared) > other) == (demand == other)
+
+
 def test_demands_are_what_shapes_the_crops():
     """Without demands some crops would share nothing."""
     np.random.seed(0)

@@ -1,7 +1,9 @@
 """O-KNN during training: it sees the teacher, reports everywhere and leaves no trace."""
 
 import json
+import re
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 import torch
 import torch.multiprocessing as mp
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from torch import Tensor, nn
@@ -228,3 +231,66 @@ def test_two_processes_measure_what_one_does(data: Path):
     assert len(lines) == 2  # written by one process only
     del one['seconds'], two['seconds']
     assert two == one
+
+
+def lose(data: Path, split: str, *numbers: int, in_list: bool = False) -> None:
+    """Delete photos; or take them out of the list as well."""
+    for number in numbers:
+        (data / split / f'{number:03d}.png').unlink(missing_ok=True)
+    if in_list:
+        file = data / f'annotations/instances_{split}.json'
+        content = json.loads(file.read_text())
+        gone = {100 + number for number in numbers}
+        content['images'] = [one for one in content['images'] if one['id'] not in gone]
+        content['annotations'] = [a for a in content['annotations'] if a['image_id'] not in gone]
+        file.write_text(json.dumps(content))
+
+
+def warnings_of(runner: Runner) -> str:
+    return next(Path(runner.work_dir, runner.timestamp).glob('*.log')).read_text()
+
+
+class CallsBeforeStep(Hook):
+    def __init__(self, action: Callable[[], None]) -> None:
+        self.action = action
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        self.action()
+
+
+def test_a_photo_that_is_gone_is_told_at_once_and_ends_neither_run_nor_resumed_run(data: Path):
+    lose(data, 'val', 2, 4)
+    runner = Runner.from_cfg(config(data, 'gone', epochs=1, hook=dict(interval=1)))
+    said = r'2 of 6 images named in .*instances_val.json do not exist, the first .*002.png.*004.png'
+    told = []
+    runner.register_hook(CallsBeforeStep(lambda: told.append(warnings_of(runner))))
+    runner.train()
+    assert re.search(said, told[0])
+    resumed = train(
+        data,
+        'gone',
+        hook=dict(interval=1),
+        resume=True,
+        load_from=f'{runner.work_dir}/epoch_1.pth',
+    )
+    assert re.search(said, warnings_of(resumed))
+    lose(data, 'val', 2, 4, in_list=True)
+    found = records(resumed)[-1]
+    for name, value in measure(data, resumed.model.teacher).items():
+        assert found[name] == pytest.approx(value)
+
+
+@pytest.mark.parametrize(('images', 'lost'), [(6, 6), (30, 11)])
+def test_many_photos_that_are_gone_are_another_folder(tmp_path: Path, images: int, lost: int):
+    data = tmp_path / 'data'
+    write_coco(data, 'train', 11, seed=0)
+    write_coco(data, 'val', images, seed=1)
+    lose(data, 'val', *range(lost))
+    with pytest.raises(FileNotFoundError, match=f'{lost} of {images} images named in'):
+        train(data, 'many', hook=dict(interval=1))
+
+
+def test_who_measures_and_nothing_else_gets_an_error(data: Path):
+    lose(data, 'val', 2)
+    with pytest.raises(FileNotFoundError, match='1 of 6 images named in'):
+        measure(data, net())

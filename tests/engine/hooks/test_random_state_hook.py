@@ -1,5 +1,6 @@
 """Draws of a process: of its place in the run, whatever was drawn or taken in between."""
 
+import itertools
 import random
 from types import SimpleNamespace
 
@@ -72,3 +73,25 @@ def test_processes_and_their_number_draw_differently(tmp_path):
         hook.before_train_iter(place, 0)
         draws |= {torch.rand(()).item(), np.random.rand(), random.random()}
     assert len(draws) == 12
+
+
+@pytest.mark.parametrize(('iters', 'processes'), [(None, 3), (9, 5)])
+def test_processes_share_out_the_samples_of_one(tmp_path, iters, processes):
+    """Of 12 images: each process is told its number, and how many there are, when it begins."""
+
+    def keys(rank, world_size):
+        runner = toy_runner(tmp_path / f'{rank}_{world_size}', iters=iters)
+        runner._rank, runner._world_size = rank, world_size
+        loader = runner.train_dataloader
+        loader.sampler.rank, loader.sampler.world_size = rank, world_size
+        if iters is None:
+            loader.sampler.num_samples = 12 // world_size
+        RandomStateHook().before_train(runner)
+        passes = itertools.chain.from_iterable(loader.batch_sampler for _ in range(5))
+        given = itertools.chain.from_iterable(passes)
+        return [(int(key), key.entropy) for key in itertools.islice(given, 60 // world_size)]
+
+    want = keys(0, 1)
+    assert len(set(want)) == 60  # five passes; an endless order ends one between two processes
+    parts = [keys(rank, processes) for rank in range(processes)]
+    assert sorted(itertools.chain(*parts)) == sorted(want)

@@ -10,9 +10,12 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 
+from mmdssl.core.clock import EPOCH_LENGTH_KEY
+from mmdssl.core.newest import RUN_PARTS
 from mmdssl.core.schedules import warmup_cosine
 from mmdssl.engine.hooks.checkpoint import train_and_keep
 from mmdssl.engine.interruption import TrainingStopped
+from mmdssl.engine.resuming import fit_to_run
 from tests.engine.toy import Recorder, assert_same_state, end_workers, toy_runner
 
 
@@ -169,6 +172,14 @@ def test_another_length_of_the_epoch_resumes_at_the_same_epoch(tmp_path):
     assert len(seen.seen) == 12
     # The schedule, too, goes on after half of the run.
     assert history(runner, 'train/lr')[-12] == warmup_cosine(12, 24, peak=0.05, end=1e-3, warmup=6)
+
+
+def test_the_place_within_an_epoch_of_another_length_is_kept(tmp_path):
+    runner = toy_runner(tmp_path, **{'train_dataloader.batch_size': 2})  # epochs of 6
+    run = {part: {} for part in RUN_PARTS} | dict(state_dict=runner.model.state_dict())
+    checkpoint = run | dict(meta={'iter': 7, EPOCH_LENGTH_KEY: 3})  # a third of the third
+    fit_to_run(checkpoint, runner)
+    assert checkpoint['meta']['iter'] == 14
 
 
 def test_signal_ends_the_run_with_the_shells_exit_code(tmp_path):

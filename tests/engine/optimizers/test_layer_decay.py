@@ -19,6 +19,8 @@ class Detector(nn.Module):
         self.backbone = TapViT(arch=arch, img_size=32, out_indices=(0, 1, 2, 3), tap_norm=tap_norm)
         self.neck = nn.Sequential(nn.ConvTranspose2d(24, 24, 2), nn.BatchNorm2d(24))
         self.roi_head = nn.Linear(4, 4)
+        self.roi_head.relative = nn.Module()  # a bias of positions is a table
+        self.roi_head.relative.bias = nn.Parameter(torch.zeros(3, 4))
 
 
 def settings(model, **paramwise):
@@ -58,6 +60,7 @@ BY_HAND = {
     'neck.1.weight': (1.0, 0.0, 5),
     'roi_head.weight': (1.0, DECAY, 5),
     'roi_head.bias': (1.0, 0.0, 5),
+    'roi_head.relative.bias': (1.0, 0.0, 5),
 }
 
 

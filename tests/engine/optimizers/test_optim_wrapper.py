@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from mmdssl.core.clock import TrainingClock
+from mmdssl.engine.optimizers import optim_wrapper
 from mmdssl.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 
@@ -79,6 +80,49 @@ def test_norm_before_clipping_and_share_clipped_are_logged():
     hub = wrapper.message_hub
     assert hub.get_scalar('train/grad_norm').current() == pytest.approx(9.01**0.5)
     assert hub.get_scalar('train/grad_clipped').current() == 0.5
+
+
+class OnDevice(torch.Tensor):
+    """Host memory that says it is a GPU's."""
+
+    is_cuda = True
+
+    def pin_memory(self):
+        return self
+
+
+class Stream:
+    """Counts how many of the copies somebody waited for."""
+
+    waited = 0
+
+    def record_event(self):
+        return self
+
+    def synchronize(self):
+        Stream.waited += 1
+
+
+def test_numbers_of_a_gpu_are_logged_a_step_later(monkeypatch):
+    def clip(parameters, max_norm):
+        return tuple(value.as_subclass(OnDevice) for value in clip_each(parameters, max_norm))
+
+    clip_each = optim_wrapper.clip_grad_norm_each_
+    monkeypatch.setattr(optim_wrapper, 'clip_grad_norm_each_', clip)
+    monkeypatch.setattr(torch.cuda, 'current_stream', Stream)
+    monkeypatch.setattr(Stream, 'waited', 0)
+    model = Grads(nn.Parameter(torch.tensor([3.0])), nn.Parameter(torch.tensor([0.1])))
+    wrapper = sgd_steps(model, clip_grad=dict(type='per_param', max_norm=0.5))
+    logged = wrapper.message_hub.log_scalars
+    logged.clear()
+    wrapper.update_params(model.loss())
+    assert logged == {}
+    assert Stream.waited == 0
+    for norm, clipped in ((9.01**0.5, 0.5), (2.5, 0.5)):  # of the step before
+        wrapper.update_params(model.loss())
+        assert logged['train/grad_norm'].current() == pytest.approx(norm, rel=1e-5)
+        assert logged['train/grad_clipped'].current() == clipped
+    assert Stream.waited == 2
 
 
 def test_mmengine_clipping_still_works():

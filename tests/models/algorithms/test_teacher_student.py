@@ -17,6 +17,14 @@ def test_the_host_says_which_backbone_is_kept(monkeypatch, kept):
         model.get_backbone('both')
 
 
+def test_the_teacher_begins_as_the_student():
+    model = tiny_ibot()
+    student = {name: value for name, value in model.state_dict().items() if 'teacher' not in name}
+    assert len(student) > 20
+    for name, value in model.teacher.state_dict().items():
+        assert name == 'backbone.mask_token' or torch.equal(value, student[name]), name
+
+
 @pytest.mark.parametrize('lag', [0, 1])
 def test_the_teacher_takes_the_momentum_of_its_step(monkeypatch, lag):
     monkeypatch.setattr(IBOT, 'update_offset', lag)

@@ -47,6 +47,23 @@ def test_layer4_comes_from_the_exported_file_and_the_norm_starts_anew(source, tm
     torch.testing.assert_close(head(regions), net.layer4(regions) / (1 + head.norm.eps) ** 0.5)
 
 
+@pytest.mark.parametrize('norm', [BN, dict(type='GN', num_groups=4)])
+def test_without_a_file_convolutions_and_norms_start_as_a_resnets(norm):
+    head = build(depth=50, norm_cfg=norm)
+    for parameter in head.parameters():  # nothing that a constructor has left passes
+        torch.nn.init.constant_(parameter, 7.0)
+    torch.manual_seed(0)
+    head.init_weights()
+    for module in head.modules():
+        if isinstance(module, torch.nn.Conv2d):  # He et al., fan-out
+            fan = module.out_channels * module.kernel_size[0] ** 2
+            assert module.weight.std().item() == pytest.approx((2 / fan) ** 0.5, rel=0.05)
+            assert abs(module.weight.mean().item()) < 0.1 * (2 / fan) ** 0.5
+        elif isinstance(module, (torch.nn.BatchNorm2d, torch.nn.GroupNorm)):
+            assert torch.equal(module.weight, torch.ones_like(module.weight))
+            assert not module.bias.any()
+
+
 def test_without_the_norm_it_is_layer4():
     head = build(extra_norm=False)
     regions = torch.randn(2, 32, 4, 4)

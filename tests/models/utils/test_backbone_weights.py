@@ -93,6 +93,16 @@ def test_the_report_names_what_is_missing_and_unexpected(tmp_path: Path):
     assert 0.9 < report.coverage < 0.95
 
 
+def test_a_file_that_covers_just_what_is_asked_is_taken(tmp_path: Path):
+    state = backbone(1).state_dict()
+    del state['3.bias']
+    torch.save(state, tmp_path / 'part.pth')
+    least = 11 / 12  # of the tensors, which is less than the share of the values
+    assert load_backbone(backbone(0), tmp_path / 'part.pth', min_coverage=least).coverage == least
+    with pytest.raises(ValueError, match='covers too little'):
+        load_backbone(backbone(0), tmp_path / 'part.pth', min_coverage=least + 1e-9)
+
+
 def test_counters_of_normalisation_are_not_needed(tmp_path: Path):
     state = {k: v for k, v in backbone(1).state_dict().items() if 'num_batches' not in k}
     torch.save(state, tmp_path / 'a.pth')
