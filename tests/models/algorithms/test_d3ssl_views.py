@@ -70,7 +70,7 @@ def test_boxes_of_a_row_belong_to_one_proposal_in_all_views():
     config = load_steps()
     steps = [dict(config.d3ssl_steps[0], finish=None), dict(config.d3ssl_steps[1])]
     steps[1]['keys'] = ('boxes', 'box_ids')
-    steps[0]['views'] = [[dict(type='ResizeWithBoxes', size=128)]] * 2  # no crop: equal boxes
+    steps[0]['pipelines'] = [[dict(type='ResizeWithBoxes', size=128)]] * 2  # no crop: equal boxes
     data = worker_batch(steps, size=24)['inputs']
     empty = dict(
         data,
