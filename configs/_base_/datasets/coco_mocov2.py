@@ -2,7 +2,7 @@
 _base_ = ['./mocov2_views.py', './image_loader.py']
 
 data_root = 'data/coco/'
-data_preprocessor = dict(channels_last=True)  # a ResNet-50 then takes 0.87 of the time on a CPU
+efficiency = dict(channels_last=True)  # a ResNet-50 then takes 0.87 of the time on a CPU
 train_dataloader = dict(
     batch_size=32,
     dataset=dict(data_root=data_root + 'train2017/', pipeline=_base_.plain_pipeline),

@@ -1,7 +1,6 @@
 # How a run by iterations on a CPU loads images. Batch size, folder and pipeline are the method's.
+efficiency = dict(workers=1)
 train_dataloader = dict(
-    num_workers=1,
-    persistent_workers=True,
     drop_last=True,
     sampler=dict(type='InfiniteSampler', shuffle=True),
     collate_fn=dict(type='default_collate'),
