@@ -50,7 +50,7 @@ def select_key_views(
     select: str,
     background: str,
     mask_source: str,
-    complement_share: float,
+    complement_ratio: float,
     complement_rectangles: bool = True,
     generator: torch.Generator,
 ) -> list[Selection]:
@@ -63,7 +63,7 @@ def select_key_views(
         select: ``'last'`` or ``'random'``.
         background: ``'flip'``, ``'roll'`` or ``'random'``.
         mask_source: ``'fresh'`` (mask i belongs to image i) or ``'pool'``.
-        complement_share: Share of each view's samples whose mask is inverted.
+        complement_ratio: Share of each view's samples whose mask is inverted.
         complement_rectangles: Whether masks that leave one rectangle are inverted with the others.
         generator: CPU generator of the random choices.
 
@@ -86,8 +86,8 @@ def select_key_views(
         partner = _partners(index, size, background, generator)
         index, partner = index.to(device), partner.to(device)
         chosen = masks[view][index] if pools is None else pools[position]
-        inverted = (torch.arange(count) >= count - round(complement_share * count)).to(device)
-        if complement_share and not complement_rectangles:
+        inverted = (torch.arange(count) >= count - round(complement_ratio * count)).to(device)
+        if complement_ratio and not complement_rectangles:
             inverted = inverted & ~leaves_rectangle(chosen)
         chosen = chosen ^ inverted[:, None, None]
         other = views[(position + 1) % len(views)] if background == 'flip' else view

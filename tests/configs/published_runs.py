@@ -68,7 +68,7 @@ IBOT_D = together(
         views([2], [*IBOT_CROP, *MIM_RCC, *branch_mask((0.2, 0.6), (14, 14))]),
         keys=('mask', 'dc_mask'),
     ),
-    branch(QUARTER, (0, 1), 'additive', complement_prob=0.5, mix_level='patch_embed'),
+    branch(QUARTER, (0, 1), 'additive', complement_ratio=0.5, mix_level='patch_embed'),
 )
 IBOT_MC = together(
     IBOT,

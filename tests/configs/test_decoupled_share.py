@@ -6,7 +6,7 @@ import pytest
 from mmengine.registry import init_default_scope
 
 from mmdssl.engine.config import load_config
-from mmdssl.models.decoupling import DecouplingBranch
+from mmdssl.models.branches.decoupling import DecouplingBranch
 from mmdssl.registry import MODELS
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
@@ -29,7 +29,7 @@ def test_additional_crops_are_the_published_share_of_a_batch(path):
     branch = DecouplingBranch(**{**host.decoupling_defaults, **_settings(config)})
     size = config.train_dataloader.batch_size
     each = int(branch.sample_ratio * size)
-    assert each * len(branch.views) == SHARES[path] * size
+    assert each * len(branch.key_views) == SHARES[path] * size
 
 
 def _settings(config) -> dict:

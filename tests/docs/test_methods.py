@@ -51,7 +51,7 @@ def test_every_method_branch_and_measure_has_a_row_and_every_row_one_of_them():
         if issubclass(MODELS.module_dict[name], BaseDenseSSL)
     }
     assert classes('Papers and configs') == hosts
-    branches = registered(MODELS, 'mmdssl.models.decoupling', 'mmdssl.models.branches')
+    branches = registered(MODELS, 'mmdssl.models.branches')
     assert classes('Branches') == branches
     assert classes('Measures') == registered(METRICS, 'mmdssl.evaluation')
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from mmengine.runner import Runner, set_random_seed
 
-from mmdssl.models.decoupling import DecouplingBranch
+from mmdssl.models.branches.decoupling import DecouplingBranch
 from mmdssl.visualization.preview import build_parts, training_batches
 from tests.tiny_scenes import tiny_config, write_tiny_scenes
 
@@ -51,7 +51,7 @@ def test_parts_are_those_of_the_model(config):
     data_preprocessor, branch = build_parts(config)
     assert type(data_preprocessor).__name__ == 'MultiViewPreprocessor'
     assert isinstance(branch, DecouplingBranch)
-    assert branch.views == (0, 1)  # a default of the host, not of the branch
+    assert branch.key_views == (0, 1)  # a default of the host, not of the branch
     plain = config.copy()
     plain.model.decoupling = None
     assert build_parts(plain)[1] is None

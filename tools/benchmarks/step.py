@@ -52,7 +52,7 @@ LOCAL, LOCALS = 96, 4
 BRANCH = dict(decoupling=dict(type='DecouplingBranch', weight=0.3, sample_ratio=0.25))
 RANDOM_START = dict(init='random')
 RANDOM_TEACHER = dict(teacher=dict(init='random'))
-ONE_VIEW = dict(decoupling=dict(BRANCH['decoupling'], views=(1,)))
+ONE_VIEW = dict(decoupling=dict(BRANCH['decoupling'], key_views=(1,)))
 
 
 def vit_batch(size: int) -> dict:

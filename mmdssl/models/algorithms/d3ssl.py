@@ -34,6 +34,7 @@ supplement with the training details is not public. Chosen here for what is left
   several processes take SyncBN instead.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -54,6 +55,10 @@ _HOW = dict.fromkeys(('paste', 'shift'), 'add ShiftedForeground to view 2 and pa
 _HOW['erase_small'] = (
     "add ProposalRandomCutout and ProposalRandomMask(key='erase_small', mask_size=112) to view 2 "
     'and pack the key'
+)
+_NO_BRANCH = (
+    'D3SSL de-couples by its own views and takes no DecouplingBranch; leave decoupling=None and '
+    'the branch out of branches'
 )
 
 
@@ -98,6 +103,7 @@ class D3SSL(TeacherStudent):
             itself.
         momentum: EMA momentum (start, end).
         decoupling: Must be None: D3SSL de-couples by its own views.
+        branches: Further branches, see :class:`BaseDenseSSL`.
         data_preprocessor: Usually a :class:`MultiViewPreprocessor`, which sets the pixels of
             ``inputs['erase']`` to 0.
         init_cfg: mmengine initialisation.
@@ -133,14 +139,12 @@ class D3SSL(TeacherStudent):
         background: Literal['roll', 'random'] = 'roll',
         momentum: tuple[float, float] = (0.999, 0.999),
         decoupling: dict | None = None,
+        branches: Sequence[dict] | None = None,
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         if decoupling is not None:
-            raise ValueError(
-                'D3SSL de-couples by its own views and takes no DecouplingBranch; leave '
-                'decoupling=None'
-            )
+            raise ValueError(_NO_BRANCH)
         if not (with_decoupling_loss or with_depositioning_loss):
             raise ValueError(
                 'D3SSL: with_decoupling_loss and with_depositioning_loss are both False, '
@@ -153,9 +157,12 @@ class D3SSL(TeacherStudent):
             neck=neck,
             momentum=momentum,
             teacher_train_mode=True,
+            branches=branches,
             data_preprocessor=data_preprocessor,
             init_cfg=init_cfg,
         )
+        if self.decoupling is not None:
+            raise ValueError(_NO_BRANCH)
         self.with_decoupling_loss = with_decoupling_loss
         self.with_depositioning_loss = with_depositioning_loss
         self.temperature = temperature
@@ -170,6 +177,7 @@ class D3SSL(TeacherStudent):
 
     def check_batch_size(self, batch_size: int) -> None:
         """Refuse a batch without another image for the background of x3."""
+        super().check_batch_size(batch_size)
         if self.with_depositioning_loss and batch_size < 2:
             raise ValueError(
                 f'D3SSL: a batch of {batch_size} image per process has no other image to paste '
@@ -184,7 +192,7 @@ class D3SSL(TeacherStudent):
         self.queue.fit(per_step=per_step, available=num_images * keys)
 
     def loss(self, inputs: dict, data_samples: list | None = None) -> dict[str, Tensor]:
-        """``loss_decoupling`` and ``loss_depositioning``, each where it is switched on."""
+        """``loss_decoupling``, ``loss_depositioning`` where switched on, and those of branches."""
         views = self.compose(inputs, step=self.clock.iteration)
         key_first = self._teach(views.first, views.boxes['first'])  # (N * K, D), z_t1
         key_second = self._teach(views.second, views.boxes['second'])  # z_t2
@@ -198,9 +206,14 @@ class D3SSL(TeacherStudent):
             losses['loss_depositioning'] = self._nce(moved, key_second) + self._nce(
                 moved, key_first
             )
+        losses = self.with_branches(losses, inputs, {0: key_first, 1: key_second})
         # Last: every loss of a step sees the same negatives.
         self.queue.enqueue(torch.cat([key_first, key_second]))
         return losses
+
+    def dense_map(self, backbone: nn.Module, images: Tensor) -> Tensor:
+        """C4 (N, C, h, w), of which regions are cut out."""
+        return c4_map(backbone, images)
 
     @torch.no_grad()
     def compose(self, inputs: dict, *, step: int = 0) -> D3SSLViews:
