@@ -12,7 +12,17 @@ from jaxtyping import install_import_hook
 __all__ = ['check', 'check_shapes']
 
 #: What is annotated, and checked from its import on.
-PACKAGES = ('mmdssl.models.losses', 'mmdssl.models.heads', 'mmdssl.evaluation')
+PACKAGES = (
+    'mmdssl.models.losses',
+    'mmdssl.models.heads',
+    'mmdssl.models.branches',
+    'mmdssl.models.decoupled_views',
+    'mmdssl.models.view_selection',
+    'mmdssl.models.foreground',
+    'mmdssl.models.chosen_cells',
+    'mmdssl.models.correspondence',
+    'mmdssl.evaluation',
+)
 
 
 def check(function: Callable) -> Callable:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
@@ -289,7 +290,7 @@ class DecouplingBranch(Branch):
         scale = 1 - weight if self.loss_weighting == 'convex' else 1.0
         return Decoupled(loss, weight, scale, views.selections)
 
-    def _masks(self, inputs: dict) -> dict[int, Tensor]:
+    def _masks(self, inputs: dict) -> dict[int, Bool[Tensor, 'n h w']]:
         masks = inputs.get(self.mask_key)
         if masks is None or max(self.key_views) >= len(masks):
             have = 'none' if masks is None else f'{len(masks)} view(s)'
@@ -301,7 +302,7 @@ class DecouplingBranch(Branch):
         masks = HostCopies.of(inputs, self.mask_key)
         return {view: masks[view].bool() for view in self.key_views}
 
-    def _key_views(self, inputs: dict, selections: Sequence[Selection]) -> Tensor:
+    def _key_views(self, inputs: dict, selections: Sequence[Selection]) -> Float[Tensor, 'k 3 h w']:
         """The chosen key views (n, 3, H, W), with a colour draw of their own if asked for."""
         if not self.reaugment:
             return torch.cat([inputs['views'][s.view][s.index] for s in selections])
@@ -315,6 +316,6 @@ class DecouplingBranch(Branch):
         )
 
 
-def _take(nest: Any, index: Tensor) -> Any:
+def _take(nest: Any, index: Int[Tensor, ' k']) -> Any:
     """Rows ``index`` of every tensor of a nest."""
     return tree_map(lambda leaf: leaf[index], nest)
