@@ -25,7 +25,7 @@ class ChosenCells:
     cell: Int[Tensor, ' m']
     weights: Float64[Tensor, ' m']
 
-    def rows(self, cells: Float[Tensor, 'n l *c']) -> Float[Tensor, 'm *c']:
+    def rows(self, cells: Float[Tensor, 'n l ...']) -> Float[Tensor, 'm ...']:
         """The chosen rows (M, C) of (N, L, C)."""
         return cells[self.sample, self.cell]
 
