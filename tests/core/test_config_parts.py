@@ -1,6 +1,10 @@
 import copy
+import re
+
+from mmengine.config import Config
 
 from mmdssl.core.config_parts import changed
+from tests.conftest import ROOT
 
 STEPS = [
     dict(type='Load'),
@@ -36,3 +40,14 @@ def test_the_copy_shares_nothing_that_could_be_changed():
     small = changed(STEPS, [])
     small[1]['each'][0][0]['size'] = 7
     assert STEPS[1]['each'][0][0]['size'] == 224
+
+
+def test_the_example_for_other_sizes_is_a_config(tmp_path):
+    folder = ROOT / 'configs/ibot'
+    (example,) = re.findall(r'```python\n(.*?)```', (folder / 'README.md').read_text(), re.S)
+    mine = tmp_path / 'mine.py'
+    mine.write_text(example.replace("'./", f"'{folder}/"))
+    config = Config.fromfile(mine)
+    crop, _, mask = config.train_dataloader.dataset.pipeline[1].pipelines[0]
+    assert (crop.size, mask.mask_size, config.model.backbone.img_size) == (160, (10, 10), 160)
+    assert config.train_dataloader.batch_size == 64  # the rest is as it was
