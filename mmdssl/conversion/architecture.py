@@ -10,13 +10,27 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
-__all__ = ['Blueprint', 'blueprint']
+from mmdssl.conversion.key_maps import family_of
+from mmdssl.core.tokens import table_side
+
+__all__ = ['Blueprint', 'backbone_config', 'blueprint']
 
 Shape = tuple[int, ...]
 
+_HEAD = 64  # channels of an attention head of every ViT that is published
+# Depth of a ResNet by blocks of its stages, and whether they are bottlenecks.
+_DEPTHS: dict[tuple[tuple[int, ...], bool], int] = {
+    ((2, 2, 2, 2), False): 18,
+    ((3, 4, 6, 3), False): 34,
+    ((3, 4, 6, 3), True): 50,
+    ((3, 4, 23, 3), True): 101,
+    ((3, 8, 36, 3), True): 152,
+}
 _NORM = ('weight', 'bias', 'running_mean', 'running_var')
 
 
@@ -46,6 +60,66 @@ def blueprint(state: Mapping[str, Tensor], family: str) -> Blueprint:
         ValueError: If too little is there to tell the size of the network.
     """
     return _vit(state) if family == 'vit' else _resnet(state)
+
+
+def backbone_config(state: Mapping[str, Tensor], path: str | Path) -> dict[str, Any]:
+    """The config of the backbone that tensors are of, with the usual heads and strides.
+
+    Args:
+        state: Tensors of a backbone under our names.
+        path: Of the file, for messages.
+
+    Raises:
+        ValueError: If they are of no ViT or ResNet, or of one that cannot be told by its tensors.
+    """
+    family = family_of(state, 'ours')
+    try:
+        if family is None:
+            raise ValueError('no name is known')
+        plan = blueprint(state, family)
+    except ValueError as error:
+        raise ValueError(
+            f'{path} has no backbone under the names of this package ({error}; they are like '
+            f'{", ".join(list(state)[:2])}): a file of another project is converted first: mmdssl '
+            'convert import FILE --from ...'
+        ) from error
+    if family == 'resnet':
+        return _resnet_config(state, path, plan.title)
+    width = _size(state, r'layers\.\d+\.ln[12]\.weight', 0)
+    patch = _size(state, r'patch_embed\.projection\.weight', -1)
+    table = state.get('pos_embed')
+    other = any(name.startswith('pre_norm.') for name in state)  # CLIP, and its activations
+    if width % _HEAD or patch < 1 or table is None or other:
+        raise ValueError(
+            f'{path} holds a {plan.title} of its own kind: its heads, patches or activations '
+            'cannot be told by its tensors; give the checkpoint of its run'
+        )
+    return dict(
+        type='DenseViT',
+        arch=dict(
+            embed_dims=width,
+            num_layers=_count(state, r'layers\.(\d+)\.'),
+            num_heads=width // _HEAD,
+            feedforward_channels=_size(state, r'layers\.\d+\.ffn\.layers\.0\.0\.weight', 0),
+        ),
+        img_size=table_side(table.shape[1]) * patch,
+        patch_size=patch,
+        with_mask_token=False,
+    )
+
+
+def _resnet_config(state: Mapping[str, Tensor], path: str | Path, title: str) -> dict[str, Any]:
+    blocks = tuple(_count(state, rf'layer{stage}\.(\d+)\.') for stage in range(1, 5))
+    bottleneck = any(re.fullmatch(r'layer\d+\.\d+\.conv3\.weight', name) for name in state)
+    depth = _DEPTHS.get((blocks, bottleneck))
+    stem = _size(state, r'conv1\.weight', 0)
+    base = _size(state, r'layer1\.\d+\.conv1\.weight', 0)
+    if depth is None or stem < 1:
+        raise ValueError(
+            f'{path} holds a {title}, which is no ResNet-18, 34, 50, 101 or 152: give the '
+            'checkpoint of its run'
+        )
+    return dict(type='ResNet', depth=depth, stem_channels=stem, base_channels=base)
 
 
 def _size(state: Mapping[str, Tensor], pattern: str, dimension: int) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.utils import import_modules_from_strings
 
+from mmdssl.core.shipped import find_config
 from mmdssl.engine.branch_masks import with_branch_masks
 from mmdssl.engine.command_line import Typed
 from mmdssl.engine.efficiency import with_efficiency
@@ -31,7 +32,7 @@ def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> C
     the block ``efficiency``; an option for the loader itself goes before.
 
     Args:
-        path: Config file.
+        path: Config file, or the name of a shipped one (:func:`find_config`).
         options: Values by dotted key; of typed ones (`mmdssl.engine.command_line`) the config
             says what their characters mean, see `mmdssl.engine.options`.
 
@@ -40,8 +41,7 @@ def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> C
         ValueError: If an option leads nowhere, may mean two things, or ``data_root`` is empty.
         ImportError: If the config is one of mmdet or mmseg and these do not work here.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'no config file {path}')
+    path = find_config(path)
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     config = Config.fromfile(path, import_custom_modules=False)
@@ -57,7 +57,15 @@ def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> C
         config = move_data_root(config, unquoted(root) if isinstance(root, Typed) else str(root))
     if options:
         config.merge_from_dict(read_options(config, options))
+        _keep_block_true(config, options)
     return with_branch_masks(config)
+
+
+def _keep_block_true(config: Config, options: Mapping[str, Any]) -> None:
+    """What options say of the loader stands in the block as well, for whoever reads a dump."""
+    for entry, key in (('workers', 'num_workers'), ('pin_memory', 'pin_memory')):
+        if f'train_dataloader.{key}' in options and 'efficiency' in config:
+            config.efficiency[entry] = config.train_dataloader[key]
 
 
 def move_data_root(config: Config, root: str) -> Config:

@@ -35,7 +35,7 @@ class TapViT(DenseViT):
             Leopart.
         with_mask_token: A mask token is of no use here; default False.
         init_cfg: ``dict(type='mmdssl.PretrainedBackbone', checkpoint=FILE)`` starts from a file of
-            ``tools/convert.py export`` or from a checkpoint of a run. The file must hold the
+            ``mmdssl convert export`` or from a checkpoint of a run. The file must hold the
             whole backbone; see :class:`mmdssl.models.utils.pretrained.PretrainedBackbone`, which
             mmengine's ``'Pretrained'`` stands for here as well.
         **kwargs: Further arguments of :class:`DenseViT`, like ``drop_path_rate``.
