@@ -101,10 +101,10 @@ def _typed(arguments: list[str]) -> dict[str, Typed]:
 
 def _help() -> str:
     """Usage, options and methods."""
-    from mmdssl.engine.pretraining.catalogue import shipped
+    from mmdssl.engine.pretraining.catalogue import shipped_configs
     from mmdssl.engine.pretraining.request import OPTIONS
 
-    methods = sorted({one.method for one in shipped() if one.data == 'coco'})
+    methods = sorted({one.method for one in shipped_configs() if one.data == 'coco'})
     options = '\n'.join(f'  {name:<11} {text}' for name, text in OPTIONS.items())
     listed = textwrap.fill(', '.join(methods), 88, initial_indent='  ', subsequent_indent='  ')
     return (

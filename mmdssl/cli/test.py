@@ -154,11 +154,12 @@ def as_table(metrics: dict[str, Any], title: str) -> 'Table':
 
 def build_runner(options: argparse.Namespace) -> 'Runner':
     """Everything the options name, ready to run."""
-    from mmengine.runner import Runner, set_random_seed
+    from mmengine.runner import set_random_seed
 
     from mmdssl.engine.config import load_config
     from mmdssl.engine.fine_tuned import build_test_runner
     from mmdssl.engine.frameworks import framework_of
+    from mmdssl.engine.local_runner import QuietRunner
 
     config = load_config(options.config, options.cfg_options)
     work_dir = options.work_dir or f'work_dirs/{options.config.stem}/test'
@@ -182,7 +183,7 @@ def build_runner(options: argparse.Namespace) -> 'Runner':
     _set_amp(config, options.amp)
     randomness = config.get('randomness') or dict(seed=0)
     set_random_seed(randomness.get('seed'))  # the untrained backbone is one of this seed
-    return Runner(
+    return QuietRunner(
         model=build_extractor(config, options.checkpoint, options.source),
         work_dir=work_dir,
         launcher=options.launcher,

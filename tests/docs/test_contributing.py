@@ -24,4 +24,4 @@ def test_the_picture_shows_the_floors_in_the_order_that_is_held():
     held = re.findall(r'"\(?(\w+)', layers)
     assert drawn == [name for name in held if name in drawn]
     folders = {path.parent.name for path in (ROOT / 'mmdssl').glob('*/__init__.py')}
-    assert folders - set(drawn) <= {'transfer', 'miniature'}
+    assert folders - set(drawn) <= {'transfer'}

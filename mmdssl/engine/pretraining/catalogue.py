@@ -10,9 +10,10 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
+from mmdssl.core.shipped import shipped
 from mmdssl.core.wording import listed
 
-__all__ = ['Shipped', 'configs_folder', 'named', 'shipped', 'variants']
+__all__ = ['Shipped', 'named', 'shipped_configs', 'variants']
 
 _NAME = re.compile(
     r'(?P<method>[^_]+)_(?P<backbone>.+)_(?P<processes>\d+)xb(?P<batch>\d+)'
@@ -59,22 +60,6 @@ class Shipped:
         return f'{self.path.parent.name}/{self.path.name}'
 
 
-def configs_folder() -> Path:
-    """``configs`` of this checkout or of the installed wheel.
-
-    Raises:
-        FileNotFoundError: If there is neither.
-    """
-    package = Path(__file__).resolve().parents[2]
-    for folder in (package / '.mim' / 'configs', package.parent / 'configs'):
-        if (folder / 'default_runtime.py').is_file():
-            return folder
-    raise FileNotFoundError(
-        f'the configs of mmdssl are neither in {package / ".mim"} nor beside {package}: '
-        'install the package again'
-    )
-
-
 def parsed(path: Path) -> Shipped | None:
     """What the name of a config says; None if it is not named by the rule."""
     found = _NAME.fullmatch(path.stem)
@@ -85,9 +70,9 @@ def parsed(path: Path) -> Shipped | None:
 
 
 @cache
-def shipped() -> tuple[Shipped, ...]:
+def shipped_configs() -> tuple[Shipped, ...]:
     """All configs of pre-training."""
-    folder = configs_folder()
+    folder = shipped('configs')
     files = (
         path
         for path in sorted(folder.rglob('*.py'))
@@ -102,10 +87,10 @@ def variants(method: str) -> list[Shipped]:
     Raises:
         ValueError: If there is no such method; the sentence names the methods.
     """
-    own = [one for one in shipped() if one.method == method]
+    own = [one for one in shipped_configs() if one.method == method]
     published = [one for one in own if one.data == 'coco']
     if not published:
-        known = sorted({one.method for one in shipped() if one.data == 'coco'})
+        known = sorted({one.method for one in shipped_configs() if one.data == 'coco'})
         near = get_close_matches(method, known, n=1)
         hint = f' (is {near[0]} meant?)' if near else ''
         raise ValueError(

@@ -2,22 +2,26 @@
 
 import pytest
 
-from mmdssl.engine.pretraining.catalogue import named, shipped, variants
+from mmdssl.engine.pretraining.catalogue import named, shipped_configs, variants
 
 
 def test_every_published_pretraining_config_is_found():
-    methods = {one.method for one in shipped() if one.data == 'coco'}
+    methods = {one.method for one in shipped_configs() if one.data == 'coco'}
     hosts = {'ibot', 'densecl', 'soco', 'maskalign', 'leopart'}
     assert methods >= hosts | {f'{host}-d' for host in hosts} | {'mocov2', 'd3ssl', 'soco-rcc'}
-    assert not any('transfer' in one.path.parts for one in shipped())
+    assert not any('transfer' in one.path.parts for one in shipped_configs())
 
 
-@pytest.mark.parametrize('method', sorted({one.method for one in shipped() if one.data == 'coco'}))
+@pytest.mark.parametrize(
+    'method', sorted({one.method for one in shipped_configs() if one.data == 'coco'})
+)
 def test_the_published_config_comes_first_and_a_small_one_last(method):
     found = variants(method)
     assert found[0].data == 'coco'
     assert [one.small for one in found] in ([False], [False, True])
-    lengths = {one.schedule for one in shipped() if one.method == method and one.data == 'coco'}
+    lengths = {
+        one.schedule for one in shipped_configs() if one.method == method and one.data == 'coco'
+    }
     if 'coslr-800e' in lengths:  # not the 900 epochs that are a control, nor the ablations' 200
         assert found[0].schedule == 'coslr-800e'
 

@@ -5,12 +5,12 @@ import dataclasses
 import pytest
 
 from mmdssl.engine.command_line import Typed
-from mmdssl.engine.pretraining.catalogue import shipped
+from mmdssl.engine.pretraining.catalogue import shipped_configs
 from mmdssl.engine.pretraining.machine import Machine
 from mmdssl.registry import MODELS
 from tests.engine.pretraining.photos import CPU, GIGA, GPU, photos, resolved, said
 
-METHODS = sorted({one.method for one in shipped() if one.data == 'coco'})
+METHODS = sorted({one.method for one in shipped_configs() if one.data == 'coco'})
 
 
 @pytest.fixture(scope='module')
@@ -174,7 +174,9 @@ def test_an_entry_that_leads_nowhere_is_refused(folder, tmp_path):
 
 def test_a_config_file_serves_as_well_as_a_method(folder, tmp_path):
     file = tmp_path / 'mine_vit-micro-p16_2xb16-x_photos.py'
-    base = next(one.path for one in shipped() if one.method == 'ibot' and one.data == 'coco-mini')
+    base = next(
+        one.path for one in shipped_configs() if one.method == 'ibot' and one.data == 'coco-mini'
+    )
     file.write_text(f'_base_ = {str(base)!r}\ntrain_dataloader = dict(batch_size=16)\n')
     config = resolved(str(file), folder, tmp_path / 'run', batch=8).config
     assert config.optim_wrapper.optimizer.lr == pytest.approx(2e-3 * 8 / 32)

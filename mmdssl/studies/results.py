@@ -1,23 +1,24 @@
 """What the finished runs of a study say: rows, paired differences, and the base at equal coupling.
 
 Seeds are paired, so a difference is taken within each seed before it is averaged; its standard
-error says more than the two spreads. Besides the arms there are rows without a run of their own:
-the random net (the base before its first step), the base stopped early (a point of its run), and
-the base where its coupling was that of the arm with the branch at its end.
+error says more than the two spreads. Besides the trained rows there are rows without a run of their
+own: the random net (the base before its first step), the base stopped early (a point of its run),
+and the base where its coupling was that of the row with the branch at its end.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 
-from mmdssl.miniature.arms import ARMS, base_of
-from mmdssl.miniature.instruments import read_measurements
-from mmdssl.miniature.plan import Plan
-from mmdssl.miniature.regimes import EARLY
-from mmdssl.miniature.runs import is_done
+from mmdssl.studies.afterwards import numbers_of
+from mmdssl.studies.launch import is_trained
+from mmdssl.studies.measuring import read_measurements
+from mmdssl.studies.run import Plan
+from mmdssl.studies.scales import EARLY
+from mmdssl.studies.study import Role, Study
 
 __all__ = [
     'COUPLINGS',
@@ -65,6 +66,9 @@ METRICS = (
     Metric('cr_inter/last/full_angle_pooled', 'pooled', 3, -1),
     Metric('cr_intra/last/mean', 'CR intra', 3, -1),
     Metric('cr_intra_all/last/mean', 'intra, all', 3, -1),
+    Metric('mcs/last/mean', 'MCS', 3, 1),
+    Metric('cost/ms', 'ms/iter', 0, -1),
+    Metric('cost/memory', 'MB', 0, -1),
 )
 #: Measures of coupling that the trade-off is drawn against, and whether more is more coupling.
 COUPLINGS: Mapping[str, int] = {
@@ -77,14 +81,14 @@ class Point(NamedTuple):
     """A measurement.
 
     Attributes:
-        arm: Name.
+        row: Name.
         seed: Of the run.
         iteration: Iterations done.
         share: Of the schedule.
         values: Numbers by name.
     """
 
-    arm: str
+    row: str
     seed: int
     iteration: int
     share: float
@@ -106,42 +110,46 @@ class Summary(NamedTuple):
 
 
 def read_points(plan: Plan) -> list[Point]:
-    """All measurements of the finished runs."""
-    return [
-        Point(run.name, run.seed, line['iter'], line['iter'] / run.iters, line)
-        for run in plan.runs()
-        if is_done(run)
-        for line in read_measurements(run.folder / 'measurements.jsonl')
-    ]
+    """All measurements of the trained runs; those taken afterwards stand with the end."""
+    found = []
+    for run in plan.runs:
+        if is_trained(run):
+            afterwards = numbers_of(run)
+            for line in read_measurements(run.folder / 'measurements.jsonl'):
+                share = line['share']
+                values = {k: v for k, v in line.items() if k not in ('iter', 'share', 'seconds')}
+                values |= afterwards if share == 1 else {}
+                found.append(Point(run.name, run.seed, line['iter'], share, values))
+    return found
 
 
-def family_rows(points: Sequence[Point], family: str) -> dict[str, dict[int, Values]]:
+def family_rows(study: Study, points: Sequence[Point], family: str) -> dict[str, dict[int, Values]]:
     """Rows of a family by name: numbers by seed. Only rows that have been measured.
 
     ``'random'`` and ``'early'`` come from the base; without its runs, the random net from any
-    other arm, since all begin with the same weights. Where they are those of another network, the
+    other row, since all begin with the same weights. Where they are those of another network, the
     row is called ``'start'``. ``'teacher'`` is the network that a family with random weights of
     its own learns from.
     """
-    begin, teacher = start_of(family), ARMS[base_of(family)].teacher
+    begin, teacher = start_of(study, family), study.row(family).teacher
     rows: dict[str, dict[int, Values]] = {begin: {}}
-    arms = [name for name in ARMS if ARMS[name].family == family]
+    names = [row.name for row in study.family(family)]
     for point in points:
-        if point.arm in arms and point.iteration == 0:
+        if point.row in names and point.iteration == 0:
             rows[begin][point.seed] = point.values
     if teacher and begin == 'random':
-        rows['teacher'] = {p.seed: p.values for p in points if p.arm == teacher and p.share == 1}
-    for name in arms:
-        rows[name] = {p.seed: p.values for p in points if p.arm == name and p.share == 1}
-        if name == base_of(family):
-            on_the_way = [p for p in points if p.arm == name and 0 < p.share < 1]
+        rows['teacher'] = {p.seed: p.values for p in points if p.row == teacher and p.share == 1}
+    for name in names:
+        rows[name] = {p.seed: p.values for p in points if p.row == name and p.share == 1}
+        if name == family:
+            on_the_way = [p for p in points if p.row == name and 0 < p.share < 1]
             rows['early'] = _nearest(on_the_way, EARLY)
     return {name: found for name, found in rows.items() if found}
 
 
-def start_of(family: str) -> str:
+def start_of(study: Study, family: str) -> str:
     """What the row of a family's networks before their first step is called."""
-    return 'start' if ARMS[base_of(family)].continues else 'random'
+    return 'start' if study.row(family).continues else 'random'
 
 
 def _nearest(points: Sequence[Point], share: float) -> dict[int, Values]:
@@ -177,48 +185,41 @@ def _summary(values: np.ndarray, *, error: bool) -> Summary:
     return Summary(mean, spread / count**0.5 if error and count > 1 else spread, count)
 
 
-def comparisons(rows: Mapping[str, object], family: str) -> list[tuple[str, str]]:
+def comparisons(study: Study, rows: Mapping[str, object], family: str) -> list[tuple[str, str]]:
     """Pairs of rows whose difference is asked for, those that exist: (first, second)."""
-    base = base_of(family)
-    wanted = [(base, start_of(family)), (base, 'teacher')]
-    for name, arm in ARMS.items():
-        if arm.family == family and arm.role == 'variant':
-            wanted.append((name, base))
+    own = study.family(family)
+    start = start_of(study, family)
+    of_role = {role: [r.name for r in own if r.role == role] for role in get_args(Role)}
+    wanted = [(family, start), (family, 'teacher')]
+    wanted += [(name, family) for name in of_role['variant']]
+    others = [family, *of_role['variant'], 'early', *of_role['low-lr'], *of_role['equal-compute']]
     wanted += [
-        (f'{family}-d', other)
-        for other in (
-            base,
-            f'{family}-rcc',
-            'early',
-            f'{family}-low-lr',
-            f'{family}-equal-compute',
-            start_of(family),
-            'teacher',
-        )
+        (name, other) for name in of_role['decoupled'] for other in (*others, start, 'teacher')
     ]
     return [(one, two) for one, two in wanted if one in rows and two in rows]
 
 
 def at_equal_coupling(
-    points: Sequence[Point], family: str, coupling: str, keys: Sequence[str]
+    study: Study, points: Sequence[Point], name: str, coupling: str, keys: Sequence[str]
 ) -> dict[int, Values]:
-    """The base where its coupling was that of the branch's end: the first time, interpolated.
+    """The base where its coupling was that of another row's end: the first time, interpolated.
 
     Args:
+        study: Which.
         points: Measurements.
-        family: Which.
+        name: Of the other row.
         coupling: The measure of coupling.
         keys: What to interpolate.
 
     Returns:
         Numbers by seed; a seed whose base never had that coupling is left out.
     """
-    base = base_of(family)
+    base = study.row(name).family
     found: dict[int, Values] = {}
     for end in points:
-        if end.arm != f'{family}-d' or end.share != 1:
+        if end.row != name or end.share != 1:
             continue
-        own = [p for p in points if p.arm == base and p.seed == end.seed]
+        own = [p for p in points if p.row == base and p.seed == end.seed]
         curve = sorted(own, key=lambda p: p.iteration)
         wanted = end.values[coupling]
         for one, two in pairwise(curve):
@@ -228,6 +229,7 @@ def at_equal_coupling(
                 found[end.seed] = {
                     key: one.values[key] + part * (two.values[key] - one.values[key])
                     for key in keys
+                    if key in one.values and key in two.values
                 }
                 break
     return found

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from mmengine.dist import is_main_process
 from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -88,28 +89,29 @@ class Instruments:
 
 
 class MeasureHook(Hook):
-    """Measures the backbone to keep at given iterations; a line of json each.
+    """Measures the backbone to keep at shares of a run; a line of json each.
 
     Args:
-        points: Iterations done; 0 is the untrained net.
+        shares: Of the iterations of the run; 0 is the untrained net.
         file: Where the lines go. A resumed run goes on with it, a fresh one starts it anew.
-        tell: Called with the iterations done after each of them.
     """
 
     # After the teacher's update and before the checkpoint, as ObjectKNNHook.
     priority = 'LOW'
 
-    def __init__(self, points: Sequence[int], file: Path, tell: Any = None) -> None:
-        self.points = frozenset(points)
+    def __init__(self, shares: Sequence[float], file: Path) -> None:
+        self.shares = shares
         self.file = file
-        self.tell = tell or (lambda done: None)
+        self.points: frozenset[int] = frozenset()
         self.instruments: Instruments | None = None
 
     def before_train(self, runner: Runner) -> None:
         """Drop what an interrupted run measured after its last checkpoint; measure the start."""
-        lines = [line for line in read_measurements(self.file) if line['iter'] <= runner.iter]
-        kept = lines if runner.iter else []
-        atomic_text(''.join(json.dumps(line) + '\n' for line in kept), self.file)
+        self.points = frozenset(round(share * runner.max_iters) for share in self.shares)
+        if is_main_process():
+            lines = [line for line in read_measurements(self.file) if line['iter'] <= runner.iter]
+            kept = lines if runner.iter else []
+            atomic_text(''.join(json.dumps(line) + '\n' for line in kept), self.file)
         if runner.iter == 0 and 0 in self.points:
             self._measure(runner, 0)
 
@@ -117,10 +119,8 @@ class MeasureHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
     ) -> None:
         """Measure at the points."""
-        done = runner.iter + 1
-        if done in self.points:
-            self._measure(runner, done)
-        self.tell(done)
+        if runner.iter + 1 in self.points:
+            self._measure(runner, runner.iter + 1)
 
     def _measure(self, runner: Runner, done: int) -> None:
         begin = time.perf_counter()
@@ -129,9 +129,11 @@ class MeasureHook(Hook):
         if self.instruments is None:
             self.instruments = Instruments(runner.cfg, backbone)
         numbers = self.instruments(backbone, model.data_preprocessor)
-        record = dict(iter=done, seconds=round(time.perf_counter() - begin, 2), **numbers)
-        with self.file.open('a') as file:
-            file.write(json.dumps(record) + '\n')
+        seconds = round(time.perf_counter() - begin, 2)
+        record = dict(iter=done, share=done / runner.max_iters, seconds=seconds, **numbers)
+        if is_main_process():
+            with self.file.open('a') as file:
+                file.write(json.dumps(record) + '\n')
 
 
 def read_measurements(file: Path) -> list[dict[str, Any]]:
