@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.conftest import ROOT
+
 LINT = Path(sys.executable).with_name('lint-imports')
 # File that is changed -> what is written into it.
 WRONG = {

@@ -139,7 +139,7 @@ def test_single_seeds_are_reported_with_every_measure():
 
 
 def test_what_rcc_cuts_is_what_readme_says():
-    from mmdssl.datasets.transforms.rcc import cut_regions, rasterise
+    from mmdssl.datasets.transforms.region_collaborative_cutout import cut_regions, rasterise
     from mmdssl.datasets.transforms.regions import GridRegions
 
     side, rng, regions = 14, np.random.default_rng(0), GridRegions()
