@@ -23,14 +23,14 @@ def _position(run: Run) -> dict[str, float]:
     """MCS of the last map: one picture in nine places (D3SSL, Fig. 4b)."""
     from mmengine.registry import DefaultScope
 
-    from mmdssl.evaluation.measure import build_probe, measure
+    from mmdssl.evaluation.measure import build_diagnostic, measure
     from mmdssl.models.utils.backbone_weights import load_backbone
     from mmdssl.registry import MODELS
 
     config = make_config(run)
     backbone = MODELS.build({**config.model.backbone})
     load_backbone(backbone, run.checkpoint)
-    inter = config.coupling_probes.inter.dataloader.dataset
+    inter = config.coupling_diagnostics.inter.dataloader.dataset
     images = dict(
         type='ImageGrids',
         data_root=str(Path(inter.data_root) / inter.data_prefix),
@@ -46,7 +46,7 @@ def _position(run: Run) -> dict[str, float]:
         collate_fn=dict(type='default_collate'),
         dataset=images,
     )
-    probe = build_probe(dict(dataloader=loader, evaluator=dict(type='PositionalSimilarity')))
+    probe = build_diagnostic(dict(dataloader=loader, evaluator=dict(type='PositionalSimilarity')))
     preprocessor = config.model.data_preprocessor.to_dict()
     with DefaultScope.overwrite_default_scope('mmdssl'):  # fine-tuning before it has left another
         return measure(

@@ -45,10 +45,10 @@ def scores(work_dir: Path) -> dict[str, dict[str, float]]:
     Raises:
         ValueError: If the run has not measured both.
     """
-    records = [json.loads(line) for line in (work_dir / 'object_knn.json').open()]
+    records = [json.loads(line) for line in (work_dir / 'object_knn.jsonl').open()]
     if not records or records[0]['iter'] != 0 or len(records) < 2:
         raise ValueError(
-            f'{work_dir}/object_knn.json does not begin with the random net and end with the '
+            f'{work_dir}/object_knn.jsonl does not begin with the random net and end with the '
             'trained one; run again with --fresh'
         )
     skipped = ('epoch', 'iter', 'seconds')

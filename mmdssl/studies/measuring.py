@@ -22,7 +22,7 @@ from mmdssl.core.checkpointing import atomic_text
 from mmdssl.engine.unwrap import unwrap_model
 from mmdssl.evaluation.extractors.feature_extractor import FeatureExtractor
 from mmdssl.evaluation.guards import preserve_rng_state
-from mmdssl.evaluation.measure import build_probes, measure
+from mmdssl.evaluation.measure import build_diagnostics, measure
 
 __all__ = ['Instruments', 'KeptBatches', 'MeasureHook', 'read_measurements']
 
@@ -50,7 +50,7 @@ class Instruments:
     """All measures of the study, for any number of backbones of one kind.
 
     Args:
-        config: With ``object_knn_dataloader``, ``object_knn_evaluator`` and ``coupling_probes``.
+        config: With ``object_knn_dataloader``, ``object_knn_evaluator``, ``coupling_diagnostics``.
         backbone: Of the kind that is measured: patches are removed for a ViT, A is shrunk for a
             CNN.
     """
@@ -61,7 +61,7 @@ class Instruments:
         self.objects = KeptBatches(loader)
         self.knn = Evaluator([dict(one) for one in config.object_knn_evaluator])
         self.knn.dataset_meta = loader.dataset.metainfo  # type: ignore[attr-defined]
-        self.probes = build_probes(config.coupling_probes.to_dict(), backbone=backbone)
+        self.probes = build_diagnostics(config.coupling_diagnostics.to_dict(), backbone=backbone)
         self.images = {name: KeptBatches(probe.loader) for name, probe in self.probes.items()}
 
     def __call__(self, backbone: nn.Module, preprocessor: nn.Module) -> dict[str, float]:

@@ -197,7 +197,7 @@ def _set_probes(config: Config, run: 'Run') -> None:
     scale = run.plan.size
     kind = 'scenes' if scale.scenes else 'coco'
     base = Config.fromfile(shipped('configs') / f'_base_/datasets/{kind}_coupling.py')
-    probes = base.coupling_probes.to_dict()
+    probes = base.coupling_diagnostics.to_dict()
     root = Path(config.data_root)
     # The side at which O-KNN measures objects: a ViT's position table may be made for it.
     resize = 'ResizeWithBoxes'
@@ -221,4 +221,4 @@ def _set_probes(config: Config, run: 'Run') -> None:
         probe['dataloader'].update(batch_size=16, persistent_workers=False)
         if scale.workers is not None:
             probe['dataloader']['num_workers'] = scale.workers
-    config.coupling_probes = probes
+    config.coupling_diagnostics = probes

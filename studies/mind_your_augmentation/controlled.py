@@ -119,7 +119,7 @@ def trainings(
     """
     side = 64
     cells = {'BlockwiseMask.mask_size': (8, 8), 'RegionCollaborativeCutout.mask_size': (8, 8)}
-    crops = 'train_dataloader.dataset.pipeline.1.views'
+    crops = 'train_dataloader.dataset.pipeline.1.pipelines'
     rate, size = 'optim_wrapper.optimizer.lr', 'train_dataloader.batch_size'
     # ResNets of half width. DenseCL's last stage keeps the resolution: side / 16 cells; SoCo's C4
     # has side / 8 cells, of which a box takes 4x4.

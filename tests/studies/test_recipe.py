@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mmdssl.core.shipped import shipped
-from mmdssl.datasets.transforms.streams import restart_streams
+from mmdssl.datasets.transforms.random_streams import restart_streams
 from mmdssl.engine.config import load_config
 from mmdssl.engine.launch import build_runner
 from mmdssl.studies.data import make_data
@@ -75,7 +75,7 @@ def test_local_crops_of_leopart_keep_their_own_size(tmp_path):
     for scale in ('scenes', 'shapes'):
         plan = plan_of(tmp_path, CONTROLLED, scale)
         config = make_config(Run(plan=plan, name='leopart-d', seed=11))
-        crops = [view[0] for view in config.train_dataloader.dataset.pipeline[1].views]
+        crops = [view[0] for view in config.train_dataloader.dataset.pipeline[1].pipelines]
         assert [crop['size'] for crop in crops] == [64, 32]
         assert crops[1]['scale'][1] < crops[0]['scale'][1]
 
@@ -145,7 +145,7 @@ def test_settings_of_the_miniature(tmp_path, scale, name, iters, warmup, lr, bat
     if 'img_size' in config.model.backbone:
         cells = side // config.model.backbone.patch_size
         assert text.count('mask_size') == text.count(f"'mask_size': ({cells}, {cells})")
-    roots = {p['dataloader']['dataset']['data_root'] for p in config.coupling_probes.values()}
+    roots = {p['dataloader']['dataset']['data_root'] for p in config.coupling_diagnostics.values()}
     assert roots == {str(run.plan.data_root(11))}
     kinds = {hook.type for hook in config.custom_hooks}
     assert 'TeacherUpdateHook' in kinds
@@ -154,7 +154,7 @@ def test_settings_of_the_miniature(tmp_path, scale, name, iters, warmup, lr, bat
 
 def test_streams_of_masks_and_branch_are_their_own(tmp_path):
     config = make_config(Run(plan=plan_of(tmp_path), name='ibot-d', seed=11))
-    view = config.train_dataloader.dataset.pipeline[1].views[0]
+    view = config.train_dataloader.dataset.pipeline[1].pipelines[0]
     streams = [(step.type, step.get('stream')) for step in view]
     assert streams == [
         ('RandomResizedCropWithBoxes', None),
@@ -190,7 +190,9 @@ def test_rows_change_the_mask_of_the_branch_alone(tmp_path, name, kinds):
     file = 'mind_your_augmentation/table_4'
     plan = plan_of(tmp_path, file, seeds=(0,))
     views = [
-        make_config(Run(plan=plan, name=row, seed=0)).train_dataloader.dataset.pipeline[1].views[0]
+        make_config(Run(plan=plan, name=row, seed=0))
+        .train_dataloader.dataset.pipeline[1]
+        .pipelines[0]
         for row in (name, '+DC_RCC')
     ]
     changed, published = ([dict(step) for step in view] for view in views)

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -28,7 +29,12 @@ class _LogSumExpOfNegatives(torch.autograd.Function):
     """logsumexp over k of query . n_k, k != own, differentiable in the query only."""
 
     @staticmethod
-    def forward(ctx: Any, query: Tensor, negatives: Tensor, own: Tensor | None) -> Tensor:
+    def forward(
+        ctx: Any,
+        query: Float[Tensor, 'm d'],
+        negatives: Float[Tensor, 'd k'],
+        own: Int64[Tensor, ' m'] | None,
+    ) -> Float[Tensor, ' m']:
         rows = max(_BLOCK.get(query.device.type, 2**24) // negatives.shape[1], 1)
         needs_mean = ctx.needs_input_grad[0]
         sums, means = [], []
@@ -49,19 +55,19 @@ class _LogSumExpOfNegatives(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None, None]:
+    def backward(ctx: Any, grad: Float[Tensor, ' m']) -> tuple[Float[Tensor, 'm d'], None, None]:
         (means,) = ctx.saved_tensors
         return grad[:, None] * means, None, None
 
 
 def info_nce(
-    query: Tensor,
-    positive: Tensor,
-    negatives: Tensor,
+    query: Float[Tensor, 'm d'],
+    positive: Float[Tensor, '...'],  # its shape and the next one's are judged below, in words
+    negatives: Float[Tensor, '_ k'],
     temperature: float,
     *,
-    own: Tensor | None = None,
-) -> Tensor:
+    own: Int64[Tensor, ' m'] | None = None,
+) -> Float[Tensor, 'm ...']:
     """InfoNCE loss of every query.
 
     Computed in float32 (float64 for float64 queries), also under autocast.
