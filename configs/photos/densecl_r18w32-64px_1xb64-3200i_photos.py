@@ -29,7 +29,7 @@ crop = [
 ]
 decoupled_pipeline = [
     dict(type='LoadImage'),
-    dict(type='MultiViewWithBoxes', num_views=[2], views=[crop + _base_.branch_mask]),
+    dict(type='MultiViewWithBoxes', num_views=[2], pipelines=[crop + _base_.branch_mask]),
     dict(type='PackViews', keys=('dc_mask',)),
 ]
 colour = dict(
@@ -43,14 +43,14 @@ model = dict(
     loss_lambda=0.3,
     negatives='batch',
     momentum=(0.95, 0.99),
-    data_preprocessor=dict(_base_.data_preprocessor, channels_last=True, views=[colour, colour]),
+    data_preprocessor=dict(_base_.data_preprocessor, channels_last=True, policies=[colour, colour]),
 )
+efficiency = dict(workers=1)
 train_dataloader = dict(
-    num_workers=1,
     dataset=dict(
         pipeline=[
             dict(type='LoadImage'),
-            dict(type='MultiViewWithBoxes', num_views=[2], views=[crop]),
+            dict(type='MultiViewWithBoxes', num_views=[2], pipelines=[crop]),
             dict(type='PackViews'),
         ]
     ),
@@ -58,7 +58,6 @@ train_dataloader = dict(
 # Objects are about as large as in the crops; nothing is enlarged before the last stage, which has
 # been trained at this resolution.
 object_knn_dataloader = dict(
-    num_workers=1,
     dataset=dict(
         pipeline=[
             dict(type='LoadImage'),

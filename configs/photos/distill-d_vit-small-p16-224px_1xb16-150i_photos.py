@@ -21,7 +21,7 @@ train_dataloader = dict(
     dataset=dict(
         pipeline=[
             dict(type='LoadImage'),
-            dict(type='MultiViewWithBoxes', num_views=[1], views=[crop + _base_.square_mask]),
+            dict(type='MultiViewWithBoxes', num_views=[1], pipelines=[crop + _base_.square_mask]),
             dict(type='PackViews', keys=('dc_mask',)),
         ]
     )

@@ -29,7 +29,7 @@ views = [
     [dict(crop, scale=(0.5, 1.0)), _base_.flip],
     [dict(crop, scale=(0.3, 1.0)), _base_.flip],
 ]
-common = dict(_base_.common, views=views)
+common = dict(_base_.common, pipelines=views)
 decoupled_pipeline = [
     *load,
     dict(
@@ -39,8 +39,8 @@ decoupled_pipeline = [
     dict(type='PackViews', keys=('boxes', 'box_ids', 'erase', 'dc_mask')),
 ]
 model = dict(data_preprocessor=dict(_base_.data_preprocessor, channels_last=True))
+efficiency = dict(workers=1)
 train_dataloader = dict(
-    num_workers=1,
     dataset=dict(
         pipeline=[
             *load,
@@ -51,7 +51,6 @@ train_dataloader = dict(
 )
 # Objects are about as large as in the views.
 object_knn_dataloader = dict(
-    num_workers=1,
     dataset=dict(
         pipeline=[
             dict(type='LoadImage'),

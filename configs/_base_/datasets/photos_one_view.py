@@ -25,13 +25,13 @@ square_mask = [
         stream='dc',
     ),
 ]
+efficiency = dict(workers=1)
 train_dataloader = dict(
     batch_size=16,
-    num_workers=1,
     dataset=dict(
         pipeline=[
             dict(type='LoadImage'),
-            dict(type='MultiViewWithBoxes', num_views=[1], views=[crop + square_mask]),
+            dict(type='MultiViewWithBoxes', num_views=[1], pipelines=[crop + square_mask]),
             dict(type='PackViews', keys=('dc_mask',)),
         ]
     ),
@@ -42,5 +42,5 @@ data_preprocessor = dict(
     mean=[123.675, 116.28, 103.53],
     std=[58.395, 57.12, 57.375],
     aug_order='ibot',
-    views=[colour],
+    policies=[colour],
 )

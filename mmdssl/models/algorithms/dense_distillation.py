@@ -25,7 +25,7 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmdssl.models.algorithms.base import TeacherStudent
+from mmdssl.models.algorithms.teacher_student import TeacherStudent
 from mmdssl.models.branches.branch import Targets
 from mmdssl.models.chosen_cells import per_sample_weights
 from mmdssl.models.foreground import Foreground
@@ -51,18 +51,18 @@ class DenseDistillation(TeacherStudent):
             them. Without, it normalises by the batch and remembers that of X (never that of X^D).
         momentum: EMA momentum (start, end) of the teacher; 1 throughout freezes it.
         decoupling: Branch or None; view 0 is the key view by default.
-        branches: Further branches, see :class:`SelfSupHost`.
+        branches: Further branches, see :class:`BaseDenseSSL`.
         data_preprocessor: Usually a :class:`MultiViewPreprocessor`.
         init_cfg: mmengine initialisation.
 
     The batch: ``inputs['views'][0]`` (N, 3, H, W); further views are read by the branch alone, if
-    its ``views`` name them, and seen by the teacher for it.
+    its ``key_views`` name them, and seen by the teacher for it.
 
     Raises:
         ValueError: If nothing says where the weights come from.
     """
 
-    decoupling_defaults = dict(views=(0,), mix_level='pixel')
+    decoupling_defaults = dict(key_views=(0,), mix_level='pixel')
     evaluated_backbone = 'student'
 
     def __init__(
@@ -139,7 +139,7 @@ class DenseDistillation(TeacherStudent):
         student = self._maps(self.backbone, images)
         pairs = zip(student, targets[0], strict=True)
         losses = dict(loss_keep=torch.stack([_distance(s, t).mean() for s, t in pairs]).mean())
-        for view in self.decoupling.views if self.decoupling is not None else ():
+        for view in self.decoupling.key_views if self.decoupling is not None else ():
             if view not in targets:
                 targets[view] = self._teach(inputs['views'][view])
         known = {view: maps[-1] for view, maps in targets.items()}
