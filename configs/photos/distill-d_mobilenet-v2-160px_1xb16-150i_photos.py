@@ -20,7 +20,7 @@ model = dict(
     backbone=dict(type='MobileNetV2'),
     init='mobilenet_v2_imagenet.pth',
     norm_eval=True,
-    decoupling=dict(type='DecouplingBranch', weight=0.5, sample_ratio=1.0, complement_prob=1.0),
+    decoupling=dict(type='DecouplingBranch', weight=0.5, sample_ratio=1.0, complement_ratio=1.0),
     data_preprocessor=_base_.data_preprocessor,
 )
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=150)

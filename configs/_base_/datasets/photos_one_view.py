@@ -1,5 +1,5 @@
 # One weakly changed view of a photo and a mask for the branch, to de-couple what a backbone knows
-# already. A square of a tenth to half of the view is cut; with complement_prob=1 the branch keeps
+# already. A square of a tenth to half of the view is cut; with complement_ratio=1 the branch keeps
 # it and exchanges the rest, as O-KNN-D does around an object.
 _base_ = './photos_loader.py'
 
