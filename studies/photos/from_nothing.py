@@ -2,7 +2,7 @@
 
     mmdssl study photos/from_nothing --scale cores --data-root PHOTOS --seeds 0 1 2 --jobs 2
 
-Half-width ResNet-18s on CPU cores, half an hour to an hour a run. What one seed has shown so far:
+Half-width ResNet-18s on CPU cores, about an hour a run. What one seed has shown so far:
 configs/photos/README.md. The floor is the untrained net whose BatchNorms know the data.
 """
 
