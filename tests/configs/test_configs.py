@@ -122,6 +122,8 @@ def train_one_step(path: str, data: str, work_dir: str) -> None:
     model.clock.set(iteration=0, max_iterations=loop.max_iters, iterations_per_epoch=2)
     batch = next(iter(loop.dataloader))
     trained = [parameter for parameter in model.backbone.parameters() if parameter.requires_grad]
+    if config.model.type == 'DenseDistillation':  # biases that the next BatchNorm takes off again
+        trained = [parameter for parameter in trained if parameter.ndim > 1]
     before = [parameter.clone() for parameter in trained]
     for group in optim_wrapper.optimizer.param_groups:
         # The warm-up starts at 0; a student that begins as its teacher has small gradients.
