@@ -1,11 +1,12 @@
 """Checkpoints in and out: translate names, report coverage, publish.
 
     python tools/convert.py export CKPT --to mmdet [--what teacher] [--c4] [--out FILE]
-    python tools/convert.py import FILE --from ibot [--out FILE]
+    python tools/convert.py import FILE [--from ibot] [--out FILE]
     python tools/convert.py publish CKPT FOLDER
 
-`export` writes the backbone of a run for mmdet, mmseg, mmpretrain, timm or torchvision. `import`
-reads files of the official iBOT, DINO, DenseCL, MoCo and SoCo code, timm and torchvision. `publish`
+`export` writes the backbone of a run for mmdet, mmseg, mmpretrain, timm, torchvision, transformers
+(hf), or under the names of DINOv2 and DINOv3. `import` reads files of these, and of the official
+iBOT, DINO, DenseCL, MoCo and SoCo code; without --from it tells them by their names. `publish`
 strips what only the run itself needs and puts a hash into the name. Files are `.pth` with plain
 tensors (dict(meta, state_dict)) or `.safetensors`, as `--out` ends; no code of a
 file is executed (`.pth` is read with torch's `weights_only`).
@@ -58,7 +59,9 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     writer.add_argument('--min-coverage', type=_share, default=1.0, help='least share (1.0)')
 
     reader = commands.add_parser('import', parents=[both], help='files of others to our names')
-    reader.add_argument('--from', dest='source', choices=list(FORMATS), required=True)
+    reader.add_argument(
+        '--from', dest='source', choices=list(FORMATS), help='default: told by its names'
+    )
     reader.add_argument('--min-coverage', type=_share, default=0.95, help='least share (0.95)')
 
     publisher = commands.add_parser('publish', help='strip a checkpoint and name it by its hash')
@@ -72,14 +75,15 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def _convert(args: argparse.Namespace) -> tuple[Converted, Path]:
     if args.command == 'export':
-        ending = '.safetensors' if args.to == 'timm' else '.pth'
+        ending = '.safetensors' if args.to in ('timm', 'hf') else '.pth'
         out = args.out or args.file.with_name(f'{args.file.stem}_{args.what}-{args.to}{ending}')
         check_target(out, args.file)
         size = tuple(args.img_size) if args.img_size else None
         return export_backbone(
             args.file, to=args.to, what=args.what, c4=args.c4, image_size=size
         ), out
-    out = args.out or args.file.with_name(f'{args.file.stem}_from-{args.source}.pth')
+    kind = f'from-{args.source}' if args.source else 'imported'
+    out = args.out or args.file.with_name(f'{args.file.stem}_{kind}.pth')
     check_target(out, args.file)
     return import_weights(args.file, source=args.source), out
 
@@ -114,6 +118,8 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f'error: {says_what_happened(error)}', file=sys.stderr)
         return 2
+    for note in result.notes:
+        print(note)
     print(f'wrote {out}: {len(result.state)} tensors')
     return 0
 

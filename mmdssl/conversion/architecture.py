@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-__all__ = ['Blueprint', 'blueprint']
+__all__ = ['Blueprint', 'blueprint', 'is_rotary']
 
 Shape = tuple[int, ...]
 
@@ -40,12 +40,12 @@ def blueprint(state: Mapping[str, Tensor], family: str) -> Blueprint:
 
     Args:
         state: Tensors of a backbone under our names.
-        family: 'vit' or 'resnet'.
+        family: 'vit', 'resnet' or 'convnext'.
 
     Raises:
         ValueError: If too little is there to tell the size of the network.
     """
-    return _vit(state) if family == 'vit' else _resnet(state)
+    return {'vit': _vit, 'resnet': _resnet, 'convnext': _convnext}[family](state)
 
 
 def _size(state: Mapping[str, Tensor], pattern: str, dimension: int) -> int:
@@ -69,7 +69,6 @@ def _vit(state: Mapping[str, Tensor]) -> Blueprint:
     depth = _count(state, r'layers\.(\d+)\.')
     if width < 0 or not depth:
         raise ValueError('no block of a vision transformer is complete enough to tell its width')
-    hidden = _size(state, r'layers\.\d+\.ffn\.layers\.0\.0\.weight', 0)
     patch = _size(state, r'patch_embed\.projection\.weight', -1)
     result = Blueprint(f'ViT {depth} x {width}, patch {patch if patch > 0 else "unknown"}')
     shapes: dict[str, Shape] = {
@@ -89,18 +88,85 @@ def _vit(state: Mapping[str, Tensor]) -> Blueprint:
         'attn.proj.bias': (width,),
         'ln2.weight': (width,),
         'ln2.bias': (width,),
-        'ffn.layers.0.0.weight': (hidden, width),
-        'ffn.layers.0.0.bias': (hidden,),
-        'ffn.layers.1.weight': (width, hidden),
-        'ffn.layers.1.bias': (width,),
+        **_mlp(state, width),
     }
+    if any('.gamma' in name for name in state):  # LayerScale, in all blocks or none
+        block |= {'attn.gamma1.weight': (width,), 'ffn.gamma2.weight': (width,)}
+    if 'register_tokens' in state:
+        registers = state['register_tokens'].shape[1] if state['register_tokens'].ndim == 3 else -1
+        shapes['register_tokens'] = (1, registers, width)
+        result.title += f', {registers} registers'
+    if is_rotary(state):
+        del shapes['pos_embed']
+        shapes['rope.periods'] = (-1,)
+        result.title += ', rotary positions'
     if any(name.endswith('.attn.qkv.bias') for name in state):  # built without, or with all
         block['attn.qkv.bias'] = (3 * width,)
     for index in range(depth):
         shapes |= {f'layers.{index}.{name}': shape for name, shape in block.items()}
     shapes |= {'ln1.weight': (width,), 'ln1.bias': (width,), 'mask_token': (1, 1, width)}
-    result.shapes, result.optional = shapes, {'mask_token'}
+    # Files of libraries have no periods: they are computed where none are loaded.
+    result.shapes, result.optional = shapes, {'mask_token', 'rope.periods'}
     return result
+
+
+def is_rotary(state: Mapping[str, Tensor]) -> bool:
+    """Whether a ViT under our names has rotary positions: DINOv3 has, and registers always."""
+    return 'rope.periods' in state or ('pos_embed' not in state and 'register_tokens' in state)
+
+
+def _mlp(state: Mapping[str, Tensor], width: int) -> dict[str, Shape]:
+    """The MLP of a block, plain or gated."""
+    if any('.ffn.w12.' in name or '.ffn.w3.' in name for name in state):
+        hidden = _size(state, r'layers\.\d+\.ffn\.w3\.weight', 1)
+        return {
+            'ffn.w12.weight': (2 * hidden if hidden > 0 else -1, width),
+            'ffn.w12.bias': (2 * hidden if hidden > 0 else -1,),
+            'ffn.w3.weight': (width, hidden),
+            'ffn.w3.bias': (width,),
+        }
+    hidden = _size(state, r'layers\.\d+\.ffn\.layers\.0\.0\.weight', 0)
+    return {
+        'ffn.layers.0.0.weight': (hidden, width),
+        'ffn.layers.0.0.bias': (hidden,),
+        'ffn.layers.1.weight': (width, hidden),
+        'ffn.layers.1.bias': (width,),
+    }
+
+
+def _convnext(state: Mapping[str, Tensor]) -> Blueprint:
+    blocks = [_count(state, rf'stages\.{stage}\.(\d+)\.') for stage in range(4)]
+    if not all(blocks):
+        raise ValueError('a stage of a ConvNeXt is not there')
+    shapes: dict[str, Shape] = {}
+    widths = [
+        _size(state, rf'stages\.{stage}\.\d+\.depthwise_conv\.weight', 0) for stage in range(4)
+    ]
+    for stage, (number, width) in enumerate(zip(blocks, widths, strict=True)):
+        before = widths[stage - 1] if stage else 3
+        norm, conv = (1, 0) if stage == 0 else (0, 1)
+        side = 4 if stage == 0 else 2
+        down = f'downsample_layers.{stage}'
+        shapes[f'{down}.{conv}.weight'] = (width, before, side, side)
+        shapes[f'{down}.{conv}.bias'] = (width,)
+        for leaf in ('weight', 'bias'):
+            shapes[f'{down}.{norm}.{leaf}'] = (width if stage == 0 else before,)
+        for index in range(number):
+            block = f'stages.{stage}.{index}'
+            shapes |= {
+                f'{block}.depthwise_conv.weight': (width, 1, -1, -1),
+                f'{block}.depthwise_conv.bias': (width,),
+                f'{block}.norm.weight': (width,),
+                f'{block}.norm.bias': (width,),
+                f'{block}.pointwise_conv1.weight': (-1, width),
+                f'{block}.pointwise_conv1.bias': (-1,),
+                f'{block}.pointwise_conv2.weight': (width, -1),
+                f'{block}.pointwise_conv2.bias': (width,),
+                f'{block}.gamma': (width,),
+            }
+    norms = {f'norm{s}.{leaf}': (w,) for s, w in enumerate(widths) for leaf in ('weight', 'bias')}
+    title = f'ConvNeXt of {"+".join(map(str, blocks))} blocks, width {widths[0]} to {widths[3]}'
+    return Blueprint(title, shapes | norms, {name for name in norms if name < 'norm3'})
 
 
 def _resnet(state: Mapping[str, Tensor]) -> Blueprint:
