@@ -163,12 +163,12 @@ def _export_notes(
 ) -> tuple[str, ...]:
     """What somebody has to know who gets the file."""
     notes = [f'licence: {meta["licence"]}'] if 'licence' in meta else []
-    if 'pos_embed' in own and 'register_tokens' not in own and '.gamma' in ''.join(own):
-        if dialect in ('hf2', 'timm'):
-            notes.append(
-                'its position table is resampled by another rule there than DINOv2 does: outputs '
-                'are equal at the size of the table only'
-            )
+    plain = 'pos_embed' in own and 'register_tokens' not in own and '.gamma' in ''.join(own)
+    if plain and dialect in ('hf2', 'timm'):
+        notes.append(
+            'its position table is resampled there by another rule than that of DINOv2: outputs '
+            'are equal at the size of the table only'
+        )
     periods = own.get('rope.periods')
     if periods is not None and dialect in ('hf3', 'timm3'):
         exact = exact_periods(4 * len(periods)).to(periods)
@@ -281,8 +281,8 @@ def _recognised(flat: Mapping[str, Tensor], path: str | Path) -> str:
         return kinds[0]
     if kinds:
         raise ValueError(
-            f'{path} reads completely as a file of {" or of ".join(kinds)}, with different results: '
-            'say which with --from'
+            f'{path} reads completely as a file of {" or of ".join(kinds)}, with different '
+            'results: say which with --from'
         )
     almost = fitting(flat, '')
     advice = (

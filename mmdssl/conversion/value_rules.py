@@ -221,8 +221,8 @@ def _read_timm(result: Gathered) -> None:
             own['pos_embed'] = torch.cat((torch.zeros_like(table[:, :1]), table), dim=1)
         else:
             result.faults.append(
-                f'it has a reg_token and a position table of {table.shape[1]} rows, and networks of '
-                'timm with registers have a row for each patch of a square grid alone'
+                f'it has a reg_token and a position table of {table.shape[1]} rows, and networks '
+                'of timm with registers have a row for each patch of a square grid alone'
             )
 
 

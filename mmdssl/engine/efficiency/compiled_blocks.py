@@ -70,9 +70,7 @@ def compile_blocks(model: nn.Module, **options: Any) -> int:
     return len(blocks)
 
 
-def _call(
-    shared: Callable, block: TransformerEncoderLayer, x: Tensor, *rotation: Tensor
-) -> Tensor:
+def _call(shared: Callable, block: TransformerEncoderLayer, x: Tensor, *rotation: Tensor) -> Tensor:
     """The compiled function, or the block itself where somebody listens to what it computes."""
     turned = getattr(block.attn, 'turned', None)
     if block.attn.qkv._forward_hooks or (turned is not None and turned._forward_hooks):

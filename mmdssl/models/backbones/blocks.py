@@ -1,7 +1,7 @@
 """Blocks of DINOv2 and DINOv3 that mmpretrain's encoder layer lacks, under its parameter names.
 
 The gated MLP with stochastic depth, attention whose patches turn by their position, and a bias of
-queries and values without one of keys. Names stay ``attn.qkv``, ``attn.proj``, ``ffn.w12``, ``ffn.w3``.
+queries and values without one of keys. Names stay: ``attn.qkv``, ``attn.proj``, ``ffn.w12``.
 """
 
 from typing import Any

@@ -128,7 +128,7 @@ class DenseViT(VisionTransformer):
         drop_path_rate: float,
         settings: dict[str, Any],
     ) -> None:
-        """Blocks of DINOv2's giant and of DINOv3 for mmpretrain's, positions that turn for a table."""
+        """Blocks of DINOv2's giant or of DINOv3 for mmpretrain's; rotary positions for a table."""
         if 'layer_cfgs' in settings:
             raise ValueError("layer_cfgs is not for a ViT with rope or ffn='gated': leave it out")
         channels = self.arch_settings['feedforward_channels']
