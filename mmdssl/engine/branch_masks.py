@@ -1,4 +1,4 @@
-"""``model.decoupling`` alone de-couples a config: the loader brings the masks the branch needs.
+"""A de-coupling branch alone de-couples a config: the loader brings the masks the branch needs.
 
 The data files in ``configs/_base_`` hold, beside the plain pipeline of a method, the published one
 with the branch's masks. A config that adds the branch and keeps the plain one would end at the
@@ -29,8 +29,10 @@ def with_branch_masks(config: Config) -> Config:
     Returns:
         The same object.
     """
-    branch = (config.get('model') or {}).get('decoupling')
-    if not isinstance(branch, Mapping) or branch.get('type') not in _BRANCH:
+    model = config.get('model') or {}
+    found = [model.get('decoupling'), *(model.get('branches') or ())]
+    branch = next((b for b in found if isinstance(b, Mapping) and b.get('type') in _BRANCH), None)
+    if branch is None:
         return config
     pool = branch.get('mask_source', 'fresh') == 'pool'
     key = branch.get('mask_key') or ('mask' if pool else 'dc_mask')

@@ -1,24 +1,20 @@
 """X^D, as the branch composes it: key view, partner image, mask, result.
 
-Nothing here repeats the branch's rules. The branch itself runs, with a stand-in
-for the host that keeps the images it is handed, so a picture shows what a run
-with this configuration trains on.
+Nothing here repeats the branch's rules. The branch itself composes, so a picture
+shows what a run with this configuration trains on.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from mmdssl.evaluation.guards import preserve_rng_state
+from mmdssl.models.branches.decoupling import DecouplingBranch
 from mmdssl.models.decoupled_views import mix_pixels
-from mmdssl.models.decoupling import DecouplingBranch
-from mmdssl.models.foreground import Foreground
-from mmdssl.models.objectives import OBJECTIVES
 from mmdssl.visualization.figure import (
     COLOURS,
     Denormalise,
@@ -68,36 +64,6 @@ class DecoupledSample:
         return kept[0, 0] > 0
 
 
-class _Onlooker:
-    """A host that keeps the X^D and the foreground it is handed and has no loss to give."""
-
-    supports_patch_mixing = True
-    further_objectives = OBJECTIVES
-    composed: Tensor
-    foreground: Foreground
-
-    def dense_features(
-        self,
-        images: Tensor,
-        *,
-        background: Tensor | None = None,
-        background_mask: Tensor | None = None,
-        detach_background: bool = True,
-    ) -> Tensor:
-        # Patches do not overlap: mixing their embeddings is mixing pixels patch by patch.
-        if background is not None and background_mask is not None:
-            images = mix_pixels(images, background, background_mask)
-        self.composed = images
-        return images
-
-    def dense_loss(self, features: Tensor, targets: Any, foreground: Foreground) -> Tensor:
-        self.foreground = foreground
-        return features.new_zeros(())
-
-    def dense_targets(self, images: Tensor, reused: Any) -> Tensor:
-        return images
-
-
 @torch.no_grad()
 def compose_decoupled(
     branch: DecouplingBranch, inputs: dict, *, step: int = 0, stride: int = 32
@@ -113,15 +79,17 @@ def compose_decoupled(
     Returns:
         The samples, key view by key view.
     """
-    host = _Onlooker()
-    targets = {view: inputs['views'][view] for view in branch.views}
-    result = branch(host, inputs, targets, step=step)
+    views = branch.compose(inputs, step=step)
+    images = views.images
+    if views.mixing:
+        # Patches do not overlap: mixing their embeddings is mixing pixels patch by patch.
+        images = mix_pixels(images, views.mixing['background'], views.mixing['background_mask'])
     samples: list[DecoupledSample] = []
-    for chosen in result.selections:
+    for chosen in views.selections:
         drawn = inputs[branch.mask_key][chosen.view][chosen.index].bool()
         for j, image in enumerate(chosen.index.tolist()):
             inverted = branch.mask_source == 'fresh' and bool((chosen.masks[j] ^ drawn[j]).all())
-            composed = host.composed[len(samples)]
+            composed = images[len(samples)]
             samples.append(
                 DecoupledSample(
                     view=chosen.view,
@@ -132,7 +100,7 @@ def compose_decoupled(
                     complemented=inverted,
                     composed=composed,
                     grid=foreground_grid(
-                        host.foreground,
+                        views.foreground,
                         len(samples),
                         (composed.shape[1], composed.shape[2]),
                         stride=stride,

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from torch import Tensor, nn
 
 from mmdssl.evaluation.guards import preserve_rng_state
-from mmdssl.models.decoupling import DecouplingBranch
+from mmdssl.models.branches.decoupling import DecouplingBranch
 from mmdssl.visualization.decoupled import DecoupledSample, compose_decoupled
 from mmdssl.visualization.figure import (
     COLOURS,

@@ -6,7 +6,7 @@ import pytest
 from mmengine.registry import init_default_scope
 
 from mmdssl.engine.config import load_config
-from mmdssl.models.decoupling import DecouplingBranch
+from mmdssl.models.branches.decoupling import DecouplingBranch
 from mmdssl.registry import MODELS
 
 CONFIGS = Path(__file__).parents[2] / 'configs'

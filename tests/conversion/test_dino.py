@@ -165,8 +165,9 @@ def test_blocks_in_chunks_are_counted_through(shared, tmp_path, net):
 
 
 @pytest.mark.golden
-def test_timms_form_without_biases_has_zeros(shared, tmp_path):
-    golden = Golden.load(shared('golden3/timm_dinov3_mlp.npz'))
+@pytest.mark.parametrize('net', ['dinov3_mlp', 'dinov3_gated'])
+def test_timms_form_without_biases_has_zeros(shared, tmp_path, net):
+    golden = Golden.load(shared(f'golden3/timm_{net}.npz'))
     kept = set(golden.strings('names_without_qkv_bias'))
     state = {name: value for name, value in golden.sub('state/').items() if name in kept}
     result = import_weights(written(state, tmp_path / 'theirs.pth'))

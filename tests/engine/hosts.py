@@ -20,8 +20,9 @@ from tests.micro_vit import MICRO
 
 #: Pre-training, by the beginning of a config's name; one of every family, and its branch.
 HOSTS = (
-    'ibot', 'ibot-d', 'ibot-rcc', 'ibot-mc', 'mocov2', 'densecl', 'densecl-d', 'soco', 'soco-rcc',
-    'soco-d', 'd3ssl', 'd3ssl-wo-depos', 'maskalign', 'maskalign-d', 'leopart', 'leopart-d',
+    'ibot', 'ibot-d', 'ibot-rcc', 'ibot-mc', 'ibot-gram', 'mocov2', 'densecl', 'densecl-d', 'soco',
+    'soco-rcc', 'soco-d', 'd3ssl', 'd3ssl-wo-depos', 'maskalign', 'maskalign-d', 'leopart',
+    'leopart-d',
 )  # fmt: skip
 #: Fine-tuning with mmdet and mmseg.
 _DETECTION = 'configs/transfer/scenes_detection'
@@ -55,7 +56,10 @@ def write_data(folder: Path) -> Path:
 def host_config(host: str, data: Path, *, by_epoch: bool) -> Config:
     """Six iterations of four images, two passes over the data, a checkpoint within the second."""
     fine_tuned = host in FINE_TUNED
-    (path,) = [FINE_TUNED[host]] if fine_tuned else (ROOT / 'configs/scenes').glob(f'{host}_*.py')
+    found = [FINE_TUNED[host]] if fine_tuned else (ROOT / 'configs/scenes').glob(f'{host}_*.py')
+    (path,) = (
+        one for one in found if '-64px_' not in str(one)
+    )  # the demo has a DenseCL of its own
     config = load_config(ROOT / path, {'data_root': str(data)})
     if fine_tuned:
         config.model.backbone.init_cfg = None
@@ -65,6 +69,9 @@ def host_config(host: str, data: Path, *, by_epoch: bool) -> Config:
         config.model.init = str(data / 'start.pth')
     if host.startswith('maskalign'):
         config.model.teacher.checkpoint = str(data / 'start.pth')
+    for branch in config.model.get('branches', []):
+        # Taken, begun and taken anew on both sides of the checkpoint that a run goes on from.
+        branch.update(teacher_from=1, start=2, warmup=2, refresh_every=2, refresh_start=2)
     for step in config.train_dataloader.dataset.get('pipeline', []):
         step.pop('expect', None)
     loader, length = config.train_dataloader, IMAGES // BATCH

@@ -55,3 +55,9 @@ def test_of_two_pipelines_with_masks_none_is_guessed():
     both = load_config(plain).decoupled_pipeline
     config = load_config(plain, {'model.decoupling': BRANCH, 'other_pipeline': both})
     assert config.train_dataloader.dataset.pipeline == config.block_pipeline
+
+
+def test_a_branch_in_the_list_does_the_same():
+    plain = CONFIGS / 'ibot/ibot_vit-small-p16_8xb64-coslr-800e_coco.py'
+    config = load_config(plain, {'model.branches': [dict(type='GramAnchoring'), dict(BRANCH)]})
+    assert config.train_dataloader.dataset.pipeline == config.decoupled_pipeline

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmdssl.models.decoupling import DecouplingBranch
+from mmdssl.models.branches.decoupling import DecouplingBranch
 from mmdssl.models.foreground import Foreground
 from mmdssl.models.objectives import mean_of_samples, unit_mean_of_samples
 from tests.models.tiny import tiny_batch, tiny_ibot

@@ -5,7 +5,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from mmdssl.models.decoupling import DecouplingBranch
+from mmdssl.models.branches.decoupling import DecouplingBranch
 from mmdssl.visualization.decoupled import compose_decoupled, draw_decoupled
 
 BATCH = 12

@@ -15,7 +15,7 @@ def test_maps_are_those_of_the_loss(loss_mask):
     model, batch = tiny_leopart(loss_mask=loss_mask), leopart_batch(4)
     images = batch['views'][0]
     maps = leopart_maps(model, images)
-    _, foreground = model._teach([images])
+    _, foreground, _ = model._teach([images])
     assert torch.equal(maps.foreground, foreground[0])
     assert maps.foreground.all() == (loss_mask == 'all')
     tokens, _ = tokens_and_attention(model.teacher.backbone, images)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from mmengine.runner import Runner, set_random_seed
 
-from mmdssl.models.decoupling import DecouplingBranch
+from mmdssl.models.branches.decoupling import DecouplingBranch
 from mmdssl.visualization.preview import build_parts, training_batches
 from tests.tiny_scenes import tiny_config, write_tiny_scenes
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmdssl.models.decoupling import DecouplingBranch
+from mmdssl.models.branches.decoupling import DecouplingBranch
 from mmdssl.visualization.figure import COLOURS, overlay
 from mmdssl.visualization.views import batch_panels, draw_batch
 from tests.visualization.drawn import drawn

@@ -1,5 +1,6 @@
 """Hosts whose teacher is a moving average of the student."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from mmengine.logging import print_log
@@ -23,6 +24,7 @@ class TeacherStudent(SelfSupHost):
         neck: Neck or None.
         decoupling: Config of a :class:`DecouplingBranch`, or None for the plain
             method (nothing of the branch is built or run then).
+        branches: Configs of further branches, see :class:`SelfSupHost`.
         momentum: EMA momentum (start, end), cosine over the run, as m in
             ``t <- m t + (1 - m) s``.
         teacher_train_mode: Keep the teacher in training mode (BatchNorm hosts).
@@ -44,6 +46,7 @@ class TeacherStudent(SelfSupHost):
         head: dict | nn.Module | None = None,
         neck: dict | nn.Module | None = None,
         decoupling: dict | None = None,
+        branches: Sequence[dict] | None = None,
         momentum: tuple[float, float] = (0.996, 1.0),
         teacher_train_mode: bool = False,
         teacher_without: tuple[str, ...] = (),
@@ -55,24 +58,27 @@ class TeacherStudent(SelfSupHost):
             head=head,
             neck=neck,
             decoupling=decoupling,
+            branches=branches,
             data_preprocessor=data_preprocessor,
             init_cfg=init_cfg,
         )
         self.momentum = momentum
-        self.teacher = EMATeacher(
-            self._followed(), drop=teacher_without, train_mode=teacher_train_mode
-        )
+        self.teacher = EMATeacher(self._led(), drop=teacher_without, train_mode=teacher_train_mode)
         self._steps_without_update = 0
 
     def _followed(self) -> dict[str, nn.Module]:
-        """Student parts that the teacher follows."""
+        """Student parts of the method that the teacher follows."""
         parts = {'backbone': self.backbone, 'neck': self.neck, 'head': self.head}
         return {name: part for name, part in parts.items() if part is not None}
+
+    def _led(self) -> dict[str, nn.Module]:
+        """All that the teacher follows, with what branches train."""
+        return {**self._followed(), **self.branches.followed()}
 
     def init_weights(self) -> None:
         """Initialise the student, then make the teacher equal to it."""
         super().init_weights()
-        self.teacher.copy_from(self._followed())
+        self.teacher.copy_from(self._led())
 
     def _momentum_steps(self) -> int:
         """Steps after which the momentum would reach its end."""
@@ -86,7 +92,7 @@ class TeacherStudent(SelfSupHost):
             start=self.momentum[0],
             end=self.momentum[1],
         )
-        self.teacher.update(self._followed(), momentum=momentum)
+        self.teacher.update(self._led(), momentum=momentum)
         self._steps_without_update = 0
 
     def forward(

@@ -33,6 +33,7 @@ supplement with the training details is not public. Chosen here for what is left
   several processes take SyncBN instead.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -53,6 +54,10 @@ _HOW = dict.fromkeys(('paste', 'shift'), 'add ShiftedForeground to view 2 and pa
 _HOW['erase_small'] = (
     "add ProposalRandomCutout and ProposalRandomMask(key='erase_small', mask_size=112) to view 2 "
     'and pack the key'
+)
+_NO_BRANCH = (
+    'D3SSL de-couples by its own views and takes no DecouplingBranch; leave decoupling=None and '
+    'the branch out of branches'
 )
 
 
@@ -97,6 +102,7 @@ class D3SSL(TeacherStudent):
             itself.
         momentum: EMA momentum (start, end).
         decoupling: Must be None: D3SSL de-couples by its own views.
+        branches: Further branches, see :class:`SelfSupHost`.
         data_preprocessor: Usually a :class:`MultiViewPreprocessor`, which sets the pixels of
             ``inputs['erase']`` to 0.
         init_cfg: mmengine initialisation.
@@ -132,14 +138,12 @@ class D3SSL(TeacherStudent):
         background: Literal['roll', 'random'] = 'roll',
         momentum: tuple[float, float] = (0.999, 0.999),
         decoupling: dict | None = None,
+        branches: Sequence[dict] | None = None,
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         if decoupling is not None:
-            raise ValueError(
-                'D3SSL de-couples by its own views and takes no DecouplingBranch; leave '
-                'decoupling=None'
-            )
+            raise ValueError(_NO_BRANCH)
         if not (with_decoupling_loss or with_deposition_loss):
             raise ValueError(
                 'D3SSL: with_decoupling_loss and with_deposition_loss are both False, nothing is '
@@ -152,9 +156,12 @@ class D3SSL(TeacherStudent):
             neck=neck,
             momentum=momentum,
             teacher_train_mode=True,
+            branches=branches,
             data_preprocessor=data_preprocessor,
             init_cfg=init_cfg,
         )
+        if self.decoupling is not None:
+            raise ValueError(_NO_BRANCH)
         self.with_decoupling_loss = with_decoupling_loss
         self.with_deposition_loss = with_deposition_loss
         self.temperature = temperature
@@ -169,6 +176,7 @@ class D3SSL(TeacherStudent):
 
     def check_batch_size(self, batch_size: int) -> None:
         """Refuse a batch without another image for the background of x3."""
+        super().check_batch_size(batch_size)
         if self.with_deposition_loss and batch_size < 2:
             raise ValueError(
                 f'D3SSL: a batch of {batch_size} image per process has no other image to paste '
@@ -183,7 +191,7 @@ class D3SSL(TeacherStudent):
         self.queue.fit(per_step=per_step, available=num_images * keys)
 
     def loss(self, inputs: dict, data_samples: list | None = None) -> dict[str, Tensor]:
-        """``loss_decouple`` and ``loss_deposition``, each where it is switched on."""
+        """``loss_decouple`` and ``loss_deposition`` where switched on, and those of branches."""
         views = self.compose(inputs, step=self.clock.iteration)
         key_first = self._teach(views.first, views.boxes['first'])  # (N * K, D), z_t1
         key_second = self._teach(views.second, views.boxes['second'])  # z_t2
@@ -195,9 +203,14 @@ class D3SSL(TeacherStudent):
         if views.composed is not None:
             moved = self._student(views.composed, views.boxes['composed'], self.roi_size)
             losses['loss_deposition'] = self._nce(moved, key_second) + self._nce(moved, key_first)
+        losses = self.with_branches(losses, inputs, {0: key_first, 1: key_second})
         # Last: every loss of a step sees the same negatives.
         self.queue.enqueue(torch.cat([key_first, key_second]))
         return losses
+
+    def dense_map(self, backbone: nn.Module, images: Tensor) -> Tensor:
+        """C4 (N, C, h, w), of which regions are cut out."""
+        return c4_map(backbone, images)
 
     @torch.no_grad()
     def compose(self, inputs: dict, *, step: int = 0) -> D3SSLViews:

@@ -24,6 +24,7 @@ instead of before its own forward pass, which is the same moment; the queues fit
 length to the data; the logits are never held all at once.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -33,6 +34,7 @@ from torch import Tensor, nn
 
 from mmdssl.core.step_generator import CORRESPONDENCE, step_generator
 from mmdssl.models.algorithms.base import TeacherStudent
+from mmdssl.models.branches.branch import Targets
 from mmdssl.models.chosen_cells import per_sample_weights
 from mmdssl.models.correspondence import Rule, check_rule, match_cells
 from mmdssl.models.foreground import Foreground
@@ -51,7 +53,7 @@ class Encoded(NamedTuple):
         vector: (N, D) unit vectors of the images.
         grid: (N, D, S) unit vectors of the cells.
         pooled: (N, D) normalised means of the cells' vectors before normalisation.
-        cells: (N, C, S) backbone features of the cells, without gradient.
+        cells: (N, C, h, w) backbone features of the cells.
     """
 
     vector: Tensor
@@ -81,6 +83,7 @@ class DenseCL(TeacherStudent):
         momentum: EMA momentum (start, end).
         decoupling: Branch or None. The defaults for DenseCL: the key view (1), mixed
             pixels.
+        branches: Further branches, see :class:`SelfSupHost`.
         data_preprocessor: Usually a :class:`MultiViewPreprocessor`.
         init_cfg: mmengine initialisation.
 
@@ -105,26 +108,28 @@ class DenseCL(TeacherStudent):
         shuffle_bn: bool = True,
         momentum: tuple[float, float] = (0.999, 0.999),
         decoupling: dict | None = None,
+        branches: Sequence[dict] | None = None,
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         if not 0 <= loss_lambda <= 1:
             raise ValueError(f'DenseCL: loss_lambda is {loss_lambda}, give a number from 0 to 1')
-        if decoupling is not None and loss_lambda == 0:
-            raise ValueError(
-                'DenseCL: decoupling needs the dense branch, which loss_lambda=0 (MoCo v2) leaves '
-                'out; set loss_lambda above 0 or decoupling=None'
-            )
         check_rule(correspondence)
         super().__init__(
             backbone=backbone,
             neck=neck if loss_lambda else _global_half(neck),
             decoupling=decoupling,
+            branches=branches,
             momentum=momentum,
             teacher_train_mode=True,
             data_preprocessor=data_preprocessor,
             init_cfg=init_cfg,
         )
+        if self.decoupling is not None and loss_lambda == 0:
+            raise ValueError(
+                'DenseCL: decoupling needs the dense branch, which loss_lambda=0 (MoCo v2) leaves '
+                'out; set loss_lambda above 0 or decoupling=None'
+            )
         self._check_parts()
         self.loss_lambda = loss_lambda
         self.temperature = temperature
@@ -143,7 +148,7 @@ class DenseCL(TeacherStudent):
             queue.fit(per_step=per_step, available=num_images)
 
     def loss(self, inputs: dict, data_samples: list | None = None) -> dict[str, Tensor]:
-        """``loss_single``, ``loss_dense`` (and ``loss_decoupling``), each with its weight."""
+        """``loss_single``, ``loss_dense`` (and those of branches), each with its weight."""
         views = inputs['views']
         if len(views) < 2:
             raise ValueError(
@@ -157,9 +162,8 @@ class DenseCL(TeacherStudent):
         if self.loss_lambda:
             dense = self._contrast(_rows(query.grid), self._positives(query, key), self.dense_queue)
             losses['loss_dense'] = dense.mean() * self.loss_lambda
-        if self.decoupling is not None:
-            result = self.decoupling(self, inputs, {1: key.grid}, step=self.clock.iteration)
-            losses = self.decoupling.combine(losses, result)
+        targets = Targets({1: key.grid}, student={0: query.cells}, teacher={1: key.cells})
+        losses = self.with_branches(losses, inputs, targets)
         # Last: every loss of a step sees the same negatives.
         self.queue.enqueue(key.vector)
         if self.loss_lambda:
@@ -224,9 +228,8 @@ class DenseCL(TeacherStudent):
     def _positives(self, query: Encoded, key: Encoded) -> Tensor:
         """The teacher's vectors (N*S, D) that the query cells are matched with."""
         generator = step_generator(self.clock.iteration, CORRESPONDENCE)
-        index = match_cells(
-            query.cells, key.cells, rule=self.correspondence, generator=generator
-        )  # (N, S)
+        cells = (encoded.cells.detach().flatten(2) for encoded in (query, key))  # (N, C, S)
+        index = match_cells(*cells, rule=self.correspondence, generator=generator)  # (N, S)
         matched = key.grid.gather(2, index[:, None].expand(-1, key.grid.shape[1], -1))
         return _rows(matched)
 
@@ -236,13 +239,13 @@ class DenseCL(TeacherStudent):
         vector = F.normalize(outputs[0], dim=1)
         if self.loss_lambda == 0:
             none = vector.new_empty(len(vector), 0)
-            return Encoded(vector, none[..., None], none, none[..., None])
+            return Encoded(vector, none[..., None], none, maps[0])
         _, grid, pooled = outputs
         return Encoded(
             vector,
             F.normalize(grid, dim=1),
             F.normalize(pooled, dim=1),
-            maps[0].detach().flatten(2),  # (N, C, h, w) -> (N, C, S)
+            maps[0],
         )
 
     @torch.no_grad()

@@ -1,13 +1,16 @@
-"""What all hosts share, whatever their teacher: student, de-coupling branch, training clock."""
+"""What all hosts share, whatever their teacher: student, branches, training clock."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 from mmpretrain.models.selfsup.base import BaseSelfSupervisor
 from torch import Tensor, nn
 
 from mmdssl.core.clock import TrainingClock
-from mmdssl.models.decoupling import DecouplingBranch
+from mmdssl.models.branches.branch_list import Branches
+from mmdssl.models.branches.decoupling import DecouplingBranch
+from mmdssl.models.decoupled_views import DecoupledViews
 from mmdssl.models.objectives import Objective
 from mmdssl.registry import MODELS
 
@@ -31,6 +34,8 @@ class SelfSupHost(BaseSelfSupervisor):
         neck: Neck or None.
         decoupling: Config of a :class:`DecouplingBranch`, or None for the plain
             method (nothing of the branch is built or run then).
+        branches: Configs of further branches (:mod:`mmdssl.models.branches`), in this order;
+            ``decoupling=dict(...)`` equals ``branches=[dict(type='DecouplingBranch', ...)]``.
         data_preprocessor: Usually a :class:`MultiViewPreprocessor`.
         init_cfg: mmengine initialisation.
     """
@@ -55,6 +60,7 @@ class SelfSupHost(BaseSelfSupervisor):
         head: dict | nn.Module | None = None,
         neck: dict | nn.Module | None = None,
         decoupling: dict | None = None,
+        branches: Sequence[dict] | None = None,
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | None = None,
     ) -> None:
@@ -66,10 +72,32 @@ class SelfSupHost(BaseSelfSupervisor):
             init_cfg=init_cfg,
         )
         self.clock = TrainingClock()
-        self.decoupling: DecouplingBranch | None = None
-        if decoupling is not None:
-            self.decoupling = MODELS.build({**self.decoupling_defaults, **decoupling})
-            self.decoupling.check_host(self)
+        self.branches = Branches(
+            self, decoupling=decoupling, branches=branches, defaults=self.decoupling_defaults
+        )
+
+    @property
+    def decoupling(self) -> DecouplingBranch | None:
+        """The de-coupling branch among :attr:`branches`."""
+        return self.branches.first_decoupling
+
+    def with_branches(
+        self,
+        losses: dict[str, Tensor],
+        inputs: dict,
+        targets: dict[int, Any],
+        *,
+        passed: tuple[DecoupledViews, Any] | None = None,
+    ) -> dict[str, Tensor]:
+        """The losses of this host and of its branches, see :meth:`Branches.extend`."""
+        return self.branches.extend(self, losses, inputs, targets, passed=passed)
+
+    def dense_map(self, backbone: nn.Module, images: Tensor) -> Tensor:
+        """Feature map (N, C, h, w) that a backbone of this host's kind gives for images.
+
+        The last map: of a ViT the patches after the final norm, without CLS.
+        """
+        return backbone(images)[-1]
 
     def get_backbone(self, which: str = 'auto') -> nn.Module:
         """The ``'teacher'`` or ``'student'`` backbone; ``'auto'``: the one to keep."""
@@ -92,8 +120,7 @@ class SelfSupHost(BaseSelfSupervisor):
 
     def check_batch_size(self, batch_size: int) -> None:
         """Refuse a per-process batch size this model cannot train with."""
-        if self.decoupling is not None:
-            self.decoupling.check_batch_size(batch_size)
+        self.branches.check_batch_size(batch_size)
 
     def check_data(self, *, batch_size: int, num_images: int) -> None:
         """Refuse data this model cannot train with, or adapt to them; before training starts.
@@ -120,6 +147,8 @@ class SelfSupHost(BaseSelfSupervisor):
                     f'{type(self).__name__}: losses need the batch of a MultiViewPreprocessor, a '
                     f"dict with 'views', not {type(inputs).__name__}"
                 )
+            if self.training:
+                self.branches.observe(self)
             return self.loss(inputs, data_samples)
         if mode == 'tensor':
             return self.get_backbone()(inputs)

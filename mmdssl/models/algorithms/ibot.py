@@ -16,6 +16,7 @@ the patch centre needs are the prototypes of the mean projected token (the layer
 linear).
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -23,10 +24,10 @@ from torch import Tensor, nn
 
 from mmdssl.core.step_generator import CORRESPONDENCE, step_generator
 from mmdssl.models.algorithms.base import TeacherStudent
+from mmdssl.models.branches.branch import Targets
 from mmdssl.models.chosen_cells import ChosenCells, choose_cells, per_sample_weights
 from mmdssl.models.correspondence import Rule, check_rule, match_cells
-from mmdssl.models.decoupled_views import tokens_together
-from mmdssl.models.decoupling import Decoupled
+from mmdssl.models.decoupled_views import DecoupledViews, tokens_together
 from mmdssl.models.foreground import Foreground
 from mmdssl.models.objectives import Objective, mean_of_samples, unit_mean_of_samples
 from mmdssl.models.utils.entropy import normalised_entropy
@@ -55,6 +56,7 @@ class IBOT(TeacherStudent):
         center_counts_decoupled: Let the teacher's outputs for de-coupled key views
             enter the centres once more, as the public code does by forwarding
             copies of them.
+        branches: Further branches, see :class:`SelfSupHost`.
         data_preprocessor: Usually a :class:`MultiViewPreprocessor`.
         init_cfg: mmengine initialisation.
 
@@ -82,6 +84,7 @@ class IBOT(TeacherStudent):
         momentum: tuple[float, float] = (0.996, 1.0),
         correspondence: Rule = 1,
         decoupling: dict | None = None,
+        branches: Sequence[dict] | None = None,
         center_counts_decoupled: bool = False,
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | None = None,
@@ -90,6 +93,7 @@ class IBOT(TeacherStudent):
             backbone=backbone,
             head=head,
             decoupling=decoupling,
+            branches=branches,
             momentum=momentum,
             teacher_without=('backbone.mask_token',),
             data_preprocessor=data_preprocessor,
@@ -117,7 +121,7 @@ class IBOT(TeacherStudent):
         )
 
     def loss(self, inputs: dict, data_samples: list | None = None) -> dict[str, Tensor]:
-        """``loss_cls``, ``loss_patch`` (and ``loss_decoupling``), each with its weight."""
+        """``loss_cls``, ``loss_patch`` (and those of branches), each with its weight."""
         views, masks = self._check(inputs)
         epoch = self.clock.epoch
         images = torch.cat(views[: self.num_global_views])  # (G*N, 3, H, W)
@@ -127,16 +131,17 @@ class IBOT(TeacherStudent):
             mask, known = torch.zeros_like(mask), torch.zeros_like(known)
 
         with torch.no_grad():
-            projected = self._teach(images)  # (G*N, 1+L, d)
+            taught = self.teacher.backbone.forward_tokens(images)  # (G*N, 1+L, C)
+            projected = self.teacher.head.project(taught)  # (G*N, 1+L, d)
             teacher_cls = self.teacher.head.cls_logits(projected[:, 0])
 
-        views_d = None
-        if self.decoupling is not None:
-            views_d = self.decoupling.compose(inputs, step=self.clock.iteration)
+        views_d = self.branches.compose(self, inputs)
         # (G*N, 1+L, C), and (n, 1+L, C) of X^D
         tokens, tokens_d = tokens_together(self.backbone, images, views_d, mask=mask)
         chosen = choose_cells(known.flatten(1).bool(), device=images.device)  # of (G*N, L)
-        cls_tokens = [tokens[:, 0], *self._local_cls(views[self.num_global_views :])]
+        local_views = views[self.num_global_views :]
+        local_tokens = self._local_tokens(local_views)
+        cls_tokens = [part[:, 0] for part in (tokens, *local_tokens)]
         student_cls = self.head.cls_logits(self.head.project(torch.cat(cls_tokens)))
         loss_cls = self.criterion.cls_loss(
             student_cls, teacher_cls, num_teacher_views=self.num_global_views, epoch=epoch
@@ -145,14 +150,20 @@ class IBOT(TeacherStudent):
         weight_cls, weight_patch = self.criterion.loss_weights
         losses = dict(loss_cls=loss_cls * weight_cls, loss_patch=loss_patch * weight_patch)
 
-        if self.decoupling is not None and views_d is not None and tokens_d is not None:
+        if self.branches:
             self._copies = []
-            targets = dict(enumerate(projected[:, 1:].chunk(self.num_global_views)))
-            features = (tokens_d[:, 1:], self.backbone.grid_size(images))
-            result = self.decoupling.judge(self, views_d, features, targets)
-            losses = self.decoupling.combine(losses, result)
-            if self.center_counts_decoupled:
-                projected, teacher_cls = self._with_copies(projected, teacher_cls, result)
+            passed = None
+            if views_d is not None and tokens_d is not None:
+                passed = (views_d, (tokens_d[:, 1:], self.backbone.grid_size(images)))
+            seen = self._maps(views[: self.num_global_views], [tokens])
+            targets = Targets(
+                dict(enumerate(projected[:, 1:].chunk(self.num_global_views))),
+                student=dict(enumerate(seen + self._maps(local_views, local_tokens))),
+                teacher=dict(enumerate(self._maps(views[: self.num_global_views], [taught]))),
+            )
+            losses = self.with_branches(losses, inputs, targets, passed=passed)
+        if views_d is not None and self.center_counts_decoupled:
+            projected, teacher_cls = self._with_copies(projected, teacher_cls, views_d)
         self._update_centers(projected, teacher_cls)
         return losses
 
@@ -248,22 +259,30 @@ class IBOT(TeacherStudent):
         weights = per_sample_weights(chosen, projected.dtype)
         return self.criterion.cross_entropy(self.head.patch_logits(student), targets, weights)
 
-    def _local_cls(self, views: list[Tensor]) -> list[Tensor]:
-        """Student CLS tokens of the local crops, one forward pass per crop size."""
+    def _local_tokens(self, views: list[Tensor]) -> list[Tensor]:
+        """Student tokens of the local crops, from one pass if they are of one size."""
         if not views:
             return []
         if len({view.shape[-2:] for view in views}) > 1:
-            return [self.backbone.forward_tokens(view)[:, 0] for view in views]
-        return [self.backbone.forward_tokens(torch.cat(views))[:, 0]]
+            return [self.backbone.forward_tokens(view) for view in views]
+        return [self.backbone.forward_tokens(torch.cat(views))]
+
+    def _maps(self, views: list[Tensor], tokens: list[Tensor]) -> list[Tensor]:
+        """Maps (N, C, h, w) of views, from the tokens (.., 1+L, C) of one pass or of several."""
+        rows = [row for part in tokens for row in part.split(len(views[0]))]
+        return [
+            row[:, 1:].transpose(1, 2).unflatten(2, self.backbone.grid_size(view))
+            for view, row in zip(views, rows, strict=True)
+        ]
 
     def _with_copies(
-        self, projected: Tensor, teacher_cls: Tensor, result: Decoupled
+        self, projected: Tensor, teacher_cls: Tensor, views: DecoupledViews
     ) -> tuple[Tensor, Tensor]:
         """Teacher outputs of the batch followed by those of the de-coupled key views."""
         copies = self._copies
         if not copies:  # the branch reused outputs: the copies equal their originals
             size = len(projected) // self.num_global_views
-            rows = torch.cat([picked.view * size + picked.index for picked in result.selections])
+            rows = torch.cat([picked.view * size + picked.index for picked in views.selections])
             copies = [(projected[rows], teacher_cls[rows])]
         return (
             torch.cat([projected, *(tokens for tokens, _ in copies)]),

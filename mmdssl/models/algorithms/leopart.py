@@ -21,6 +21,7 @@ teachers is the same, ours is read one step sooner. What the queue holds is scor
 student's prototypes.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,6 +32,7 @@ from torch import Tensor, nn
 
 from mmdssl.core.step_generator import QUEUE, step_generator
 from mmdssl.models.algorithms.base import TeacherStudent
+from mmdssl.models.branches.branch import Targets
 from mmdssl.models.decoupled_views import DecoupledViews, tokens_together
 from mmdssl.models.foreground import Foreground
 from mmdssl.models.losses.region_assignment import (
@@ -65,6 +67,7 @@ class Leopart(TeacherStudent):
         roi_size: Cells per side of an aligned overlap.
         momentum: EMA momentum (start, end).
         decoupling: Branch or None; both global crops are key views by default.
+        branches: Further branches, see :class:`SelfSupHost`.
         data_preprocessor: Usually a :class:`MultiViewPreprocessor`.
         init_cfg: mmengine initialisation.
 
@@ -96,6 +99,7 @@ class Leopart(TeacherStudent):
         roi_size: int = 7,
         momentum: tuple[float, float] = (0.9995, 1.0),
         decoupling: dict | None = None,
+        branches: Sequence[dict] | None = None,
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | None = None,
     ) -> None:
@@ -114,6 +118,7 @@ class Leopart(TeacherStudent):
             backbone=backbone,
             head=head,
             decoupling=decoupling,
+            branches=branches,
             momentum=momentum,
             data_preprocessor=data_preprocessor,
             init_cfg=init_cfg,
@@ -152,15 +157,13 @@ class Leopart(TeacherStudent):
         self.teacher.copy_from(self._followed())
 
     def loss(self, inputs: dict, data_samples: list | None = None) -> dict[str, Tensor]:
-        """``loss_assign`` (and ``loss_decoupling``), and the share of foreground cells."""
+        """``loss_assign`` (and those of branches), and the share of foreground cells."""
         views, in_global, in_other = self._check(inputs)
         for head in (self.head, self.teacher.head):
             head.normalise_prototypes()
-        assignments, masks = self._teach(views[: self.num_global_views])
-        views_d = None
-        if self.decoupling is not None:
-            views_d = self.decoupling.compose(inputs, step=self.clock.iteration)
-        scores, features_d = self._student(views, views_d)
+        assignments, masks, taught = self._teach(views[: self.num_global_views])
+        views_d = self.branches.compose(self, inputs)
+        scores, seen, features_d = self._student(views, views_d)
         loss = region_assignment_loss(
             assignments,
             scores,
@@ -173,16 +176,17 @@ class Leopart(TeacherStudent):
             tolerance=self.mask_tolerance,
         )
         losses = dict(loss_assign=loss)
-        if self.decoupling is not None and views_d is not None:
-            targets = {
+        if self.branches:
+            each = {
                 view: dict(
                     assignment=assignments[view].flatten(2).transpose(1, 2),  # (N, L, K)
                     foreground=masks[view].flatten(1),  # (N, L)
                 )
                 for view in range(self.num_global_views)
             }
-            result = self.decoupling.judge(self, views_d, features_d, targets)
-            losses = self.decoupling.combine(losses, result)
+            targets = Targets(each, student=dict(enumerate(seen)), teacher=dict(enumerate(taught)))
+            passed = None if views_d is None else (views_d, features_d)
+            losses = self.with_branches(losses, inputs, targets, passed=passed)
         return dict(losses, foreground_share=masks.float().mean())
 
     def dense_features(self, images: Tensor, **mixing: Any) -> tuple[Tensor, tuple[int, int]]:
@@ -193,7 +197,7 @@ class Leopart(TeacherStudent):
     @torch.no_grad()
     def dense_targets(self, images: Tensor, reused: dict[str, Tensor]) -> dict[str, Tensor]:
         """Assignments and foreground of redrawn key views (n, 3, H, W), among themselves."""
-        vectors, attention = self._teacher_vectors(images)  # (n, L, d), (n, h, w)
+        vectors, attention, _ = self._teacher_vectors(images)  # (n, L, d), (n, h, w)
         assignment = self._assign(vectors.flatten(0, 1), range(self.num_global_views))
         return dict(
             assignment=assignment.view(*vectors.shape[:2], -1),
@@ -218,9 +222,9 @@ class Leopart(TeacherStudent):
         return loss.sum() / max(len(loss), 1)
 
     @torch.no_grad()
-    def _teach(self, views: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """Assignments (G, N, K, h, w) and foreground (G, N, h, w) of the global views."""
-        vectors, attention = self._teacher_vectors(torch.cat(views))
+    def _teach(self, views: list[Tensor]) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        """Assignments (G, N, K, h, w), foreground (G, N, h, w) and G maps of the global views."""
+        vectors, attention, taught = self._teacher_vectors(torch.cat(views))
         masks = self._foreground(attention)  # (G * N, h, w)
         assignments = []
         for view, (rows, mask) in enumerate(
@@ -232,12 +236,14 @@ class Leopart(TeacherStudent):
         grid, size = masks.shape[1:], len(views[0])
         # (G * N * L, K) -> (G, N, K, h, w)
         maps = torch.cat(assignments).view(len(views), size, *grid, -1).permute(0, 1, 4, 2, 3)
-        return maps, masks.view(len(views), size, *grid)
+        return maps, masks.view(len(views), size, *grid), taught.chunk(len(views))
 
-    def _teacher_vectors(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Unit teacher vectors (B, L, d) of the patches, and CLS attention (B, h, w)."""
+    def _teacher_vectors(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of the patches: unit teacher vectors (B, L, d), CLS attention (B, h, w), the map."""
         tokens, attention = tokens_and_attention(self.teacher.backbone, images)
-        return self.teacher.head.project(tokens[:, 1:]), attention
+        patches = tokens[:, 1:]
+        maps = patches.transpose(1, 2).unflatten(2, attention.shape[1:])  # (B, C, h, w)
+        return self.teacher.head.project(patches), attention, maps
 
     def _foreground(self, attention: Tensor) -> Tensor:
         """(B, h, w) attention -> (B, h, w) bool; all True where all cells count."""
@@ -268,12 +274,13 @@ class Leopart(TeacherStudent):
 
     def _student(
         self, views: list[Tensor], decoupled: DecoupledViews | None
-    ) -> tuple[list[Tensor], Any]:
-        """Student scores of every view, (N, K, h, w) each, and the features of X^D.
+    ) -> tuple[list[Tensor], list[Tensor], Any]:
+        """Student scores (N, K, h, w) and maps (N, C, h, w) of every view; features of X^D.
 
         One pass per view size; X^D goes with the global views.
         """
         scores: list[Tensor] = []
+        seen: list[Tensor] = []
         features_d = None
         first = 0
         while first < len(views):
@@ -289,8 +296,9 @@ class Leopart(TeacherStudent):
                 features_d = (tokens_d[:, 1:], grid)
             maps = self.head(tokens[:, 1:]).transpose(1, 2).unflatten(2, grid)  # (B, K, h, w)
             scores += maps.chunk(last - first)
+            seen += tokens[:, 1:].transpose(1, 2).unflatten(2, grid).chunk(last - first)
             first = last
-        return scores, features_d
+        return scores, seen, features_d
 
     def _check(self, inputs: dict) -> tuple[list[Tensor], Tensor, Tensor]:
         """Views, boxes in the globals (N, G, V, 4) and in the other views (N, V, G, 4)."""

@@ -20,12 +20,14 @@ linears are frozen), the final norm, which no loss reads, stays the identity, an
 hands over one row of its last attention instead of all.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from mmdssl.models.algorithms.host import SelfSupHost, build_part
+from mmdssl.models.branches.branch import Targets
 from mmdssl.models.foreground import Foreground
 from mmdssl.models.heads.dynamic_alignment import DynamicAlignment
 from mmdssl.models.losses.alignment_loss import alignment_loss, layer_weights, whiten
@@ -47,6 +49,7 @@ class MaskAlign(SelfSupHost):
         layers: Teacher layers in the loss: ``'top5'`` (or another number), ``'mean'``,
             ``'out'``, ``'linear_decay'``; see :func:`layer_weights`.
         decoupling: Branch or None; the paper's side of every switch.
+        branches: Further branches, see :class:`SelfSupHost`.
         data_preprocessor: Usually a :class:`MultiViewPreprocessor`.
         init_cfg: mmengine initialisation.
 
@@ -69,12 +72,14 @@ class MaskAlign(SelfSupHost):
         masking: Literal['attentive', 'random'] = 'attentive',
         layers: str = 'top5',
         decoupling: dict | None = None,
+        branches: Sequence[dict] | None = None,
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(
             backbone=backbone,
             decoupling=decoupling,
+            branches=branches,
             data_preprocessor=data_preprocessor,
             init_cfg=init_cfg,
         )
@@ -104,16 +109,17 @@ class MaskAlign(SelfSupHost):
         self.teacher.check_checkpoint()
 
     def loss(self, inputs: dict, data_samples: list | None = None) -> dict[str, Tensor]:
-        """``loss_align`` (and ``loss_decoupling``), each with its weight."""
+        """``loss_align`` (and those of branches), each with its weight."""
         images = inputs['views'][0]
         seen = self.teacher(images, self.layers)
         keep = self.kept_patches(seen.importance)  # (N, K)
         aligned = self.head(self.backbone.hidden_states(images, keep=keep))
         losses = dict(loss_align=self._weighted(self.layer_losses(aligned, seen.hidden, keep)))
-        if self.decoupling is not None:
+        if self.branches:
             patches = tuple(hidden[:, 1:] for hidden in seen.hidden)  # (N, L, C) a layer
-            result = self.decoupling(self, inputs, {0: patches}, step=self.clock.iteration)
-            losses = self.decoupling.combine(losses, result)
+            last = patches[-1].transpose(1, 2).unflatten(2, self.teacher.grid)  # (N, C, h, w)
+            # The student saw a part of the patches only, so there is no map of its.
+            losses = self.with_branches(losses, inputs, Targets({0: patches}, teacher={0: last}))
         return losses
 
     def kept_patches(self, importance: Tensor) -> Tensor:

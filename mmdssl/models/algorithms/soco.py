@@ -20,6 +20,7 @@ is weighted by the kept share of each cell of ``layer4``'s output, and boxes of 
 anything is left are passed over.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -27,6 +28,7 @@ from mmengine import dist
 from torch import Tensor, nn
 
 from mmdssl.models.algorithms.base import TeacherStudent
+from mmdssl.models.branches.branch import Targets
 from mmdssl.models.foreground import Foreground
 from mmdssl.models.losses.matched_cosine import (
     correspondence,
@@ -53,6 +55,7 @@ class SoCo(TeacherStudent):
         min_kept: Boxes of X^D of which a smaller share is foreground are passed over.
         dense_reduction: L_D is added over the key views as L is over its directions
             (``'sum'``), or their mean (``'mean'``, half as much for two key views).
+        branches: Further branches, see :class:`SelfSupHost`.
         data_preprocessor: Usually a :class:`MultiViewPreprocessor`.
         init_cfg: mmengine initialisation.
 
@@ -74,6 +77,7 @@ class SoCo(TeacherStudent):
         roi_size: int = 14,
         momentum: tuple[float, float] = (0.99, 1.0),
         decoupling: dict | None = None,
+        branches: Sequence[dict] | None = None,
         min_kept: float = 0.05,
         dense_reduction: Literal['sum', 'mean'] = 'sum',
         data_preprocessor: dict | nn.Module | None = None,
@@ -84,6 +88,7 @@ class SoCo(TeacherStudent):
             neck=neck,
             head=head,
             decoupling=decoupling,
+            branches=branches,
             momentum=momentum,
             teacher_train_mode=True,
             data_preprocessor=data_preprocessor,
@@ -116,23 +121,31 @@ class SoCo(TeacherStudent):
         return {'backbone': self.backbone, 'neck': self.neck}
 
     def loss(self, inputs: dict, data_samples: list | None = None) -> dict[str, Tensor]:
-        """``loss_region`` (and ``loss_decoupling``), each with its weight."""
+        """``loss_region`` (and those of branches), each with its weight."""
         views, boxes, ids = self._check(inputs)
-        predictions = [
-            self._predict(self._student(v, b)) for v, b in zip(views, boxes, strict=True)
-        ]  # (N, K, D) each
-        projections = [self._teach(v, b) for v, b in zip(views, boxes, strict=True)]
+        predictions, seen, projections, taught = [], [], [], []
+        for view, own in zip(views, boxes, strict=True):
+            regions, c4 = self._student(view, own)
+            predictions.append(self._predict(regions))  # (N, K, D)
+            seen.append(c4)
+        for view, own in zip(views, boxes, strict=True):
+            regions, c4 = self._teach(view, own)
+            projections.append(regions)
+            taught.append(c4)
         matches = correspondence(*ids)  # (N, K, K)
         one = matched_cosine_loss(predictions[0], projections[1], matches)
         two = matched_cosine_loss(predictions[1], projections[0], matches.transpose(1, 2))
         losses = dict(loss_region=one + two)
-        if self.decoupling is not None:
-            targets = {
-                view: dict(projection=projections[view], boxes=boxes[view]) for view in range(2)
-            }
-            result = self.decoupling(self, inputs, targets, step=self.clock.iteration)
-            losses = self.decoupling.combine(losses, result)
-        return losses
+        targets = Targets(
+            {view: dict(projection=projections[view], boxes=boxes[view]) for view in range(2)},
+            student=dict(enumerate(seen)),
+            teacher=dict(enumerate(taught)),
+        )
+        return self.with_branches(losses, inputs, targets)
+
+    def dense_map(self, backbone: nn.Module, images: Tensor) -> Tensor:
+        """C4 (N, C, h, w), of which regions are cut out."""
+        return c4_map(backbone, images)
 
     def dense_features(self, images: Tensor, **mixing: Any) -> tuple[Tensor, torch.Size]:
         """Student C4 map of images (n, 3, H, W), and their size (H, W).
@@ -146,7 +159,7 @@ class SoCo(TeacherStudent):
     def dense_targets(self, images: Tensor, reused: dict[str, Tensor]) -> dict[str, Tensor]:
         """Teacher projections of redrawn key views (n, 3, H, W), at the boxes of the old ones."""
         with frozen_running_stats(self.teacher):
-            return dict(reused, projection=self._teach(images, reused['boxes']))
+            return dict(reused, projection=self._teach(images, reused['boxes'])[0])
 
     def dense_loss(
         self,
@@ -174,26 +187,23 @@ class SoCo(TeacherStudent):
         directions = len(self.decoupling.views) if self.decoupling is not None else 1
         return -2 * mean * (directions if self.dense_reduction == 'sum' else 1)
 
-    def _student(self, images: Tensor, boxes: Tensor) -> Tensor:
-        """Student projections (N, K, D)."""
-        return self._regions(self.backbone, self.neck, images, boxes)
+    def _student(self, images: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+        """Student projections (N, K, D), and the C4 map (N, C, h, w)."""
+        return self._regions(self, images, boxes)
 
     @torch.no_grad()
-    def _teach(self, images: Tensor, boxes: Tensor) -> Tensor:
-        """Teacher projections (N, K, D)."""
-        return self._regions(self.teacher.backbone, self.teacher.neck, images, boxes)
+    def _teach(self, images: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+        """Teacher projections (N, K, D), and the C4 map (N, C, h, w)."""
+        return self._regions(self.teacher, images, boxes)
 
-    def _regions(
-        self, backbone: nn.Module, neck: nn.Module, images: Tensor, boxes: Tensor
-    ) -> Tensor:
+    def _regions(self, net: Any, images: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+        """Of the host's own backbone and neck, or the teacher's."""
+        c4 = c4_map(net.backbone, images)
+        size = images.shape[-2:]
         vectors = region_vectors(
-            backbone,
-            c4_map(backbone, images),
-            boxes,
-            image_size=images.shape[-2:],
-            output_size=self.roi_size,
+            net.backbone, c4, boxes, image_size=size, output_size=self.roi_size
         )  # (N * K, C5)
-        return self._project(neck, vectors, boxes)
+        return self._project(net.neck, vectors, boxes), c4
 
     @staticmethod
     def _project(neck: nn.Module, vectors: Tensor, boxes: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
@@ -39,8 +40,12 @@ class MultiViewPreprocessor(BaseDataPreprocessor):
         std: Standard deviation of R, G, B in pixel values 0..255 (default: ImageNet).
         aug_order: 'official' blurs before the jitter, as the published iBOT-D code does; 'ibot'
             blurs after grayscale, as the original iBOT does.
-        keep_raw: Also return the uncoloured views as ``inputs['raw']`` and :meth:`recolor` as
-            ``inputs['recolor']``, for a branch that draws colours anew.
+        keep_raw: Also return the uncoloured views as ``inputs['raw']``, :meth:`recolor` as
+            ``inputs['recolor']`` and :meth:`normalise` as ``inputs['normalise']``, for branches
+            that draw colours anew or want none.
+        student_size: Side in pixels, or (h, w), to which larger training views are shrunk (bicubic,
+            antialiased) before colours change; ``raw`` keeps them as they came, for a teacher that
+            sees more. None: views stay as they are.
         erase_key: Key of ``inputs`` with one mask per view, (N, H, W) bool or uint8: where it is
             not 0, pixels are set to exactly 0, the mean colour, once a view is normalised (cutout
             in training; evaluation, ``raw`` and ``recolor`` are not erased). None erases nothing.
@@ -61,6 +66,7 @@ class MultiViewPreprocessor(BaseDataPreprocessor):
         std: Sequence[float] = (58.395, 57.12, 57.375),
         aug_order: str = 'official',
         keep_raw: bool = False,
+        student_size: int | tuple[int, int] | None = None,
         erase_key: str | None = None,
         channels_last: bool = False,
         non_blocking: bool = True,
@@ -71,6 +77,8 @@ class MultiViewPreprocessor(BaseDataPreprocessor):
         _check_statistics(mean, std)
         self.aug_order = aug_order
         self.keep_raw = keep_raw
+        side = student_size
+        self.student_size = (side, side) if isinstance(side, int) else side and tuple(side)
         self.erase_key = erase_key
         self.channels_last = channels_last
         self.policies = None if views is None else _expand(views, num_views)
@@ -97,8 +105,8 @@ class MultiViewPreprocessor(BaseDataPreprocessor):
 
         Returns:
             The same structure on the device, images float32 and normalised; ``data_samples`` is
-            None if absent. With ``keep_raw``, training ``inputs`` also hold ``raw`` and
-            ``recolor``. Everything else is as it came.
+            None if absent. With ``keep_raw``, training ``inputs`` also hold ``raw``,
+            ``recolor`` and ``normalise``. Everything else is as it came.
 
         Raises:
             TypeError: If ``inputs`` are of neither form.
@@ -109,16 +117,17 @@ class MultiViewPreprocessor(BaseDataPreprocessor):
         batch: Any = {'data_samples': None, **moved}
         inputs = batch['inputs']
         if isinstance(inputs, Tensor):
-            return {**batch, 'inputs': self._convert(inputs)}
+            return {**batch, 'inputs': self.normalise(inputs)}
         if not isinstance(inputs, Mapping) or 'views' not in inputs:
             raise TypeError(
                 "inputs are a dict with 'views' or one (N, 3, H, W) tensor, got "
                 f'{type(inputs).__name__}: end the pipeline with PackViews and set '
                 "collate_fn=dict(type='default_collate') in the dataloader"
             )
-        views = list(inputs['views'])
+        given = list(inputs['views'])
+        views = [self._shrink(view) for view in given] if training else given
         if not training or self.policies is None:
-            coloured = [self._convert(view) for view in views]
+            coloured = [self.normalise(view) for view in views]
         else:
             if len(views) != len(self.policies):
                 raise ValueError(
@@ -131,7 +140,7 @@ class MultiViewPreprocessor(BaseDataPreprocessor):
             _erase_(coloured, inputs.get(self.erase_key), self.erase_key)
         inputs = {**inputs, 'views': coloured}
         if training and self.keep_raw:
-            inputs.update(raw=views, recolor=self.recolor)
+            inputs.update(raw=given, recolor=self.recolor, normalise=self.normalise)
         return {**batch, 'inputs': inputs}
 
     def to_device(self, data: Mapping[str, Any]) -> Any:
@@ -153,19 +162,30 @@ class MultiViewPreprocessor(BaseDataPreprocessor):
             view: Index of the view whose policy is used.
 
         Returns:
-            (n, 3, H, W) float32, coloured and normalised.
+            (n, 3, H, W) float32, coloured and normalised, in the size that the student sees.
 
         Raises:
             ValueError: If there is no such view.
         """
+        raw = self._shrink(raw)
         if self.policies is None:
-            return self._convert(raw)
+            return self.normalise(raw)
         if not 0 <= view < len(self.policies):
             raise ValueError(
                 f'view is from 0 to {len(self.policies) - 1}, the views of '
                 f'MultiViewPreprocessor, got {view}'
             )
         return self._colour([raw], [self.policies[view]])[0]
+
+    def _shrink(self, images: Tensor) -> Tensor:
+        """Images that are larger than the student's size, in that size: float32 in [0, 1]."""
+        size = self.student_size
+        if size is None or images.ndim != 4 or images.shape[2] <= size[0]:
+            return images
+        small = F.interpolate(
+            to_float(images), size, mode='bicubic', align_corners=False, antialias=True
+        )
+        return small.clamp_(0, 1)
 
     def _colour(self, views: Sequence[Tensor], policies: Sequence[ColourPolicy]) -> list[Tensor]:
         for view in views:
@@ -203,8 +223,8 @@ class MultiViewPreprocessor(BaseDataPreprocessor):
             channels_last=self.channels_last,
         )
 
-    def _convert(self, images: Tensor) -> Tensor:
-        """Float32 and normalised, nothing else."""
+    def normalise(self, images: Tensor) -> Tensor:
+        """Images (N, 3, H, W), uint8 or in [0, 1], as float32 and normalised, nothing else."""
         _check_images(images)
         images = normalize_(to_float(images), *self._statistics_on(images.device))
         if self.channels_last:

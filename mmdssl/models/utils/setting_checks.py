@@ -28,3 +28,8 @@ class SettingChecks:
             raise ValueError(
                 f'{self.owner}: {name} is {value}, give a number above {low} and at most {high}'
             )
+
+    def at_least(self, name: str, value: float, low: float) -> None:
+        """``value`` is ``low`` or more, else a ValueError."""
+        if not value >= low:
+            raise ValueError(f'{self.owner}: {name} is {value}, give at least {low}')

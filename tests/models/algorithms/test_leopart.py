@@ -138,7 +138,7 @@ def test_dense_loss_without_a_common_cell_is_zero_and_has_gradients():
 
 def test_queue_holds_foreground_of_its_own_view_and_joins_when_full():
     model, batch = tiny_leopart(queue_length=20, queue_per_image=1), leopart_batch(8)
-    vectors, attention = model._teacher_vectors(torch.cat(batch['views'][:2]))
+    vectors, attention, _ = model._teacher_vectors(torch.cat(batch['views'][:2]))
     masks = model._foreground(attention)
     for step in range(3):
         full = [len(model.queue.get(view)) for view in range(2)]

@@ -98,7 +98,7 @@ def test_loss(golden, mask, queue):
     # Stored scores, not those of the prototypes, are what the teacher says.
     scores = dict(zip(range(globals_), golden['teacher_scores'].chunk(globals_), strict=True))
     foreground = golden['fg_mask'][:, 0] > 0
-    model._teacher_vectors = lambda _: (vectors, foreground.float())
+    model._teacher_vectors = lambda _: (vectors, foreground.float(), vectors)
     model._foreground = lambda _: foreground if mask == 'fg' else torch.ones_like(foreground)
     model.teacher.head.scores = lambda flat: next(
         scores[g] for g in scores if torch.equal(flat, golden['teacher_emb'].chunk(globals_)[g])
@@ -107,7 +107,7 @@ def test_loss(golden, mask, queue):
         model.queue.vectors.copy_(golden[f'{case}_queue_before'])
         model.queue.filled.fill_(model.queue.length)
     side = golden.number('cfg_gc')
-    assignments, masks = model._teach([torch.zeros(images, 3, side, side)] * globals_)
+    assignments, masks, _ = model._teach([torch.zeros(images, 3, side, side)] * globals_)
     want = maps(golden[f'{case}_assign_global1'], 1, images)[0]
     assert_close(assignments[1], want, what='assignments')
     if queue:
@@ -179,5 +179,5 @@ def test_step(golden, mask):
         [part.flatten(2).transpose(1, 2).flatten(0, 1) for part in model._student(crops, None)[0]]
     )
     assert_close(student, step['student_scores'], 1e-4)
-    vectors, _ = model._teacher_vectors(views)
+    vectors, *_ = model._teacher_vectors(views)
     assert_close(model.teacher.head.scores(vectors).flatten(0, 1), step['teacher_scores'], 1e-4)

@@ -301,3 +301,20 @@ def test_cuda_gives_the_same_views_as_the_cpu():
     for cpu, cuda in zip(*results, strict=True):
         close = torch.isclose(cpu, cuda, rtol=0, atol=1e-4)
         assert close.float().mean() > 0.999  # solarising jumps at its threshold
+
+
+def test_larger_views_are_shrunk_for_the_student_and_kept_raw():
+    large, small = images(6, 32, 32), images(6, 16, 16)
+    preprocessor = build(keep_raw=True, student_size=16)
+    inputs = preprocessor(dict(inputs=dict(views=[large, small])), training=True)['inputs']
+    assert [view.shape[2:] for view in inputs['views']] == [(16, 16)] * 2
+    assert torch.equal(inputs['raw'][0], large)
+    assert inputs['recolor'](large, 0).shape[2:] == (16, 16)
+    # Of one colour, shrunk or not: colours change afterwards, by the same draws.
+    flat = torch.full_like(large, 100)
+    found = []
+    for side in (16, None):
+        torch.manual_seed(3)
+        batch = dict(inputs=dict(views=[flat, flat]))
+        found.append(build(student_size=side)(batch, training=True)['inputs']['views'][0])
+    torch.testing.assert_close(found[0], found[1][:, :, ::2, ::2])

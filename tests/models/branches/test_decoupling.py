@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from mmdssl.models.branches.decoupling import DecouplingBranch
 from mmdssl.models.decoupled_views import mix_pixels
-from mmdssl.models.decoupling import DecouplingBranch
 from tests.models.tiny import tiny_batch, tiny_ibot
 
 

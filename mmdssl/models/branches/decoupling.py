@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from mmengine.model import BaseModule
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from mmdssl.core.step_generator import BRANCH, step_generator
+from mmdssl.models.branches.branch import Branch, BranchLoss
 from mmdssl.models.decoupled_views import DecoupledViews, kept_on_host, mix_pixels
 from mmdssl.models.dense_host import DenseHost
 from mmdssl.models.foreground import Foreground
@@ -35,20 +35,18 @@ from mmdssl.registry import MODELS
 
 
 @dataclass(frozen=True)
-class Decoupled:
-    """Result of the branch for one batch.
+class Decoupled(BranchLoss):
+    """Result of the branch for one batch; its ``loss`` is L_D.
 
     Attributes:
-        loss: L_D, scalar, unweighted.
         selections: The key views used, one entry per view.
     """
 
-    loss: Tensor
-    selections: tuple[Selection, ...]
+    selections: tuple[Selection, ...] = ()
 
 
 @MODELS.register_module()
-class DecouplingBranch(BaseModule):
+class DecouplingBranch(Branch):
     """De-couples the dense features of a host (see the module docstring).
 
     The defaults are the paper's side of each paper / code disagreement; a host
@@ -88,7 +86,11 @@ class DecouplingBranch(BaseModule):
             draw of its own. ``'both'``: the teacher sees the redrawn copy as well,
             at the cost of a teacher pass (what the public code does in effect;
             ``True`` means the same).
+        start, end, by_epoch, warmup, name: See :class:`Branch`.
+        init_cfg: mmengine initialisation.
     """
+
+    name = 'decoupling'
 
     def __init__(
         self,
@@ -108,9 +110,22 @@ class DecouplingBranch(BaseModule):
         detach: bool | None = None,
         fg_thr: float = 0.5,
         reaugment: Literal[False, True, 'student', 'both'] = False,
+        start: int = 0,
+        end: int | None = None,
+        by_epoch: bool = False,
+        warmup: int = 0,
+        name: str | None = None,
         init_cfg: dict | None = None,
     ) -> None:
-        super().__init__(init_cfg=init_cfg)
+        super().__init__(
+            weight=weight,
+            start=start,
+            end=end,
+            by_epoch=by_epoch,
+            warmup=warmup,
+            name=name,
+            init_cfg=init_cfg,
+        )
         check = SettingChecks('DecouplingBranch')
         check.choice('objective', objective, OBJECTIVES)
         check.choice('combine', combine, ('convex', 'additive'))
@@ -131,7 +146,6 @@ class DecouplingBranch(BaseModule):
             )
         if len(views) == 0 or len(set(views)) != len(views):
             raise ValueError(f'DecouplingBranch: views is {views}, give distinct view indices')
-        self.weight = weight
         self.objective = objective
         self.combine_rule = combine
         self.sample_ratio = sample_ratio
@@ -198,6 +212,8 @@ class DecouplingBranch(BaseModule):
         Returns:
             The unweighted loss and what was selected.
         """
+        if self.weight_now(host) == 0:
+            return Decoupled(self.nothing(inputs), 0.0)
         views = self.compose(inputs, step=step)
         return self.judge(host, views, host.dense_features(views.images, **views.mixing), targets)
 
@@ -265,22 +281,9 @@ class DecouplingBranch(BaseModule):
         # Hosts that know one objective only are not asked for it by name.
         asked = {} if self.objective == 'point' else dict(objective=self.objective)
         loss = host.dense_loss(features, chosen, views.foreground, **asked)
-        return Decoupled(loss, views.selections)
-
-    def combine(self, losses: dict[str, Tensor], decoupled: Decoupled) -> dict[str, Tensor]:
-        """The host's losses and L_D, each with its weight: their sum is the total.
-
-        Args:
-            losses: Losses of the host by name.
-            decoupled: Result of :meth:`forward`.
-
-        Returns:
-            The same names, scaled where ``combine='convex'``, plus ``loss_decoupling``.
-        """
-        scale = 1 - self.weight if self.combine_rule == 'convex' else 1.0
-        combined = {name: loss * scale for name, loss in losses.items()}
-        combined['loss_decoupling'] = decoupled.loss * self.weight
-        return combined
+        weight = self.weight_now(host)
+        scale = 1 - weight if self.combine_rule == 'convex' else 1.0
+        return Decoupled(loss, weight, scale, views.selections)
 
     def _masks(self, inputs: dict) -> dict[int, Tensor]:
         masks = inputs.get(self.mask_key)
