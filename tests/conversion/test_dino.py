@@ -268,7 +268,7 @@ def test_the_rule_of_the_table_is_that_of_the_weights(tmp_path):
 
 def test_exports_say_what_the_library_does_differently(tmp_path):
     plain = export_backbone(run_of(dinov2(registers=0), tmp_path), to='hf')
-    assert 'resampled by another rule' in ' '.join(plain.notes)
+    assert 'resampled there by another rule' in ' '.join(plain.notes)
     assert not export_backbone(run_of(dinov2(), tmp_path), to='hf').notes
     rounded = dinov3()
     assert not export_backbone(run_of(rounded, tmp_path), to='timm').notes

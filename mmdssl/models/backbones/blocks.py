@@ -47,10 +47,10 @@ class _MaskedKeys(nn.Linear):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        bias = self.bias
-        if bias is not None:
-            query, key, value = bias.chunk(3)
-            bias = torch.cat((query, torch.zeros_like(key), value))
+        if self.bias is None:
+            return super().forward(x)
+        query, key, value = self.bias.chunk(3)
+        bias = torch.cat((query, torch.zeros_like(key), value))
         return nn.functional.linear(x, self.weight, bias)
 
 
@@ -64,9 +64,10 @@ class RotaryAttention(MultiheadAttention):
 
     def __init__(self, *, key_bias: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self.qkv: nn.Linear
         if not key_bias:
-            width = self.qkv.in_features
-            self.qkv = _MaskedKeys(width, self.qkv.out_features, self.qkv.bias is not None)
+            free = self.qkv
+            self.qkv = _MaskedKeys(free.in_features, free.out_features, free.bias is not None)
         #: Passes on (3, N, heads, T, d): a place to listen, as ``qkv`` is before the turning.
         self.turned = nn.Identity()
 

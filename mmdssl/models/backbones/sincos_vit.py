@@ -36,6 +36,7 @@ class SinCosViT(DenseViT):
         if self.registers or self.rope is not None:
             raise ValueError('SinCosViT has no registers and no rope: use DenseViT for these')
         del self.pos_embed
+        self.pos_embed: Tensor  # type: ignore[assignment]
         self.register_buffer('pos_embed', self._sincos())
 
     def init_weights(self) -> None:
