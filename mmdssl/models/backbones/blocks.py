@@ -4,9 +4,11 @@ The gated MLP with stochastic depth, attention whose patches turn by their posit
 queries and values without one of keys. Names stay: ``attn.qkv``, ``attn.proj``, ``ffn.w12``.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
+from mmengine.model import ModuleList
 from mmpretrain.models.backbones.vision_transformer import TransformerEncoderLayer
 from mmpretrain.models.utils import MultiheadAttention
 from mmpretrain.models.utils.swiglu_ffn import SwiGLUFFN
@@ -14,7 +16,7 @@ from torch import Tensor, nn
 
 from mmdssl.models.backbones.rope import rotate
 
-__all__ = ['RotaryAttention', 'RotaryBlock', 'gated_mlp']
+__all__ = ['RotaryAttention', 'RotaryBlock', 'dino_blocks', 'gated_mlp']
 
 
 def gated_mlp(
@@ -113,3 +115,57 @@ class RotaryBlock(TransformerEncoderLayer):
         """(N, T, C) -> (N, T, C)."""
         x = x + self.attn(self.ln1(x), cos, sin)
         return self.ffn(self.ln2(x), identity=x)
+
+
+def dino_blocks(
+    arch: Mapping[str, int],
+    *,
+    drop_path_rate: float,
+    gated: bool,
+    rotary: bool,
+    key_bias: bool,
+    layer_scale_init_value: float = 0.0,
+    layer_cfgs: Any = None,
+    **settings: Any,
+) -> ModuleList:
+    """The blocks of a ViT with gated MLPs, rotary positions, or both.
+
+    Args:
+        arch: mmpretrain's ``embed_dims``, ``num_layers``, ``num_heads``, ``feedforward_channels``.
+        drop_path_rate: Of the last block, rising linearly from 0.
+        gated: See :func:`gated_mlp`.
+        rotary: See :class:`RotaryAttention`.
+        key_bias: See :class:`RotaryAttention`.
+        layer_scale_init_value: 0 for none.
+        layer_cfgs: Of mmpretrain's ViT: has no part here.
+        **settings: Of mmpretrain's ViT; those of a block are used.
+
+    Raises:
+        ValueError: If ``layer_cfgs`` is given.
+    """
+    if layer_cfgs is not None:
+        raise ValueError("layer_cfgs is not for a ViT with rope or ffn='gated': leave it out")
+    width, channels = arch['embed_dims'], arch['feedforward_channels']
+    common = dict(
+        embed_dims=width,
+        num_heads=arch['num_heads'],
+        feedforward_channels=channels,
+        layer_scale_init_value=layer_scale_init_value,
+        **{name: settings[name] for name in ('drop_rate', 'qkv_bias') if name in settings},
+        norm_cfg=settings['norm_cfg'],
+    )
+    blocks = []
+    for rate in torch.linspace(0, drop_path_rate, arch['num_layers']).tolist():
+        if rotary:
+            block = RotaryBlock(key_bias=key_bias, drop_path_rate=rate, **common)
+        else:
+            block = TransformerEncoderLayer(drop_path_rate=rate, **common)
+        if gated:
+            block.ffn = gated_mlp(
+                width,
+                channels,
+                layer_scale_init_value=layer_scale_init_value,
+                drop_path_rate=rate,
+            )
+        blocks.append(block)
+    return ModuleList(blocks)

@@ -15,16 +15,16 @@ from typing import Any, Literal
 
 import torch
 from mmengine.logging import MMLogger
-from mmengine.model import ModuleList
 from mmengine.model.weight_init import initialize
 from mmpretrain.models.backbones import VisionTransformer
 from mmpretrain.models.backbones.vision_transformer import TransformerEncoderLayer
 from torch import Tensor, nn
 
 from mmdssl.core.tokens import table_side
-from mmdssl.models.backbones.blocks import RotaryBlock, gated_mlp
-from mmdssl.models.backbones.position_embedding import Rule, check_rule, resize_position_embedding
+from mmdssl.models.backbones.blocks import dino_blocks
+from mmdssl.models.backbones.position_embedding import Rule, resize_position_embedding
 from mmdssl.models.backbones.rope import RotaryPositions
+from mmdssl.models.backbones.vit_checks import check_fit, check_settings
 from mmdssl.models.utils.pretrained import as_strict
 from mmdssl.registry import MODELS
 
@@ -87,9 +87,9 @@ class DenseViT(VisionTransformer):
         **kwargs: Any,
     ) -> None:
         norm_cfg = norm_cfg or dict(type='LN', eps=1e-6 if rope is None else 1e-5)
-        _check_settings(registers, pos_rule, ffn, rope is not None, key_bias)
+        check_settings(registers, pos_rule, ffn, rope is not None, key_bias)
         sides = (img_size, img_size) if isinstance(img_size, int) else tuple(img_size)
-        _check_fit(sides, patch_size, 'img_size')
+        check_fit(sides, patch_size, 'img_size')
         super().__init__(
             arch=arch,
             img_size=img_size,
@@ -115,52 +115,22 @@ class DenseViT(VisionTransformer):
         self.own_pos_rule = pos_rule
         self.pos_rule: Rule = pos_rule or ('antialias' if registers else 'factor')
         if rope is not None or ffn == 'gated':
-            self._replace_blocks(norm_cfg, ffn, rope, bool(key_bias), drop_path_rate, kwargs)
-        if self.frozen_stages > 0:
-            self._freeze_stages()
-
-    def _replace_blocks(
-        self,
-        norm_cfg: dict,
-        ffn: str,
-        rope: dict | None,
-        key_bias: bool,
-        drop_path_rate: float,
-        settings: dict[str, Any],
-    ) -> None:
-        """Blocks of DINOv2's giant or of DINOv3 for mmpretrain's; rotary positions for a table."""
-        if 'layer_cfgs' in settings:
-            raise ValueError("layer_cfgs is not for a ViT with rope or ffn='gated': leave it out")
-        channels = self.arch_settings['feedforward_channels']
-        heads = self.arch_settings['num_heads']
-        scale = settings.get('layer_scale_init_value', 0.0)
-        blocks = []
-        for rate in torch.linspace(0, drop_path_rate, self.num_layers).tolist():
-            common = dict(
-                embed_dims=self.embed_dims,
-                num_heads=heads,
-                feedforward_channels=channels,
-                layer_scale_init_value=scale,
-                drop_rate=settings.get('drop_rate', 0.0),
-                drop_path_rate=rate,
-                qkv_bias=settings.get('qkv_bias', True),
+            self.layers = dino_blocks(
+                self.arch_settings,
+                drop_path_rate=drop_path_rate,
                 norm_cfg=norm_cfg,
+                gated=ffn == 'gated',
+                rotary=rope is not None,
+                key_bias=bool(key_bias),
+                **kwargs,
             )
-            block = (
-                TransformerEncoderLayer(**common)
-                if rope is None
-                else RotaryBlock(key_bias=key_bias, **common)
-            )
-            if ffn == 'gated':
-                block.ffn = gated_mlp(
-                    self.embed_dims, channels, layer_scale_init_value=scale, drop_path_rate=rate
-                )
-            blocks.append(block)
-        self.layers = ModuleList(blocks)
         if rope is not None:
+            heads = self.arch_settings['num_heads']
             self.rope = RotaryPositions(head_dims=self.embed_dims // heads, **rope)
             del self.pos_embed
             self.pos_embed: nn.Parameter | None = None
+        if self.frozen_stages > 0:
+            self._freeze_stages()
 
     def _freeze_stages(self) -> None:
         """As mmpretrain, and the registers with the class token."""
@@ -222,7 +192,7 @@ class DenseViT(VisionTransformer):
         Raises:
             ValueError: If the images are no whole number of patches, or a mask does not fit.
         """
-        _check_fit(tuple(images.shape[-2:]), self.patch_size, 'images of')
+        check_fit(tuple(images.shape[-2:]), self.patch_size, 'images of')
         x, grid = self.patch_embed(images)  # (N, h*w, C)
         if background is not None:
             if background_mask is None:
@@ -374,33 +344,4 @@ class DenseViT(VisionTransformer):
         MMLogger.get_current_instance().info(
             f'{name}: position table resized from {tuple(table.shape)} to '
             f'{tuple(state_dict[name].shape)} (rule {self.table_rule!r})'
-        )
-
-
-def _check_settings(
-    registers: int, pos_rule: Rule | None, ffn: str, rotary: bool, key_bias: bool | None
-) -> None:
-    if registers < 0:
-        raise ValueError(f'registers={registers} must be 0 or more')
-    if pos_rule is not None:
-        check_rule(pos_rule, 'pos_rule')
-    if ffn not in ('mlp', 'gated'):
-        raise ValueError(f"ffn={ffn!r} must be 'mlp' or 'gated'")
-    if rotary and pos_rule is not None:
-        raise ValueError(f'pos_rule={pos_rule!r} is for a position table, and rope has none')
-    if key_bias is False and not rotary:
-        raise ValueError(
-            'key_bias=False is for rope: without it a bias of the keys changes nothing, so leave '
-            'it out'
-        )
-
-
-def _check_fit(size: tuple[int, ...], patch: int, what: str) -> None:
-    """Images are whole patches: padding would change the last cells, cutting would lose pixels."""
-    if any(side % patch for side in size):
-        nearest = ' x '.join(str(max(side // patch, 1) * patch) for side in size)
-        raise ValueError(
-            f'{what} {" x ".join(map(str, size))} pixels are no multiple of the patch size '
-            f'{patch}: crop or resize to {nearest}, or pad (pad_size_divisor={patch} of the data '
-            'preprocessors of mmdet and mmseg)'
         )

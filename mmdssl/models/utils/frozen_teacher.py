@@ -189,7 +189,8 @@ class FrozenTeacher(BaseModule):
 
 def queries_and_keys(attention: nn.Module) -> nn.Module:
     """The part of an attention whose output :func:`cls_attention` reads: where keys are final."""
-    return getattr(attention, 'turned', None) or attention.qkv  # rotary positions turn them
+    parts = dict(attention.named_children())
+    return parts.get('turned', parts['qkv'])  # rotary positions turn them after ``qkv``
 
 
 def cls_attention(qkv: Tensor, num_heads: int) -> Tensor:
