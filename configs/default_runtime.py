@@ -6,7 +6,7 @@ default_scope = 'mmdssl'
 
 default_hooks = dict(
     runtime_info=dict(type='DeferredRuntimeInfoHook'),
-    timer=dict(type='IterTimerHook'),
+    timer=dict(type='StepTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='SafeCheckpointHook', interval=10, max_keep_ckpts=3),
@@ -31,7 +31,7 @@ env_cfg = dict(
 randomness = dict(seed=0, diff_rank_seed=True)
 
 log_level = 'INFO'
-log_processor = dict(window_size=10, by_epoch=True)
+log_processor = dict(type='TrainingLog', window_size=10, by_epoch=True)
 visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')])
 
 # What changes the speed of a run and not its results: each entry True, False, or None for "where it

@@ -1,5 +1,7 @@
 """``python -m mmdssl COMMAND ...``: the same as the console script."""
 
-from .cli import main
+import sys
 
-main()
+from mmdssl.cli import main
+
+sys.exit(main())

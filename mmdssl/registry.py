@@ -111,6 +111,7 @@ OPTIM_WRAPPERS = _child('optimizer wrapper', parent.OPTIM_WRAPPERS, 'mmdssl.engi
 OPTIM_WRAPPER_CONSTRUCTORS = _child(
     'optimizer wrapper constructor', parent.OPTIM_WRAPPER_CONSTRUCTORS, 'mmdssl.engine.optimizers'
 )
+LOG_PROCESSORS = _child('log processor', parent.LOG_PROCESSORS, 'mmdssl.engine.training_log')
 PARAM_SCHEDULERS = _child('parameter scheduler', parent.PARAM_SCHEDULERS, 'mmdssl.core.schedules')
 # mmpretrain has no function registry of its own: this one hangs under mmengine's.
 FUNCTIONS = _child('function', ROOT_FUNCTIONS, 'mmdssl.datasets')
@@ -118,7 +119,6 @@ FUNCTIONS = _child('function', ROOT_FUNCTIONS, 'mmdssl.datasets')
 # Nothing of ours registers here. They exist so that a run in the scope mmdssl finds mmengine's
 # entries without a warning about a missing scope.
 EVALUATORS = _child('evaluator', parent.EVALUATORS)
-LOG_PROCESSORS = _child('log processor', parent.LOG_PROCESSORS)
 LOOPS = _child('loop', parent.LOOPS)
 MODEL_WRAPPERS = _child('model wrapper', parent.MODEL_WRAPPERS)
 RUNNERS = _child('runner', parent.RUNNERS)

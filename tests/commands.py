@@ -1,15 +1,13 @@
-"""Commands of tools/ inside the process of the tests: saves the seconds of an import."""
+"""Commands inside the process of the tests: saves the seconds of an import."""
 
-import runpy
+import importlib
 from typing import Any
-
-from tests.conftest import ROOT
 
 
 def run_command(name: str, *arguments: object) -> Any:
-    """What ``main`` of ``tools/<name>.py`` returns."""
-    script = runpy.run_path(str(ROOT / f'tools/{name}.py'), run_name=name)
-    return script['main']([str(argument) for argument in arguments])
+    """What ``main`` of the command returns."""
+    command = importlib.import_module(f'mmdssl.cli.{name}')
+    return command.main([str(argument) for argument in arguments])
 
 
 def tool(name: str, *arguments: object) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-__all__ = ['Blueprint', 'blueprint', 'is_rotary']
+__all__ = ['Blueprint', 'blueprint', 'count', 'is_rotary', 'size']
 
 Shape = tuple[int, ...]
 
@@ -48,7 +48,7 @@ def blueprint(state: Mapping[str, Tensor], family: str) -> Blueprint:
     return {'vit': _vit, 'resnet': _resnet, 'convnext': _convnext}[family](state)
 
 
-def _size(state: Mapping[str, Tensor], pattern: str, dimension: int) -> int:
+def size(state: Mapping[str, Tensor], pattern: str, dimension: int) -> int:
     """The most frequent size of a dimension among the tensors with such names; -1 for none."""
     sizes = Counter(
         value.shape[dimension]
@@ -58,18 +58,18 @@ def _size(state: Mapping[str, Tensor], pattern: str, dimension: int) -> int:
     return sizes.most_common(1)[0][0] if sizes else -1
 
 
-def _count(names: Iterable[str], pattern: str) -> int:
+def count(names: Iterable[str], pattern: str) -> int:
     """One more than the largest number at the group of ``pattern``."""
     found = (re.match(pattern, name) for name in names)
     return max((int(match[1]) for match in found if match), default=-1) + 1
 
 
 def _vit(state: Mapping[str, Tensor]) -> Blueprint:
-    width = _size(state, r'layers\.\d+\.ln[12]\.weight', 0)
-    depth = _count(state, r'layers\.(\d+)\.')
+    width = size(state, r'layers\.\d+\.ln[12]\.weight', 0)
+    depth = count(state, r'layers\.(\d+)\.')
     if width < 0 or not depth:
         raise ValueError('no block of a vision transformer is complete enough to tell its width')
-    patch = _size(state, r'patch_embed\.projection\.weight', -1)
+    patch = size(state, r'patch_embed\.projection\.weight', -1)
     result = Blueprint(f'ViT {depth} x {width}, patch {patch if patch > 0 else "unknown"}')
     shapes: dict[str, Shape] = {
         'cls_token': (1, 1, width),
@@ -118,14 +118,14 @@ def is_rotary(state: Mapping[str, Tensor]) -> bool:
 def _mlp(state: Mapping[str, Tensor], width: int) -> dict[str, Shape]:
     """The MLP of a block, plain or gated."""
     if any('.ffn.w12.' in name or '.ffn.w3.' in name for name in state):
-        hidden = _size(state, r'layers\.\d+\.ffn\.w3\.weight', 1)
+        hidden = size(state, r'layers\.\d+\.ffn\.w3\.weight', 1)
         return {
             'ffn.w12.weight': (2 * hidden if hidden > 0 else -1, width),
             'ffn.w12.bias': (2 * hidden if hidden > 0 else -1,),
             'ffn.w3.weight': (width, hidden),
             'ffn.w3.bias': (width,),
         }
-    hidden = _size(state, r'layers\.\d+\.ffn\.layers\.0\.0\.weight', 0)
+    hidden = size(state, r'layers\.\d+\.ffn\.layers\.0\.0\.weight', 0)
     return {
         'ffn.layers.0.0.weight': (hidden, width),
         'ffn.layers.0.0.bias': (hidden,),
@@ -135,12 +135,12 @@ def _mlp(state: Mapping[str, Tensor], width: int) -> dict[str, Shape]:
 
 
 def _convnext(state: Mapping[str, Tensor]) -> Blueprint:
-    blocks = [_count(state, rf'stages\.{stage}\.(\d+)\.') for stage in range(4)]
+    blocks = [count(state, rf'stages\.{stage}\.(\d+)\.') for stage in range(4)]
     if not all(blocks):
         raise ValueError('a stage of a ConvNeXt is not there')
     shapes: dict[str, Shape] = {}
     widths = [
-        _size(state, rf'stages\.{stage}\.\d+\.depthwise_conv\.weight', 0) for stage in range(4)
+        size(state, rf'stages\.{stage}\.\d+\.depthwise_conv\.weight', 0) for stage in range(4)
     ]
     for stage, (number, width) in enumerate(zip(blocks, widths, strict=True)):
         before = widths[stage - 1] if stage else 3
@@ -170,9 +170,9 @@ def _convnext(state: Mapping[str, Tensor]) -> Blueprint:
 
 
 def _resnet(state: Mapping[str, Tensor]) -> Blueprint:
-    stem = _size(state, r'conv1\.weight', 0)
+    stem = size(state, r'conv1\.weight', 0)
     bottleneck = any(re.fullmatch(r'layer\d+\.\d+\.conv3\.weight', name) for name in state)
-    blocks = [_count(state, rf'layer{stage}\.(\d+)\.') for stage in range(1, 5)]
+    blocks = [count(state, rf'layer{stage}\.(\d+)\.') for stage in range(1, 5)]
     if not any(blocks):
         raise ValueError('no stage of a ResNet is there')
     kind = 'bottleneck' if bottleneck else 'basic'
@@ -183,8 +183,8 @@ def _resnet(state: Mapping[str, Tensor]) -> Blueprint:
     before = stem
     for stage, number in enumerate(blocks, 1):
         prefix = rf'layer{stage}\.\d+\.'
-        middle = _size(state, prefix + r'conv1\.weight', 0)
-        after = _size(state, prefix + r'conv3\.weight', 0) if bottleneck else middle
+        middle = size(state, prefix + r'conv1\.weight', 0)
+        after = size(state, prefix + r'conv3\.weight', 0) if bottleneck else middle
         for index in range(max(number, 1)):  # a lost stage is at least one block short
             name = f'layer{stage}.{index}'
             shapes |= _block(name, before, middle, after, bottleneck=bottleneck)

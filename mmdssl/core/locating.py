@@ -83,7 +83,7 @@ def tensors(content: Any, path: str | Path) -> dict[str, Tensor]:
         raise ValueError(
             f'{path} holds no tensors under state_dict or at its top, but under '
             f'{", ".join(networks)}: a file of another project is converted first: '
-            'tools/convert.py import FILE --from ...'
+            'mmdssl convert import FILE --from ...'
         )
     return state
 

@@ -98,7 +98,7 @@ def _check_proposals(part: Any, proposals: LoadProposals, load: LoadImage, looke
         raise ValueError(
             f'{len(missing)} of {len(paths)} photos have no proposals in {store.path}: '
             f'{listed(map(printable, missing), _SHOWN)}; add them by `python '
-            f'tools/make_proposals.py FOLDER {store.path}`, or set image_root'
+            f'mmdssl proposals FOLDER {store.path}`, or set image_root'
         )
     other, exchanged = [], []
     chosen = evenly_spaced(len(paths), looked_at)
@@ -115,7 +115,7 @@ def _check_proposals(part: Any, proposals: LoadProposals, load: LoadImage, looke
             raise ValueError(
                 f'{len(found)} of {len(chosen)} photos compared have {what} than those whose '
                 f'proposals {store.path} holds: {listed(found, _SHOWN)}; the file belongs to other '
-                'pictures of the same names: name theirs, or run tools/make_proposals.py, which '
+                'pictures of the same names: name theirs, or run mmdssl proposals, which '
                 'searches changed ones anew'
             )
 

@@ -9,6 +9,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.utils import import_modules_from_strings
 
+from mmdssl.core.shipped import find_config
 from mmdssl.engine.branch_masks import with_branch_masks
 from mmdssl.engine.command_line import Typed
 from mmdssl.engine.frameworks import check_framework
@@ -29,7 +30,7 @@ def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> C
     branch gets its masks (:mod:`mmdssl.engine.branch_masks`).
 
     Args:
-        path: Config file.
+        path: Config file, or the name of a shipped one (:func:`find_config`).
         options: Values by dotted key; of typed ones (`mmdssl.engine.command_line`) the config
             says what their characters mean, see `mmdssl.engine.options`.
 
@@ -38,8 +39,7 @@ def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> C
         ValueError: If an option leads nowhere, may mean two things, or ``data_root`` is empty.
         ImportError: If the config is one of mmdet or mmseg and these do not work here.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'no config file {path}')
+    path = find_config(path)
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     config = Config.fromfile(path, import_custom_modules=False)

@@ -36,6 +36,7 @@ __all__ = [
     'build_runner',
     'find_checkpoint',
     'leave_process_group',
+    'precision_of',
     'prepare_config',
     'readable_errors',
     'train',
@@ -57,7 +58,7 @@ def prepare_config(
     seed: int | None = None,
     launcher: str = 'none',
 ) -> Config:
-    """Apply the options of ``tools/train.py`` to a config, in place.
+    """Apply the options of ``mmdssl train`` to a config, in place.
 
     Args:
         config: A training config.
@@ -112,9 +113,7 @@ def set_precision(config: Config, amp: str) -> None:
             f'--amp: the optimizer wrapper {kind!r} cannot be switched; set its precision in the '
             'config'
         )
-    if amp == 'auto':
-        modern = not torch.cuda.is_available() or torch.cuda.is_bf16_supported()
-        amp = 'bf16' if modern else 'fp16'
+    amp = precision_of(amp)
     if amp == 'off':
         wrapper.type = 'PerParamClipOptimWrapper' if own else 'OptimWrapper'
         for setting in ('dtype', 'loss_scale', 'use_fsdp'):
@@ -126,6 +125,14 @@ def set_precision(config: Config, amp: str) -> None:
         wrapper.dtype = _DTYPES[amp]
     else:
         raise ValueError(f"--amp is {amp!r}; choose 'fp16', 'bf16', 'auto' or 'off'")
+
+
+def precision_of(amp: str) -> str:
+    """The precision that ``--amp`` asks for: of 'auto', bf16 where the device computes in it."""
+    if amp != 'auto':
+        return amp
+    modern = not torch.cuda.is_available() or torch.cuda.is_bf16_supported()
+    return 'bf16' if modern else 'fp16'
 
 
 def _prepare_cpu_processes(config: Config, launcher: str) -> None:

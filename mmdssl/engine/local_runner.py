@@ -1,16 +1,30 @@
 """mmengine's runner with what this machine can compute, and with what every run needs."""
 
+from typing import Any
+
 import torch
 from mmengine.config import Config
 from mmengine.dist import is_main_process
+from mmengine.logging import MMLogger
 from mmengine.model import revert_sync_batchnorm
 from mmengine.runner import Runner
 
 from mmdssl.engine.hooks.finite_step import FiniteStepHook
+from mmdssl.engine.training_log import keep_pages_off_the_terminal
 from mmdssl.engine.unwrap import unwrap_model
 from mmdssl.engine.writing import check_writable, steady_logging
 
-__all__ = ['local_runner']
+__all__ = ['QuietRunner', 'local_runner']
+
+
+class QuietRunner(Runner):
+    """mmengine's runner whose pages on environment, config and hooks stay in the log file."""
+
+    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
+        """As mmengine's, with less on the terminal."""
+        logger = super().build_logger(*args, **kwargs)
+        keep_pages_off_the_terminal(logger)
+        return logger
 
 
 def local_runner(config: Config) -> Runner:
@@ -29,8 +43,10 @@ def local_runner(config: Config) -> Runner:
     if wanted is None:  # mmengine takes None for its own hooks only
         del hooks['finite']
         config.default_hooks = hooks
-    runner = Runner.from_cfg(config)
+    runner = QuietRunner.from_cfg(config)
     steady_logging(runner.logger)
+    if getattr(runner.logger, 'log_file', None):
+        runner.logger.info(f'environment, config and hooks: {runner.logger.log_file}')
     if wanted and not any(isinstance(hook, FiniteStepHook) for hook in runner.hooks):
         runner.register_hook(FiniteStepHook())
     if not torch.cuda.is_available():  # synchronised BatchNorm runs on GPUs only

@@ -1,16 +1,20 @@
 """A page of documentation taken apart: its commands, and the files it tells a reader to save."""
 
+import contextlib
+import importlib
+import io
 import re
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.conftest import ROOT
 
-__all__ = ['commands', 'files', 'load', 'small', 'write_folder']
+__all__ = ['commands', 'files', 'load', 'options_of', 'small', 'write_folder']
 
 # What the page runs for minutes runs here for seconds; each left side stands once in a command.
 _SMALL = (
-    ('make_scenes.py data/scenes --images 600', 'make_scenes.py data/scenes --images 30'),
+    ('scenes data/scenes --images 600', 'scenes data/scenes --images 30'),
     (
         'data_root=$PHOTOS train_cfg.max_iters=250',
         'data_root=$PHOTOS train_cfg.max_iters=3 param_scheduler.0.warmup_iters=1',
@@ -44,6 +48,15 @@ def commands(text: str) -> list[str]:
             if words:
                 found.append(re.sub(r'\s+# .*', '', line))
     return found
+
+
+def options_of(words: Sequence[str]) -> set[str]:
+    """Options that the command of a line ``mmdssl NAME ...`` takes, as its help says."""
+    _, name, *rest = words
+    part = rest[:1] if name in ('analyze', 'convert') else []
+    with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.suppress(SystemExit):
+        importlib.import_module(f'mmdssl.cli.{name}').main([*part, '--help'])
+    return set(re.findall(r'--[a-z-]+', said.getvalue()))
 
 
 def files(text: str) -> dict[str, str]:

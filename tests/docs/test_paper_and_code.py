@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import mmdssl.datasets
-import mmdssl.evaluation
+import mmdssl.evaluation.extractors
 import mmdssl.models  # noqa: F401
 from mmdssl.engine.optimizers import LayerDecayOptimWrapperConstructor
 from mmdssl.registry import DATASETS, METRICS, MODELS, TRANSFORMS

@@ -1,26 +1,22 @@
 """O-KNN on real photos ranks features of known worth: ImageNet's above untrained ones."""
 
-import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from mmdssl.cli.test import main
+
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / 'configs' / 'object_knn' / 'mobilenet-v2_coco-mini.py'
 
 
 def measure(folder: Path, data_root: Path, *checkpoint: str) -> dict[str, float]:
-    spec = importlib.util.spec_from_file_location('mmdssl_test_tool', ROOT / 'tools' / 'test.py')
-    assert spec is not None
-    assert spec.loader is not None
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
     out = folder / 'metrics.json'
     options = ['--work-dir', str(folder), '--out', str(out)]
     options += ['--cfg-options', f'data_root={data_root}']
-    assert tool.main([str(CONFIG), *checkpoint, *options]) == 0
+    assert main([str(CONFIG), *checkpoint, *options]) == 0
     return json.loads(out.read_text())
 
 

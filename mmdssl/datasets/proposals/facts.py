@@ -23,7 +23,7 @@ def check_format(path: str | Path, facts: Mapping) -> None:
         lost = ', which kept repeated boxes only once' if found == 1 else ''
         raise ValueError(
             f'{path} has proposals format {found}{lost}; this version reads {FORMAT}: remove it '
-            'and make it anew with tools/make_proposals.py'
+            'and make it anew with mmdssl proposals'
         )
 
 

@@ -53,7 +53,7 @@ def read_arrays(path: Path) -> tuple[dict[str, npt.NDArray], dict[str, Any]]:
     except Exception as error:
         raise ValueError(
             f'{printable(str(path))} is no proposals file, or damaged ({_reason(path, error)}): '
-            'copy it again or make it anew with tools/make_proposals.py'
+            'copy it again or make it anew with mmdssl proposals'
         ) from error
 
 
@@ -79,7 +79,7 @@ def check_arrays(path: Path, arrays: Mapping[str, npt.NDArray]) -> None:
     if wrong is not None:
         raise ValueError(
             f'{printable(str(path))} is damaged ({wrong}): copy it again or make it anew with '
-            'tools/make_proposals.py'
+            'mmdssl proposals'
         )
 
 

@@ -93,8 +93,7 @@ class ProposalStore:
         path = Path(path)
         if not path.is_file():
             raise FileNotFoundError(
-                f'there is no proposals file {path}: make it with '
-                f'`python tools/make_proposals.py IMAGES {path}`'
+                f'there is no proposals file {path}: make it with `mmdssl proposals IMAGES {path}`'
             )
         arrays, facts = read_arrays(path)
         check_format(path, facts)

@@ -78,8 +78,7 @@ def _read(scenes: Path, split: str) -> dict[str, Any]:
     file = scenes / 'annotations' / f'instances_{split}.json'
     if not file.is_file():
         raise FileNotFoundError(
-            f'no scenes in {scenes}, {file} is missing: write them with '
-            f'python tools/make_scenes.py {scenes}'
+            f'no scenes in {scenes}, {file} is missing: write them with mmdssl scenes {scenes}'
         )
     try:
         content = json.loads(file.read_text(encoding='utf-8'))
@@ -90,7 +89,7 @@ def _read(scenes: Path, split: str) -> dict[str, Any]:
     if missing:
         raise FileNotFoundError(
             f'{len(missing)} of {len(files)} images of {file} are missing, the first is '
-            f'{scenes / split / missing[0]}: python tools/make_scenes.py {scenes} completes them'
+            f'{scenes / split / missing[0]}: mmdssl scenes {scenes} completes them'
         )
     return content
 

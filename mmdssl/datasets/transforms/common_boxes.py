@@ -164,7 +164,7 @@ class CommonBoxViews(MultiViewWithBoxes):
         if self.boxes_key not in results:
             raise ValueError(
                 f'CommonBoxViews found no results[{self.boxes_key!r}]: put LoadProposals (boxes '
-                'stored by tools/make_proposals.py) or SelectiveSearch before it'
+                'stored by mmdssl proposals) or SelectiveSearch before it'
             )
         boxes = np.asarray(results[self.boxes_key])
         if boxes.size == 0:

@@ -26,7 +26,7 @@ __all__ = ['LoadProposals', 'SelectiveSearch']
 
 @TRANSFORMS.register_module()
 class LoadProposals(BaseTransform):
-    """Boxes of a picture from the file of ``tools/make_proposals.py``.
+    """Boxes of a picture from the file of ``mmdssl proposals``.
 
     Required keys: ``img_path``, ``img``. Added keys: ``proposals`` (N, 4) float32 x1 y1 x2 y2 in
     pixels of ``img``, N >= 1 (a picture without proposals has itself as one), the rows of a
@@ -107,7 +107,7 @@ class LoadProposals(BaseTransform):
         if row is None:
             raise ValueError(
                 f'{self.store.path} holds no proposals of {path} (images below {self.image_root}): '
-                'make those of this folder with tools/make_proposals.py, or set image_root'
+                'make those of this folder with mmdssl proposals, or set image_root'
             )
         return row
 
@@ -119,7 +119,7 @@ class LoadProposals(BaseTransform):
                 return str(Path(*parts[:start]))
         raise ValueError(
             f'{self.store.path} holds no proposals of {path}, neither under its name nor under any '
-            'longer end of its path: make those of this folder with tools/make_proposals.py'
+            'longer end of its path: make those of this folder with mmdssl proposals'
         )
 
     def __repr__(self) -> str:
@@ -134,7 +134,7 @@ class SelectiveSearch(BaseTransform):
     """Search the picture here and now, for a quick try: a quarter of a second a COCO photo.
 
     Required keys: ``img``. Added keys: as `LoadProposals`. For training make the proposals once
-    with ``tools/make_proposals.py``: the same boxes come out.
+    with ``mmdssl proposals``: the same boxes come out.
 
     Args:
         producer: 'skimage' (its segments, by Numba) or 'opencv', see `ProposalSettings`.

@@ -11,6 +11,7 @@ from mmdssl.engine.hooks.precise_batch_norm import PreciseBatchNormHook
 from mmdssl.engine.hooks.random_state import RandomStateHook
 from mmdssl.engine.hooks.rank_watchdog import RankWatchdogHook
 from mmdssl.engine.hooks.runtime_info import DeferredRuntimeInfoHook
+from mmdssl.engine.hooks.step_timer import StepTimerHook
 from mmdssl.engine.hooks.teacher_update import TeacherUpdateHook
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     'RankWatchdogHook',
     'RepresentationHealthHook',
     'SafeCheckpointHook',
+    'StepTimerHook',
     'TeacherUpdateHook',
 ]

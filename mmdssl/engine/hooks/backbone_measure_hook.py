@@ -18,6 +18,7 @@ from torch import nn
 
 from mmdssl.core.checkpointing import atomic_text
 from mmdssl.datasets.coco_checks import missing_left_out
+from mmdssl.engine.hooks.step_timer import paused
 from mmdssl.engine.unwrap import unwrap_model
 from mmdssl.evaluation.guards import preserve_rng_state
 
@@ -135,7 +136,7 @@ class BackboneMeasureHook(Hook):
 
     def _run(self, runner: Runner, *, epoch: int, iteration: int) -> None:
         begin = time.perf_counter()
-        with preserve_rng_state():
+        with paused(runner), preserve_rng_state():
             metrics = self.measure(
                 self._backbone(runner), unwrap_model(runner.model).data_preprocessor
             )

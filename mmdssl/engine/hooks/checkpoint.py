@@ -18,6 +18,7 @@ from mmdssl.core.newest import INTERRUPTED, NOTE, find_checkpoint
 from mmdssl.core.safe_loading import install_safe_loading
 from mmdssl.core.weight_facts import facts_of
 from mmdssl.engine.finite.stopping import TrainingNotFinite, at_whole_step, refuse_not_finite
+from mmdssl.engine.hooks.step_timer import paused
 from mmdssl.engine.interruption import StopSignals, TrainingStopped
 from mmdssl.engine.plain_errors import plain_sentence
 from mmdssl.engine.resuming import fit_to_run, is_epoch_based
@@ -227,7 +228,7 @@ class SafeCheckpointHook(CheckpointHook):
         target = Path(self.out_dir) / name
         runner.message_hub.update_info('last_ckpt', str(target))
         if is_main_process():
-            with atomic_file(target) as temporary:
+            with paused(runner), atomic_file(target) as temporary:
                 runner.save_checkpoint(
                     str(temporary.parent),
                     temporary.name,
@@ -298,7 +299,7 @@ class SafeCheckpointHook(CheckpointHook):
             return
         runner.logger.warning(
             f'{reason}: stopped after iteration {done} of {runner.max_iters}, which is in '
-            f'{self.last_ckpt}{note}. Continue with --resume'
+            f'{self.last_ckpt}{note}. Continue with --resume (mmdssl pretrain: resume=true)'
         )
 
 

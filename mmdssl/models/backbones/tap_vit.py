@@ -40,7 +40,7 @@ class TapViT(DenseViT):
             ``'size'``.
         with_mask_token: A mask token is of no use here; default False.
         init_cfg: ``dict(type='mmdssl.PretrainedBackbone', checkpoint=FILE)`` starts from a file of
-            ``tools/convert.py export`` or from a checkpoint of a run. The file must hold the
+            ``mmdssl convert export`` or from a checkpoint of a run. The file must hold the
             whole backbone; see :class:`mmdssl.models.utils.pretrained.PretrainedBackbone`, which
             mmengine's ``'Pretrained'`` stands for here as well.
         **kwargs: Further arguments of :class:`DenseViT`, like ``drop_path_rate``.

@@ -31,7 +31,7 @@ class C4SharedHead(BaseModule):
         norm_cfg: All norms; default SyncBN, trained.
         norm_eval: Keep the running statistics of all norms as they are.
         init_cfg: ``dict(type='mmdssl.PretrainedBackbone', checkpoint=FILE)`` takes ``layer4``
-            from a file of ``tools/convert.py export --to mmdet`` (with or without ``--c4``) or
+            from a file of ``mmdssl convert export --to mmdet`` (with or without ``--c4``) or
             from a checkpoint of a run; the extra norm starts anew. A file that does not hold all of
             it is refused. None: random.
 

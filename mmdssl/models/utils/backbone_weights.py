@@ -100,7 +100,7 @@ def load_backbone(
         raise ValueError(
             f'{path} covers too little of {type(backbone).__name__}: {report}; at least '
             f'{min_coverage:.0%} is needed, so is it the checkpoint of another architecture? A '
-            'file of another project is converted first: tools/convert.py import FILE --from ...'
+            'file of another project is converted first: mmdssl convert import FILE --from ...'
         )
     constant = {name for name, _ in backbone.named_buffers()}  # the table of MAE
     lost = [name for name in essential(report.missing) if name not in constant]

@@ -33,7 +33,7 @@ class PretrainedBackbone:
     log.
 
     Args:
-        checkpoint: A file of ``tools/convert.py export --to mmdet`` (or mmseg; with or
+        checkpoint: A file of ``mmdssl convert export --to mmdet`` (or mmseg; with or
             without ``--c4``), or a checkpoint of a run of this package.
         source: Which backbone of a run's checkpoint: 'teacher', 'student', or 'auto', the one
             that the method keeps.

@@ -1,4 +1,3 @@
-import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +9,7 @@ from mmdssl.datasets.proposals.segments import describe_segments, felzenszwalb_s
 from mmdssl.datasets.proposals.selective_search import merge_segments, selective_search
 
 pytest.importorskip('skimage')
-BENCHMARK = Path(__file__).resolve().parents[3] / 'tools' / 'benchmarks' / 'proposals.py'
-
-
-@pytest.fixture(scope='module')
-def plain_search():
-    """The search in plain Python that the benchmark compares with."""
-    spec = importlib.util.spec_from_file_location('benchmark_proposals', BENCHMARK)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.plain_search
+from mmdssl.cli.benchmarks.proposals import plain_search
 
 
 @pytest.fixture(scope='module')
@@ -65,7 +55,7 @@ def test_end_to_end_counts_are_within_the_stated_tolerance(golden, shared):
 
 
 @pytest.mark.parametrize('seed', range(4))
-def test_boxes_equal_those_of_the_plain_search(plain_search, seed):
+def test_boxes_equal_those_of_the_plain_search(seed):
     image, labels = blobs(seed)
     regions = selective_search(image, labels=labels)
     boxes, size = plain_search(image, labels)
@@ -73,7 +63,7 @@ def test_boxes_equal_those_of_the_plain_search(plain_search, seed):
     np.testing.assert_array_equal(regions.size, size)
 
 
-def test_boxes_equal_those_of_the_plain_search_where_all_pairs_are_tied(plain_search):
+def test_boxes_equal_those_of_the_plain_search_where_all_pairs_are_tied():
     image = np.full((40, 40, 3), 90, np.uint8)
     # Each segment lies in four pieces, mirrored: equal sizes, equal boxes, equal similarities.
     quarter = np.arange(16).reshape(4, 4)
@@ -84,7 +74,7 @@ def test_boxes_equal_those_of_the_plain_search_where_all_pairs_are_tied(plain_se
     assert len(regions.boxes) > 16  # something was merged
 
 
-def test_boxes_equal_those_of_the_plain_search_on_a_photo(plain_search, shared):
+def test_boxes_equal_those_of_the_plain_search_on_a_photo(shared):
     image = decode_image(shared('coco_mini/train2017/000000000359.jpg'))[::2, ::2].copy()
     found = selective_search(image)
     boxes, _ = plain_search(image)

@@ -97,7 +97,7 @@ def test_parameters_asked_for_are_compared(file):
 
 
 def test_missing_damaged_and_foreign_files_are_told_apart(file, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r'no proposals file .*make_proposals\.py'):
+    with pytest.raises(FileNotFoundError, match=r'no proposals file .*mmdssl proposals IMAGES'):
         ProposalStore.open(tmp_path / 'none.npz')
     foreign = tmp_path / 'foreign.npz'
     np.savez(foreign, x=np.zeros(3))

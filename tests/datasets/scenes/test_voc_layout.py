@@ -87,7 +87,7 @@ def test_mmdet_reads_the_boxes_of_the_coco_file(scenes, tmp_path):
 
 
 def test_no_scenes_missing_images_and_foreign_folders_are_one_sentence(scenes, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r'no scenes in .*nowhere.*make_scenes\.py'):
+    with pytest.raises(FileNotFoundError, match=r'no scenes in .*nowhere.*mmdssl scenes'):
         write_voc(tmp_path / 'nowhere', tmp_path / 'voc')
     (tmp_path / 'photos').mkdir()
     (tmp_path / 'photos/mine.jpg').touch()

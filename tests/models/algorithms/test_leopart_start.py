@@ -1,11 +1,11 @@
-"""Leopart starts from a file of DINO's own code once tools/convert.py has renamed it."""
+"""Leopart starts from a file of DINO's own code once mmdssl convert has renamed it."""
 
 import pytest
 import torch
 
+from mmdssl.cli.convert import main
 from tests.conversion.nets import PlainViT, shaken
 from tests.models.tiny_leopart import GRID, PATCH, SIDE, leopart_batch, tiny_leopart
-from tools.convert import main
 
 
 def dino(seed: int = 0) -> PlainViT:

@@ -1,0 +1,333 @@
+"""What the analyses share: networks from a config and checkpoints, data, tables with their facts.
+
+Heavy packages are imported where they are used, so that ``--help`` answers at once.
+"""
+
+import argparse
+import csv
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmdssl.cli.arguments import (
+    add_cfg_options,
+    add_config,
+    add_source,
+    command_text,
+    positive,
+)
+from mmdssl.core.shipped import shipped
+from mmdssl.core.wording import printable
+from mmdssl.engine.command_line import named_file
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+    from torch import Tensor, nn
+
+    from mmdssl.evaluation.extractors.feature_extractor import FeatureExtractor
+
+__all__ = [
+    'Network',
+    'Run',
+    'add_data_arguments',
+    'add_network_arguments',
+    'check_annotated',
+    'check_layers',
+    'data_config',
+    'image_folder',
+    'load_networks',
+    'load_photos',
+    'moved',
+    'read_config',
+    'result_rows',
+    'write_csv',
+    'write_results',
+]
+
+Run = Callable[[argparse.Namespace], None]
+
+_COUNTS = ('num', 'objects', 'pairs', 'parts')  # mmengine's metrics are floats
+
+
+@dataclass
+class Network:
+    """A frozen network to measure.
+
+    Attributes:
+        name: To print.
+        checkpoint: Where its weights are from; None: untrained.
+        extractor: Backbone and preprocessor.
+    """
+
+    name: str
+    checkpoint: Path | None
+    extractor: 'FeatureExtractor'
+
+    @property
+    def backbone(self) -> 'nn.Module':
+        """The backbone."""
+        return self.extractor.backbone
+
+    @property
+    def preprocessor(self) -> 'nn.Module':
+        """What normalises its images."""
+        return self.extractor.data_preprocessor
+
+
+def add_network_arguments(parser: argparse.ArgumentParser) -> None:
+    """CONFIG, CHECKPOINTs and how to read them."""
+    add_config(parser, 'of a pre-training run, or with a FeatureExtractor as model')
+    parser.add_argument(
+        'checkpoints',
+        nargs='*',
+        metavar='[NAME=]CHECKPOINT',
+        help="a file, or 'random' for the untrained network; none: the untrained network alone",
+    )
+    add_source(parser, 'checkpoints')
+    parser.add_argument(
+        '--seed', type=int, default=0, help='of untrained weights and of samples (default: 0)'
+    )
+    parser.add_argument('--device', help='default: a GPU where there is one')
+    add_cfg_options(parser, 'model.backbone.img_size=448')
+
+
+def add_data_arguments(
+    parser: argparse.ArgumentParser, *, num: int | None, things: str, annotated: bool = True
+) -> None:
+    """Where the images are and how many are used; ``num=None``: as many as the config says."""
+    parser.add_argument('--data-root', type=Path, help="folder of the data, in place of CONFIG's")
+    if annotated:
+        parser.add_argument('--ann-file', help='COCO json, relative to --data-root if given')
+    parser.add_argument(
+        '--image-dir', help='folder of the images, relative to --data-root if given'
+    )
+    shown = "CONFIG's" if num is None else num
+    parser.add_argument(
+        '--num-samples', type=positive, default=num, help=f'{things} (default: {shown})'
+    )
+
+
+def read_config(args: argparse.Namespace) -> 'Config':
+    """The config with ``--cfg-options``.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it has no backbone.
+    """
+    from mmdssl.engine.config import load_config
+
+    config = load_config(args.config, args.cfg_options)
+    if config.get('model', {}).get('backbone') is None:
+        raise ValueError(f'{args.config} has no model with a backbone to measure')
+    return config
+
+
+def load_networks(args: argparse.Namespace, config: 'Config') -> list[Network]:
+    """The networks named on the command line, in order.
+
+    Raises:
+        FileNotFoundError: If a checkpoint does not exist.
+        ValueError: If two networks have one name, or a checkpoint covers too little.
+    """
+    import torch
+    from mmengine.logging import MMLogger
+    from mmengine.runner import set_random_seed
+
+    from mmdssl.cli.test import build_extractor
+
+    MMLogger.get_current_instance().setLevel('WARNING')  # init_weights logs every parameter
+    device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
+    networks: list[Network] = []
+    for text in args.checkpoints or ['random']:
+        name, place = named_file(text)
+        checkpoint = None if place == 'random' else Path(place)
+        if any(network.name == name for network in networks):
+            raise ValueError(f'two networks are named {name!r}: give NAME=CHECKPOINT')
+        set_random_seed(args.seed)  # the untrained network is that of this seed
+        extractor = build_extractor(config, checkpoint, args.source).to(device)
+        networks.append(Network(name, checkpoint, extractor))
+    return networks
+
+
+def check_layers(networks: Iterable[Network], layers: Sequence[str]) -> None:
+    """Ask every network for the layers before anything is measured.
+
+    Raises:
+        ValueError: If one has no such layer.
+    """
+    from mmdssl.evaluation.layers import resolve_layer
+
+    for network in networks:
+        for layer in layers:
+            resolve_layer(network.backbone, layer)
+
+
+def data_config(config: 'Config', key: str, base: str) -> Any:
+    """Entry ``key`` of the config, or of ``configs/_base_/datasets/<base>`` where it has none."""
+    found = config.get(key)
+    if found is not None:
+        return found
+    from mmengine.config import Config
+
+    return Config.fromfile(shipped('configs') / '_base_' / 'datasets' / base)[key]
+
+
+def moved(dataset: Mapping[str, Any], args: argparse.Namespace) -> dict[str, Any]:
+    """A data set's config with the files of the command line.
+
+    Raises:
+        ValueError: If they name images without their annotations.
+    """
+    check_annotated(args)
+    result = dict(dataset)
+    if args.data_root or args.ann_file:
+        result['data_root'] = str(args.data_root or '')
+    if args.ann_file:
+        result['ann_file'] = args.ann_file
+    if args.image_dir:
+        result['data_prefix'] = args.image_dir
+    return result
+
+
+def check_annotated(args: argparse.Namespace) -> None:
+    """Refuse images without their annotations.
+
+    Raises:
+        ValueError: If ``--image-dir`` stands alone.
+    """
+    if args.image_dir and not (args.ann_file or args.data_root):
+        raise ValueError('--image-dir needs its annotations: give --ann-file, or --data-root')
+
+
+def image_folder(args: argparse.Namespace, config: 'Config') -> Path:
+    """The folder of photos: the command line's, or the query images of the config's O-KNN."""
+    if args.image_dir:
+        return Path(args.data_root or '', args.image_dir)
+    dataset = data_config(config, 'object_knn_dataloader', 'coco_object_knn.py')['dataset']
+    return Path(args.data_root or dataset['data_root'], dataset['datasets']['query']['data_prefix'])
+
+
+def load_photos(folder: Path, number: int, size: int) -> 'tuple[list[str], list[Tensor]]':
+    """Names, and photos (3, size, size) uint8 RGB, evenly spaced over a folder, squashed.
+
+    Raises:
+        FileNotFoundError: If there is no such folder, or no image in it.
+    """
+    import torch
+
+    from mmdssl.datasets.base import evenly_spaced
+    from mmdssl.datasets.decode import IMAGE_EXTENSIONS, decode_image
+    from mmdssl.datasets.image_list import list_images
+    from mmdssl.datasets.transforms.views import resize_image
+
+    files = list_images(folder, IMAGE_EXTENSIONS, cache=False)
+    if not len(files):
+        raise FileNotFoundError(f'no image in {folder}')
+    paths = [folder / os.fsdecode(files[i]) for i in evenly_spaced(len(files), number)]
+    pixels = (resize_image(decode_image(path), (size, size)) for path in paths)
+    photos = [torch.from_numpy(one).permute(2, 0, 1).contiguous() for one in pixels]
+    return [printable(path.name) for path in paths], photos
+
+
+def result_rows(network: str, numbers: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Numbers of probe metrics as rows of a table.
+
+    ``'cr_inter/last@0.5/mean'`` becomes column ``mean`` of the row with network, measure
+    ``cr_inter``, layer ``last`` and missing ``0.5`` ('' for the average over all ratios).
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    for name, value in numbers.items():
+        path, _, statistic = name.rpartition('/')
+        measure, _, place = path.partition('/')
+        layer, _, missing = place.partition('@')
+        first = dict(network=network, measure=measure, layer=layer, missing=missing)
+        rows.setdefault(path, first)[statistic] = int(value) if statistic in _COUNTS else value
+    return list(rows.values())
+
+
+def write_results(
+    args: argparse.Namespace,
+    name: str,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    networks: Sequence[Network],
+    data: Mapping[str, Any],
+    shown: Sequence[Mapping[str, Any]] | None = None,
+    more: Mapping[str, Any] | None = None,
+) -> None:
+    """Print the table and write it as ``<name>.csv`` and, with its facts, as ``<name>.json``.
+
+    Args:
+        args: The command line.
+        name: Of the files.
+        rows: Of the table; a row may lack columns.
+        networks: What was measured.
+        data: How the samples were chosen, by data set.
+        shown: Rows to print where not all fit the eye.
+        more: Other entries of the JSON file.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from mmdssl.core.checkpointing import atomic_text
+    from mmdssl.visualization.report import hardware, versions
+
+    printed = rows if shown is None else shown
+    columns = _columns(printed)
+    table = Table(title=name.replace('_', ' '))
+    for column in columns:
+        numeric = not any(isinstance(row.get(column), str) for row in printed)
+        table.add_column(column, justify='right' if numeric else 'left', overflow='fold')
+    for row in printed:
+        table.add_row(*(_cell(row.get(column, '')) for column in columns))
+    console = Console()
+    # A file is as wide as its table, a terminal as it is.
+    Console(width=None if console.is_terminal else 200).print(table)
+    content = dict(
+        command=command_text(),
+        arguments={key: _plain(value) for key, value in vars(args).items() if key != 'run'},
+        seed=args.seed,
+        networks={n.name: str(n.checkpoint or 'untrained') for n in networks},
+        data=_plain(data),
+        versions=versions(),
+        hardware=hardware(),
+        rows=[_plain(row) for row in rows],
+        **_plain(more or {}),
+    )
+    print(f'wrote {write_csv(args.out / f"{name}.csv", rows)}')
+    atomic_text(json.dumps(content, indent=1) + '\n', args.out / f'{name}.json')
+    print(f'wrote {args.out / f"{name}.json"}')
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
+    """Write rows, all their keys as header; gives the path back."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open('w', newline='') as file:
+        writer = csv.DictWriter(file, fieldnames=_columns(rows))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def _columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(column for row in rows for column in row))
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f'{value:.2f}' if abs(value) >= 10 else f'{value:.3f}'
+    return str(value)
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold: paths as text, NaN as null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float) and value != value:
+        return None
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

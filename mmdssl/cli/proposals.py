@@ -1,0 +1,198 @@
+"""Search images for boxes that may hold objects, without labels, for SoCo and D3SSL.
+
+    mmdssl proposals data/coco/train2017 data/coco/proposals/ss_train2017.npz
+    mmdssl proposals IMAGES OUT --workers 16 --shard 0/4     # on four machines: 0..3
+    mmdssl proposals IMAGES OUT --merge                      # when all have finished
+    mmdssl proposals IMAGES OUT --validate
+    mmdssl proposals IMAGES OUT --draw 4       # look first: OUT's name with .png
+
+Interrupted, the same command goes on where it stopped; with new images in the folder it adds them.
+Unreadable images are skipped and reported. Defaults are SoCo's settings (selective search,
+`ratio3size0308`).
+"""
+
+import argparse
+import os
+import re
+import sys
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from mmdssl.cli.arguments import add_workers
+from mmdssl.core.wording import printable
+from mmdssl.engine.command_line import CommandLine
+
+if TYPE_CHECKING:  # imported where it is needed: --help need not wait for the search
+    from mmdssl.datasets.proposals.making import MakingReport
+    from mmdssl.datasets.proposals.producers import ProposalSettings
+
+RULES = {
+    'FULL': 'under the full rule',
+    'WITHOUT_SIZE': 'without the limits of size',
+    'MIN_SIDE': 'with the minimum side only',
+    'WHOLE_IMAGE': 'as whole pictures',
+}
+
+# As the files state them.
+METHODS: dict[str, Literal['skimage', 'opencv']] = dict(numba='skimage', opencv='opencv')
+
+
+def _shard(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r'(\d+)/(\d+)', text)
+    if not found or int(found[1]) >= int(found[2]):
+        raise argparse.ArgumentTypeError(f'{text!r} is not i/n with i from 0 to n - 1, like 0/4')
+    return int(found[1]), int(found[2])
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('images', help='folder of images, searched with its sub-folders')
+    parser.add_argument('out', help='proposals file to write (.npz)')
+    add_workers(parser)
+    parser.add_argument('--shard', type=_shard, default=(0, 1), metavar='i/n', help='part i of n')
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument('--merge', action='store_true', help='put the parts of all shards together')
+    mode.add_argument('--validate', action='store_true', help='compare the file with the folder')
+    mode.add_argument(
+        '--draw',
+        type=int,
+        metavar='N',
+        help='draw what is found in N images, evenly spaced, and stop',
+    )
+    search = parser.add_argument_group('search')
+    search.add_argument(
+        '--method',
+        choices=METHODS,
+        default='numba',
+        help="numba (default): scikit-image's segments, computed by Numba; opencv: the search of "
+        'its contrib modules',
+    )
+    search.add_argument('--scale', type=float, default=300, help='scale of the segmentation (300)')
+    search.add_argument('--sigma', type=float, default=0.9, help='smoothing in pixels (0.9)')
+    search.add_argument('--min-size', type=int, default=100, help='minimum segment in pixels (100)')
+    search.add_argument('--no-exif', action='store_true', help='ignore the EXIF orientation')
+    rule = parser.add_argument_group('which boxes become proposals')
+    rule.add_argument('--min-side', type=float, default=32, help='minimum side in pixels (32)')
+    rule.add_argument('--max-aspect', type=float, default=3, help='maximum aspect ratio (3)')
+    rule.add_argument(
+        '--box-size',
+        type=float,
+        nargs=2,
+        default=(0.3, 0.8),
+        metavar=('MIN', 'MAX'),
+        help='sqrt of box area over sqrt of image area (0.3 0.8)',
+    )
+    return parser.parse_args(argv)
+
+
+def _print(report: 'MakingReport') -> None:
+    """Say what was done."""
+    good = sum(report.rules.values())
+    if report.made:
+        rate = report.made / report.seconds
+        print(f'{report.made} images in {report.seconds:.1f} s ({rate:.2f} images/s)')
+    shares = ', '.join(f'{n} {RULES[rule.name]}' for rule, n in sorted(report.rules.items()))
+    mean = report.boxes / max(good, 1)
+    print(f'{good} images with {report.boxes} boxes, {mean:.1f} each: {shares}')
+    print(f'{report.rows} with repetitions: a box is drawn as often as the search gave it')
+    for bad in report.bad[:10]:
+        print(f'skipped {printable(bad.name)}: {printable(bad.reason)}', file=sys.stderr)
+    if report.bad:
+        print(
+            f'{len(report.bad)} of {report.total} images cannot be read; repaired, the same '
+            'command adds them',
+            file=sys.stderr,
+        )
+    if report.changed:
+        print(
+            f'{report.changed} images are other pictures than those searched before under their '
+            'names: searched anew',
+            file=sys.stderr,
+        )
+    if report.complete and not report.written:
+        print(f'{report.out} holds all images already: nothing to write')
+    elif report.complete:
+        print(f'wrote {report.out} ({os.path.getsize(report.out) / 1e6:.1f} MB)')
+    else:
+        print('this shard is complete; when all are: the same command with --merge')
+
+
+def _draw(args: argparse.Namespace, settings: 'ProposalSettings') -> Path:
+    """A picture of some searches; unreadable images are reported and left out.
+
+    Raises:
+        ValueError: No picture can be drawn.
+    """
+    from mmdssl.datasets.base import evenly_spaced
+    from mmdssl.datasets.decode import IMAGE_EXTENSIONS, ImageDecodeError, decode_image
+    from mmdssl.datasets.image_list import list_images
+    from mmdssl.visualization.proposals import draw_proposals, search_image
+
+    found = list_images(args.images, IMAGE_EXTENSIONS, cache=False)
+    if args.draw < 1 or not len(found):
+        raise ValueError(
+            f'--draw {args.draw} of {len(found)} images in {args.images}: none to draw'
+        )
+    searched = []
+    chosen = evenly_spaced(len(found), args.draw)
+    for name in (os.fsdecode(found[index]) for index in chosen):
+        try:
+            image = decode_image(Path(args.images, name), exif=settings.exif)
+        except ImageDecodeError as error:
+            print(f'skipped {error}', file=sys.stderr)
+            continue
+        searched.append(search_image(image, settings, printable(name)))
+    if not searched:
+        raise ValueError(f'none of {len(chosen)} images of {args.images} can be read')
+    return draw_proposals(searched, Path(args.out).with_suffix('.png'))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Make proposals; 0, 1 for a file that does not fit, 2 for mistakes, 130 if interrupted."""
+    args = parse_args(argv)
+    from mmdssl.datasets.proposals.filters import ProposalFilter
+    from mmdssl.datasets.proposals.making import make_proposals, merge_proposals
+    from mmdssl.datasets.proposals.producers import ProposalSettings
+    from mmdssl.datasets.proposals.validation import validate_proposals
+
+    try:
+        settings = ProposalSettings(
+            producer=METHODS[args.method],
+            scale=args.scale,
+            sigma=args.sigma,
+            min_size=args.min_size,
+            filter=ProposalFilter(
+                min_side=args.min_side, max_aspect=args.max_aspect, size=tuple(args.box_size)
+            ),
+            exif=not args.no_exif,
+        )
+        if args.draw is not None:
+            print(f'wrote {_draw(args, settings)}')
+            return 0
+        if args.validate:
+            trouble = validate_proposals(args.images, args.out, expect=settings.parameters())
+            print('\n'.join(trouble) or f'{args.out} fits {args.images}')
+            return 1 if trouble else 0
+        if args.merge:
+            report = merge_proposals(args.images, args.out, settings)
+        else:
+            report = make_proposals(
+                args.images, args.out, settings, workers=args.workers, shard=args.shard
+            )
+    except (ValueError, OSError, ModuleNotFoundError) as error:
+        print(f'error: {printable(str(error))}', file=sys.stderr)
+        return 2
+    except BrokenProcessPool:
+        print(
+            'error: a worker process was killed, most likely for lack of memory: the same command '
+            'goes on, with fewer --workers',
+            file=sys.stderr,
+        )
+        return 2
+    except KeyboardInterrupt:
+        print('interrupted: the same command goes on', file=sys.stderr)
+        return 130
+    _print(report)
+    return 0

@@ -1,0 +1,188 @@
+"""Where images, boxes, teachers and proposals of a run come from."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from mmdssl.datasets.proposals.filters import ProposalFilter
+from mmdssl.datasets.proposals.making import MakingReport, make_proposals
+from mmdssl.datasets.proposals.producers import ProposalSettings
+from mmdssl.engine.pretraining.decisions import Decisions
+from mmdssl.engine.pretraining.machine import Machine
+from mmdssl.engine.pretraining.photos import Photos, find_labelled, look_at, training_part
+from mmdssl.engine.pretraining.request import Request
+
+__all__ = ['set_images', 'set_measured', 'set_proposals', 'set_start']
+
+#: What makes the proposals of a folder: folder, file, settings, processes.
+Make = Callable[[Path, Path, ProposalSettings, int], MakingReport]
+
+# Measured during a run on boxes or label maps.
+_NEED_LABELS = ('ObjectKNNHook', 'OverClusteringHook', 'CouplingHook')
+
+
+def set_images(config: Config, request: Request, decisions: Decisions) -> Photos:
+    """Point the training data to the folder, in place.
+
+    Raises:
+        FileNotFoundError: If there is no such folder, or no image in it.
+        ValueError: If the data set of the config is no folder of images.
+    """
+    dataset = config.train_dataloader.dataset
+    if dataset.get('type') not in ('ImageFolder', 'mmdssl.ImageFolder'):
+        raise ValueError(
+            f'{config.filename} trains on a {dataset.get("type")}: data= is for an ImageFolder'
+        )
+    folder = request.data or Path(dataset.data_root)
+    if not folder.is_dir():
+        what = 'is a file' if folder.exists() else 'does not exist'
+        raise FileNotFoundError(f'data={folder} {what}: give a folder of images')
+    reason = 'searched with its sub-folders'
+    part = training_part(folder) if request.data else None
+    if part is not None:
+        reason = f'{folder} has annotations, and keeps its training images there'
+        folder = part
+    if request.max_images is not None:
+        dataset.max_images = request.max_images
+        reason += f'; max_images={request.max_images}, evenly spaced'
+    if request.data is not None:
+        dataset.data_root = str(folder.absolute())  # the config serves from anywhere
+        dataset.pop('folders', None)
+    photos = look_at(folder, dataset.get('max_images'))
+    decisions.add('data', f'{photos.count} images in {folder}', reason)
+    return photos
+
+
+def set_measured(config: Config, request: Request, decisions: Decisions) -> None:
+    """Measure during the run what the labels at hand allow, in place.
+
+    Raises:
+        ValueError: If the labelled folder has no such layout.
+    """
+    folder = request.labelled or request.data
+    found = find_labelled(folder) if folder is not None else None
+    if request.labelled is not None and found is None:
+        raise ValueError(
+            f'labelled={request.labelled}: give a folder with annotations/instances_train*.json, '
+            'annotations/instances_val*.json and the images in train*/ and val*/'
+        )
+    hooks = [dict(one) for one in config.get('custom_hooks') or ()]
+    kept = [one for one in hooks if one.get('type') not in _NEED_LABELS]
+    if not any(one.get('type') == 'RepresentationHealthHook' for one in kept):
+        kept.append(dict(type='RepresentationHealthHook'))
+    measured = config.get('object_knn_dataloader')
+    if found is None or measured is None:
+        reason = 'spread and rank of the features; O-KNN needs boxes (labelled=FOLDER)'
+        decisions.add('measured', 'without labels', reason)
+    else:
+        data = measured.dataset
+        data.data_root = str(found.folder)
+        for tag, part in data.datasets.items():
+            part.update(found.bank if tag.startswith('bank') else found.query)
+        knn = next((one for one in hooks if one.get('type') == 'ObjectKNNHook'), None)
+        kept.append(knn or dict(type='ObjectKNNHook', interval=1))
+        decisions.add('measured', 'O-KNN', f'on the boxes of {found.folder}')
+    config.custom_hooks = kept
+
+
+def set_proposals(
+    config: Config,
+    photos: Photos,
+    asked: Path | None,
+    *,
+    machine: Machine,
+    decisions: Decisions,
+    make: Make | None = None,
+) -> None:
+    """Make the proposals of a method that needs them, and point the pipeline to them, in place.
+
+    They are kept for later runs on the same folder; only new images are searched.
+
+    Raises:
+        ValueError: If proposals are asked for where none are used, or the file is another's.
+    """
+    pipeline = config.train_dataloader.dataset.pipeline
+    load = next((step for step in pipeline if step.get('type') == 'LoadProposals'), None)
+    if load is None:
+        if asked is not None:
+            raise ValueError(f'proposals={asked}: {config.model.type} uses no proposals')
+        return
+    wanted: dict[str, Any] = dict(load.get('expect') or {})
+    rule = {key: wanted.pop(key) for key in ('min_side', 'max_aspect', 'size') if key in wanted}
+    if 'size' in rule:
+        rule['size'] = tuple(rule['size'])
+    settings = ProposalSettings(**wanted, filter=ProposalFilter(**rule))
+    file = asked or _kept_at(photos.folder)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    report = (make or _make)(photos.folder, file, settings, machine.cores)
+    load['file'] = str(file)
+    if report.made:
+        reason = f'{report.made} images searched now ({report.seconds:.0f} s), kept for later runs'
+    else:
+        reason = 'made before'
+    decisions.add('proposals', file, reason)
+
+
+def _make(folder: Path, file: Path, settings: ProposalSettings, workers: int) -> MakingReport:
+    return make_proposals(folder, file, settings, workers=workers)
+
+
+def _kept_at(folder: Path) -> Path:
+    """Where proposals of a folder are kept: the folder itself may be nobody's to write."""
+    base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
+    key = hashlib.sha1(os.fsencode(folder.resolve())).hexdigest()[:16]
+    return Path(base) / 'mmdssl' / 'proposals' / f'{key}.npz'
+
+
+def set_start(config: Config, request: Request, decisions: Decisions) -> None:
+    """The weights that a method needs of somebody else, in place.
+
+    Raises:
+        FileNotFoundError: If a file does not exist.
+        ValueError: If one is needed and not given, or given and not needed.
+    """
+    model = config.model
+    teacher = model.get('teacher') if isinstance(model.get('teacher'), dict) else None
+    if teacher is not None:
+        own = teacher.get('checkpoint')
+        file = _start('teacher', request, own, 'learns from a teacher', 'maskalign')
+        if file == 'random':
+            teacher['init'] = 'random'
+        else:
+            teacher['checkpoint'] = file
+        decisions.add('teacher', file, _where_from(request.teacher))
+    elif request.teacher is not None:
+        raise ValueError(f'teacher={request.teacher}: {request.method} makes its own teacher')
+    if 'init' in model:
+        model.init = _start('init', request, model.init, 'starts from a trained ViT', 'leopart')
+        decisions.add('init', model.init, _where_from(request.init))
+    elif request.init is not None:
+        raise ValueError(
+            f'init={request.init}: {request.method} starts from nothing; load_from=FILE loads a '
+            'whole checkpoint'
+        )
+
+
+def _start(name: str, request: Request, own: str | None, what: str, folder: str) -> str:
+    given = getattr(request, name)
+    file = given or own
+    if file == 'random':
+        return 'random'
+    if file is not None and Path(file).expanduser().is_file():
+        return str(Path(file).expanduser().absolute())
+    if given is not None:
+        raise FileNotFoundError(f'{name}={given}: there is no such file')
+    raise ValueError(
+        f'{request.method} {what}: give {name}=FILE, a checkpoint of ibot or a file as '
+        f'configs/{folder}/README.md says, or {name}=random to try out the rest'
+    )
+
+
+def _where_from(given: str | None) -> str:
+    if given == 'random':
+        return 'as asked for; nothing of use is learnt from it'
+    return 'that of the config' if given is None else 'as asked for'
