@@ -33,7 +33,8 @@ def backbone_config(state: Mapping[str, Tensor], path: str | Path) -> dict[str, 
         path: Of the file, for messages.
 
     Raises:
-        ValueError: If they are of no ViT, ResNet or ConvNeXt, or of one that cannot be told by its tensors.
+        ValueError: If they are of no ViT, ResNet or ConvNeXt, or of one that cannot be told by its
+            tensors.
     """
     family = family_of(state, 'ours')
     try:

@@ -68,7 +68,8 @@ def load_backbone(
 
     A checkpoint of a run knows its network and its mean and standard deviation. Of a converted file
     the network is read off the tensors (a ViT with heads of 64 channels, DINOv2 and DINOv3 among
-    them, a ResNet with the usual strides, a ConvNeXt) and ImageNet's statistics are taken, which all methods here are trained with.
+    them, a ResNet with the usual strides, a ConvNeXt) and ImageNet's statistics are taken, which
+    all methods here are trained with.
 
     Args:
         file_or_run: Folder of a run (its newest whole checkpoint is taken), a checkpoint, or a file
