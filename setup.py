@@ -1,4 +1,4 @@
-"""Everything about the package stands in setup.cfg; this adds configs and tools to what is built.
+"""Everything about the package stands in setup.cfg; this adds configs, studies and tools to it.
 
 OpenMMLab's packages carry them in a folder ``.mim``, where mim and people without a checkout look
 for them: ``mmdssl/.mim/configs/ibot/...py``, ``mmdssl/.mim/tools/train.py``. An editable
@@ -11,7 +11,7 @@ from pathlib import Path
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
-CARRIED = ('configs', 'tools', 'model-index.yml', 'constraints.txt')
+CARRIED = ('configs', 'studies', 'tools', 'model-index.yml', 'constraints.txt')
 
 
 class BuildWithMim(build_py):

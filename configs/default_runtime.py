@@ -34,17 +34,5 @@ log_level = 'INFO'
 log_processor = dict(type='TrainingLog', window_size=10, by_epoch=True)
 visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')])
 
-# What changes the speed of a run and not its results: each entry True, False, or None for "where it
-# pays on this machine".
-efficiency = dict(
-    bf16=None,
-    compile=None,
-    prefetch=None,
-    fused_optimizer=None,
-    tf32=None,
-    cudnn_benchmark=None,
-    freeze_gc=None,
-)
-
 load_from = None
 resume = False

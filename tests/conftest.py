@@ -9,8 +9,11 @@ from mmengine.logging import MMLogger
 from mmengine.utils import ManagerMixin
 
 from tests.reference import ROOT, find_reference
+from tests.shapes import check_shapes
 
 __all__ = ['ROOT']
+
+check_shapes()
 
 
 @pytest.fixture(autouse=True, scope='session')

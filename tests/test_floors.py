@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import ROOT
+from tests.conftest import ROOT
 
 LINT = Path(sys.executable).with_name('lint-imports')
 # File that is changed -> what is written into it.

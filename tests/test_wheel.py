@@ -41,8 +41,8 @@ def python(installed: Path, *arguments: str) -> str:
     return run.stdout
 
 
-def test_every_config_and_tool_is_in_the_wheel(installed):
-    for folder in 'configs', 'tools':
+def test_every_config_study_and_tool_is_in_the_wheel(installed):
+    for folder in 'configs', 'studies', 'tools':
         for path in (ROOT / folder).rglob('*.*'):
             if '__pycache__' not in path.parts and 'results' not in path.parts:
                 assert (installed / 'mmdssl' / '.mim' / path.relative_to(ROOT)).is_file(), path

@@ -11,4 +11,4 @@ Measured: see README.md beside this file.
 _base_ = './soco_r18w32-128px_1xb32-1000i_coco-mini.py'
 
 model = dict(decoupling=dict(type='DecouplingBranch', weight=0.3, sample_ratio=0.25))
-train_dataloader = dict(dataset=dict(pipeline=_base_.soco_d_pipeline))
+train_dataloader = dict(dataset=dict(pipeline=_base_.decoupled_pipeline))

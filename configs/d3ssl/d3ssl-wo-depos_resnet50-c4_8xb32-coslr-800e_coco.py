@@ -9,5 +9,5 @@ Measured: not measured.
 
 _base_ = './d3ssl_resnet50-c4_8xb32-coslr-800e_coco.py'
 
-model = dict(with_deposition_loss=False)
+model = dict(with_depositioning_loss=False)
 train_dataloader = dict(dataset=dict(pipeline=_base_.wo_depos_pipeline))

@@ -36,7 +36,9 @@ local_colour = dict(
     grayscale=0.2,
     blur=dict(prob=0.5, sigma=(0.1, 2.0)),
 )
-model = dict(data_preprocessor=dict(views=_base_.data_preprocessor.views + [local_colour] * 4))
+model = dict(
+    data_preprocessor=dict(policies=_base_.data_preprocessor.policies + [local_colour] * 4)
+)
 train_dataloader = dict(
     dataset=dict(
         pipeline=[
@@ -44,7 +46,7 @@ train_dataloader = dict(
             dict(
                 type='MultiViewWithBoxes',
                 num_views=[2, 4],
-                views=[global_crop + _base_.block_mask, local_crop],
+                pipelines=[global_crop + _base_.block_mask, local_crop],
             ),
             dict(type='PackViews', keys=('mask',)),
         ]

@@ -13,4 +13,4 @@ Measured: not measured.
 _base_ = './leopart_vit-small-p16_2xb32-coslr-50e_coco.py'
 
 model = dict(decoupling=dict(type='DecouplingBranch', weight=0.3, sample_ratio=0.25))
-train_dataloader = dict(dataset=dict(pipeline=_base_.leopart_d_pipeline))
+train_dataloader = dict(dataset=dict(pipeline=_base_.decoupled_pipeline))

@@ -26,8 +26,9 @@ model = dict(
     backbone=dict(stem_channels=64, base_channels=64),
     neck=dict(in_channels=512, hid_channels=512),
     queue_length=4096,
-    data_preprocessor=dict(_base_.data_preprocessor, channels_last=True, views=[colour, colour]),
+    data_preprocessor=dict(_base_.data_preprocessor, policies=[colour, colour]),
 )
+efficiency = dict(channels_last=True)
 train_dataloader = dict(batch_size=256, dataset=dict(pipeline=_base_.plain_pipeline))
 train_cfg = dict(max_iters=3000)
 optim_wrapper = dict(optimizer=dict(lr=0.12))

@@ -9,5 +9,5 @@ Measured: see README.md beside this file.
 
 _base_ = './d3ssl_r18w32-128px_1xb32-250i_scenes.py'
 
-model = dict(with_deposition_loss=False)
+model = dict(with_depositioning_loss=False)
 train_dataloader = dict(dataset=dict(pipeline=_base_.wo_depos_pipeline))

@@ -23,7 +23,7 @@ _crop = [
 ]
 decoupled_pipeline = [
     dict(type='LoadImage'),
-    dict(type='MultiViewWithBoxes', num_views=[2], views=[_crop + _base_.branch_mask]),
+    dict(type='MultiViewWithBoxes', num_views=[2], pipelines=[_crop + _base_.branch_mask]),
     dict(type='PackViews', keys=('dc_mask',)),
 ]
 
@@ -39,7 +39,7 @@ train_dataloader = dict(
     dataset=dict(
         pipeline=[
             dict(type='LoadImage'),
-            dict(type='MultiViewWithBoxes', num_views=[2], views=[_crop]),
+            dict(type='MultiViewWithBoxes', num_views=[2], pipelines=[_crop]),
             dict(type='PackViews'),
         ]
     )

@@ -35,7 +35,9 @@ train_dataloader = dict(
     dataset=dict(
         pipeline=[
             dict(type='LoadImage'),
-            dict(type='MultiViewWithBoxes', num_views=[2], views=[large_crop + _base_.block_mask]),
+            dict(
+                type='MultiViewWithBoxes', num_views=[2], pipelines=[large_crop + _base_.block_mask]
+            ),
             dict(type='PackViews', keys=('mask',)),
         ]
     )

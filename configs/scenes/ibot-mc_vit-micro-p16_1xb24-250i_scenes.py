@@ -19,7 +19,9 @@ local_crop = [
     ),
     dict(type='RandomFlipWithBoxes', prob=0.5),
 ]
-model = dict(data_preprocessor=dict(views=_base_.data_preprocessor.views + [_base_.colour] * 2))
+model = dict(
+    data_preprocessor=dict(policies=_base_.data_preprocessor.policies + [_base_.colour] * 2)
+)
 train_dataloader = dict(
     dataset=dict(
         pipeline=[
@@ -27,7 +29,7 @@ train_dataloader = dict(
             dict(
                 type='MultiViewWithBoxes',
                 num_views=[2, 2],
-                views=[_base_.crop + _base_.block_mask, local_crop],
+                pipelines=[_base_.crop + _base_.block_mask, local_crop],
             ),
             dict(type='PackViews', keys=('mask',)),
         ]

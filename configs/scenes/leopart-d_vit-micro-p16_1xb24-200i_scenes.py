@@ -12,4 +12,4 @@ Measured: see README.md beside this file.
 _base_ = './leopart_vit-micro-p16_1xb24-200i_scenes.py'
 
 model = dict(decoupling=dict(type='DecouplingBranch', weight=0.3, sample_ratio=0.25))
-train_dataloader = dict(dataset=dict(pipeline=_base_.leopart_d_pipeline))
+train_dataloader = dict(dataset=dict(pipeline=_base_.decoupled_pipeline))

@@ -12,4 +12,4 @@ Measured: see README.md beside this file.
 _base_ = './soco_r18w32-128px_1xb32-250i_scenes.py'
 
 model = dict(decoupling=dict(type='DecouplingBranch', weight=0.3, sample_ratio=0.25))
-train_dataloader = dict(dataset=dict(pipeline=_base_.soco_d_pipeline))
+train_dataloader = dict(dataset=dict(pipeline=_base_.decoupled_pipeline))

@@ -13,4 +13,4 @@ Measured: not measured.
 _base_ = './soco_resnet50-c4_16xb64-coslr-800e_coco.py'
 
 model = dict(decoupling=dict(type='DecouplingBranch', weight=0.3, sample_ratio=0.125))
-train_dataloader = dict(dataset=dict(pipeline=_base_.soco_d_pipeline))
+train_dataloader = dict(dataset=dict(pipeline=_base_.decoupled_pipeline))

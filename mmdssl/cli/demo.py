@@ -26,7 +26,7 @@ from typing import Any
 from mmdssl.cli.arguments import failed
 from mmdssl.core.shipped import find_config
 from mmdssl.engine.command_line import CommandLine
-from mmdssl.miniature.demo import scores, train
+from mmdssl.studies.demo import scores, train
 
 CONFIG = 'densecl-d_r18w16-64px_1xb32-150i_scenes.py'
 

@@ -198,6 +198,7 @@ def _prepared(request: 'Request', launcher: str, *, going_on: bool) -> tuple[dic
         if request.workers is not None:
             config.train_dataloader.num_workers = request.workers
             config.train_dataloader.persistent_workers = request.workers > 0
+            config.efficiency = {**(config.get('efficiency') or {}), 'workers': request.workers}
         text = f'{request.method} goes on with the settings of {file}'
         return config.to_dict(), str(file), text
     _check_folder(request)

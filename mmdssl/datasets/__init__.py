@@ -1,6 +1,6 @@
 """Data sets and their transforms."""
 
-from mmdssl.datasets import probes, transforms
+from mmdssl.datasets import diagnostics, transforms
 from mmdssl.datasets.coco_objects import CocoObjects
 from mmdssl.datasets.coco_semantic import CocoSemantic
 from mmdssl.datasets.image_folder import ImageFolder
@@ -14,7 +14,7 @@ __all__ = [
     'ImageFolder',
     'SemanticFolder',
     'TaggedConcat',
-    'probes',
+    'diagnostics',
     'seed_worker',
     'transforms',
 ]

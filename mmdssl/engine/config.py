@@ -12,6 +12,7 @@ from mmengine.utils import import_modules_from_strings
 from mmdssl.core.shipped import find_config
 from mmdssl.engine.branch_masks import with_branch_masks
 from mmdssl.engine.command_line import Typed
+from mmdssl.engine.efficiency import with_efficiency
 from mmdssl.engine.frameworks import check_framework
 from mmdssl.engine.options import read_options, unquoted
 
@@ -27,7 +28,8 @@ def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> C
 
     Modules that the config names in ``custom_imports`` are looked for in the current
     folder as well, after all other places, as Python does for its own commands. A de-coupling
-    branch gets its masks (:mod:`mmdssl.engine.branch_masks`).
+    branch gets its masks (:mod:`mmdssl.engine.branch_masks`), the training loader its workers from
+    the block ``efficiency``; an option for the loader itself goes before.
 
     Args:
         path: Config file, or the name of a shipped one (:func:`find_config`).
@@ -47,12 +49,23 @@ def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> C
     if config.get('custom_imports'):
         import_modules_from_strings(**config.custom_imports)
     options = dict(options or {})
+    faster = {key: options.pop(key) for key in list(options) if key.split('.')[0] == 'efficiency'}
+    config.merge_from_dict(read_options(config, faster))
+    config = with_efficiency(config)  # before what is said of the loader itself
     root = options.pop('data_root', None)
     if root is not None:
         config = move_data_root(config, unquoted(root) if isinstance(root, Typed) else str(root))
     if options:
         config.merge_from_dict(read_options(config, options))
+        _keep_block_true(config, options)
     return with_branch_masks(config)
+
+
+def _keep_block_true(config: Config, options: Mapping[str, Any]) -> None:
+    """What options say of the loader stands in the block as well, for whoever reads a dump."""
+    for entry, key in (('workers', 'num_workers'), ('pin_memory', 'pin_memory')):
+        if f'train_dataloader.{key}' in options and 'efficiency' in config:
+            config.efficiency[entry] = config.train_dataloader[key]
 
 
 def move_data_root(config: Config, root: str) -> Config:

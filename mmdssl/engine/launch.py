@@ -193,7 +193,7 @@ def build_runner(config: Config) -> Runner:
     if framework_of(config) is not None:
         check_classes(model, loader.dataset)
     sampler_ends = not isinstance(loader.sampler, InfiniteSampler)
-    if getattr(model, 'needs_whole_batches', False) and sampler_ends and not loader.drop_last:
+    if getattr(model, 'requires_drop_last', False) and sampler_ends and not loader.drop_last:
         raise ValueError(
             f'{type(model).__name__} keeps a queue of keys that takes whole batches only; set '
             'drop_last=True in train_dataloader'

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mmdssl.datasets.transforms.streams import load_streams, streams_state
+from mmdssl.datasets.transforms.random_streams import load_streams, streams_state
 
 __all__ = ['capture_random_state', 'restore_random_state', 'seed_process']
 

@@ -9,15 +9,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
-from mmdssl.evaluation.probe_metric import ProbeMetric, cosines, statistics
+from mmdssl.evaluation.diagnostic_metric import DiagnosticMetric, cosines, statistics
 from mmdssl.registry import METRICS
 
 __all__ = ['BackgroundSensitivity']
 
 
 @METRICS.register_module()
-class BackgroundSensitivity(ProbeMetric):
+class BackgroundSensitivity(DiagnosticMetric):
     """Self-cosines of :class:`ObjectBackgrounds`: high values say *insensitive* to the background.
 
     1: the feature is the object's own; the lower, the more of it is background.
@@ -31,15 +32,19 @@ class BackgroundSensitivity(ProbeMetric):
     """
 
     default_prefix = 'bg_self'
-    probe = 'ObjectBackgrounds'
+    diagnostic = 'ObjectBackgrounds'
 
-    def read(self, features: np.ndarray, sample: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    def read(
+        self, features: Float[np.ndarray, 'v p c'], sample: Mapping[str, Any]
+    ) -> dict[str, Float[np.ndarray, '...']]:
         """Views (image, exchanged), one region."""
-        if features.shape[:2] != (2, 1) or 'probe_boxes' not in sample:
+        if features.shape[:2] != (2, 1) or 'diagnostic_boxes' not in sample:
             raise KeyError('pair of views with one box')
         return dict(own=features[0, 0], exchanged=features[1, 0])
 
-    def measure(self, features: Mapping[str, np.ndarray]) -> tuple[np.ndarray, dict[str, float]]:
+    def measure(
+        self, features: Mapping[str, Float[np.ndarray, 'n ...']]
+    ) -> tuple[Float[np.ndarray, 'n ...'], dict[str, float]]:
         """Cosines of all objects."""
         own, exchanged = features['own'], features['exchanged']
         centre = own.mean(axis=0)

@@ -7,6 +7,7 @@ together: the interval of their difference is much narrower than those of their 
 """
 
 import numpy as np
+from jaxtyping import Float, Int, Shaped
 
 __all__ = ['bootstrap_shares', 'percentile_interval']
 
@@ -14,8 +15,12 @@ _AT_ONCE = 10**7  # drawn counts held at a time: 80 MB
 
 
 def bootstrap_shares(
-    hits: np.ndarray, counts: np.ndarray, *, samples: int = 1000, seed: int = 0
-) -> np.ndarray:
+    hits: Shaped[np.ndarray, 'n k'],
+    counts: Int[np.ndarray, ' n'],
+    *,
+    samples: int = 1000,
+    seed: int = 0,
+) -> Float[np.ndarray, '{samples} k']:
     """Shares of hits in ``samples`` sets of images drawn with replacement.
 
     Args:
@@ -46,7 +51,9 @@ def bootstrap_shares(
     return np.concatenate(shares)
 
 
-def percentile_interval(values: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
+def percentile_interval(
+    values: Float[np.ndarray, ' n'], confidence: float = 0.95
+) -> tuple[float, float]:
     """The middle ``confidence`` of drawn values (samples,).
 
     Raises:

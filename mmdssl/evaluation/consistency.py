@@ -21,6 +21,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from mmdssl.evaluation.features import pool_boxes
@@ -37,7 +38,7 @@ Region = Literal['cells', 'roi_align']
 
 def local_consistency(
     backbone: nn.Module,
-    images: Tensor,
+    images: Float[Tensor, 'n 3 h w'],
     *,
     patch: int | None = None,
     crop: int = 5,
@@ -46,7 +47,7 @@ def local_consistency(
     layer: str = 'last',
     chunk: int = 112,
     amp: bool = False,
-) -> Tensor:
+) -> Float[Tensor, 'n i j']:
     """LSC maps of a frozen backbone, in eval mode without gradients.
 
     All crops of all images are windows of one strided view, copied and forwarded ``chunk`` at a
@@ -105,7 +106,7 @@ def step_of(backbone: nn.Module) -> int:
 
 def _check(
     backbone: nn.Module,
-    images: Tensor,
+    images: Float[Tensor, 'n 3 h w'],
     *,
     patch: int,
     crop: int,
@@ -158,7 +159,9 @@ def _class_token_output(backbone: nn.Module, *, wanted: bool) -> Iterator[None]:
         settings.out_type = kind
 
 
-def _pooled(backbone: nn.Module, crops: Tensor, layer: str, pool: Pool) -> Tensor:
+def _pooled(
+    backbone: nn.Module, crops: Float[Tensor, 'n 3 s s'], layer: str, pool: Pool
+) -> Float[Tensor, 'n c']:
     """(n, 3, s, s) to (n, C) float32."""
     if pool == 'patches':
         return layer_maps(backbone, crops, [layer])[layer].mean(dim=(2, 3))
@@ -167,14 +170,14 @@ def _pooled(backbone: nn.Module, crops: Tensor, layer: str, pool: Pool) -> Tenso
 
 
 def _regions(
-    maps: Tensor,
+    maps: Float[Tensor, 'n c h w'],
     image_size: Sequence[int],
     grid: Sequence[int],
     *,
     patch: int,
     side: int,
     rule: Region,
-) -> Tensor:
+) -> Float[Tensor, 'nij c']:
     """Feature of each crop's area in the maps (N, C, h, w): (N * I * J, C), row-major."""
     if rule == 'roi_align':
         corners = [torch.arange(n, device=maps.device) * patch for n in grid]
@@ -189,7 +192,9 @@ def _regions(
     return means.flatten(0, 2)
 
 
-def _shares(count: int, cells: int, size: int, *, patch: int, side: int) -> Tensor:
+def _shares(
+    count: int, cells: int, size: int, *, patch: int, side: int
+) -> Float[Tensor, '{count} {cells}']:
     """Along one axis: which share of crop i lies on cell k, (count, cells); rows sum to 1."""
     start = torch.arange(count)[:, None] * patch  # pixels
     edge = torch.arange(cells)[None] * (size / cells)
@@ -231,7 +236,7 @@ class LocalSemanticConsistency(GatheredMetric):
         """Keep the maps, one item per image."""
         self.results += [sample['local_consistency'].cpu().numpy() for sample in data_samples]
 
-    def compute_metrics(self, results: list[np.ndarray]) -> dict[str, float]:
+    def compute_metrics(self, results: list[Float[np.ndarray, 'i j']]) -> dict[str, float]:
         """Mean and deviations; on the main process only."""
         if not results:
             raise ValueError(f'{self.prefix} got no image: check the evaluation data')

@@ -22,8 +22,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from jaxtyping import Bool, Float
 
-from mmdssl.evaluation.probe_metric import ProbeMetric, cosines, statistics
+from mmdssl.evaluation.diagnostic_metric import DiagnosticMetric, cosines, statistics
 from mmdssl.registry import METRICS
 
 __all__ = ['InterObjectCoupling', 'coupling_ratio', 'full_angle']
@@ -34,7 +35,7 @@ _FLOOR = 1e-2  # radians, of both sides of the full-angle ratio
 
 
 @METRICS.register_module()
-class InterObjectCoupling(ProbeMetric):
+class InterObjectCoupling(DiagnosticMetric):
     """Coupling ratios of :class:`ObjectPairs`, over its ratios of missing A.
 
     Reports, by layer over all ratios (``last/mean``) and for each (``last@0.5/mean``): ``mean``,
@@ -59,7 +60,7 @@ class InterObjectCoupling(ProbeMetric):
     """
 
     default_prefix = 'cr_inter'
-    probe = 'ObjectPairs'
+    diagnostic = 'ObjectPairs'
 
     def __init__(
         self,
@@ -86,14 +87,16 @@ class InterObjectCoupling(ProbeMetric):
         self.per_ratio = per_ratio
         self.ratios: tuple[float, ...] = ()
 
-    def read(self, features: np.ndarray, sample: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    def read(
+        self, features: Float[np.ndarray, 'v p c'], sample: Mapping[str, Any]
+    ) -> dict[str, Float[np.ndarray, '...']]:
         """Views ``[B, A, AB(r)..., and A(r)... with mask_a1]``, regions (A, B)."""
         ratios = tuple(sample['ratios'])
         count = len(ratios)
         if self.ratios and self.ratios != ratios and self.results:
             raise ValueError(
                 f'InterObjectCoupling: samples have the ratios {self.ratios} and {ratios}; '
-                'evaluate one probe data set at a time'
+                'evaluate one diagnostic data set at a time'
             )
         self.ratios = ratios
         whole, b_alone = features[1, 0], features[0, 1]  # (C,)
@@ -106,7 +109,9 @@ class InterObjectCoupling(ProbeMetric):
             clean=np.stack([whole, b_alone]),
         )
 
-    def measure(self, features: Mapping[str, np.ndarray]) -> tuple[np.ndarray, dict[str, float]]:
+    def measure(
+        self, features: Mapping[str, Float[np.ndarray, 'n ...']]
+    ) -> tuple[Float[np.ndarray, 'n ...'], dict[str, float]]:
         """CR, full-angle ratio and clamps of all pairs and ratios."""
         alone, beside, other = features['alone'], features['beside'], features['other']
         ratio, clamped = coupling_ratio(alone, beside, other, form=self.form, eps=self.eps)
@@ -122,8 +127,13 @@ class InterObjectCoupling(ProbeMetric):
 
 
 def coupling_ratio(
-    alone: np.ndarray, beside: np.ndarray, other: np.ndarray, *, form: Form, eps: float
-) -> tuple[np.ndarray, np.ndarray]:
+    alone: Float[np.ndarray, '*#n c'],
+    beside: Float[np.ndarray, '*#n c'],
+    other: Float[np.ndarray, '*#n c'],
+    *,
+    form: Form,
+    eps: float,
+) -> tuple[Float[np.ndarray, '*m'], Bool[np.ndarray, '*m']]:
     """CR of vectors along the last axis.
 
     Args:
@@ -142,7 +152,9 @@ def coupling_ratio(
     return np.maximum(sides[0], eps) / np.maximum(sides[1], eps), sides[1] < eps
 
 
-def full_angle(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def full_angle(
+    first: Float[np.ndarray, '*#n c'], second: Float[np.ndarray, '*#n c']
+) -> Float[np.ndarray, '...']:
     """``pi - theta`` of centred vectors along the last axis, one side of our own form.
 
     Args:
@@ -156,7 +168,7 @@ def full_angle(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.maximum(np.pi - np.arccos(cosines(first, second)), _FLOOR)
 
 
-def _summary(values: np.ndarray, row: str) -> dict[str, float]:
+def _summary(values: Float[np.ndarray, 'n r 5'], row: str) -> dict[str, float]:
     """Statistics of values (pairs, ratios, 5)."""
     full = statistics(values[..., 1], 'full_angle')
     return {

@@ -11,9 +11,10 @@ from math import log
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Float
 
-from mmdssl.datasets.transforms.rcc import cut_regions, rasterise
-from mmdssl.datasets.transforms.streams import RandomSource
+from mmdssl.datasets.transforms.random_streams import RandomSource
+from mmdssl.datasets.transforms.region_collaborative_cutout import cut_regions, rasterise
 
 __all__ = [
     'CUTOUT_VARIANTS',
@@ -34,7 +35,9 @@ CUTOUT_VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-def cut_shares(boxes: np.ndarray | Sequence[Sequence[float]], mask: np.ndarray) -> np.ndarray:
+def cut_shares(
+    boxes: Float[np.ndarray, 'n 4'] | Sequence[Sequence[float]], mask: Bool[np.ndarray, 'h w']
+) -> Float[np.ndarray, ' n']:
     """Share of each region that a mask cuts.
 
     Args:
@@ -54,7 +57,7 @@ def random_regions(
     *,
     scale: tuple[float, float] = (0.2, 1.0),
     aspect: tuple[float, float] = (0.5, 2.0),
-) -> np.ndarray:
+) -> Float[np.ndarray, '{count} 4']:
     """Regions anywhere in the image: centre uniform, clipped at the border.
 
     Args:
@@ -138,7 +141,9 @@ def cutout_examples(
     size: int = 224,
     seed: int = 0,
     variants: Sequence[str] = tuple(CUTOUT_VARIANTS),
-) -> tuple[list[np.ndarray], dict[str, list[np.ndarray]]]:
+) -> tuple[
+    list[Float[np.ndarray, '{regions} 4']], dict[str, list[Bool[np.ndarray, '{size} {size}']]]
+]:
     """A few masks of every rule on the same regions and from the same draws, to look at.
 
     Args:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch.nn.functional as F
+from jaxtyping import Float, Float32, Shaped
 from mmpretrain.models.backbones import ResNet
 from torch import Tensor, nn
 from torchvision.models import ResNet as TorchvisionResNet
@@ -22,12 +23,12 @@ __all__ = ['dense_map', 'object_features', 'pool_boxes']
 
 def object_features(
     backbone: nn.Module,
-    images: Tensor,
-    boxes: Sequence[Tensor],
+    images: Float[Tensor, 'n 3 h w'],
+    boxes: Sequence[Shaped[Tensor, '_ 4']],
     *,
     roi_size: int = 7,
     upsample_c4: bool = True,
-) -> Tensor:
+) -> Float[Tensor, 'm c']:
     """L2-normalised feature of every box, from the backbone in eval mode without gradients.
 
     Args:
@@ -45,7 +46,9 @@ def object_features(
         return F.normalize(pool_boxes(features, boxes, images.shape[-2:], roi_size=roi_size), dim=1)
 
 
-def dense_map(backbone: nn.Module, images: Tensor, *, upsample_c4: bool = True) -> Tensor:
+def dense_map(
+    backbone: nn.Module, images: Float[Tensor, 'n 3 h w'], *, upsample_c4: bool = True
+) -> Float32[Tensor, 'n c h2 w2']:
     """The map that objects are read from, in the mode the backbone is in, with its gradients.
 
     ViT: last map, final norm included. ResNet of four stages: output of the last stage, its input
@@ -81,7 +84,7 @@ def dense_map(backbone: nn.Module, images: Tensor, *, upsample_c4: bool = True) 
 
 
 @contextmanager
-def _last_stage(stage: nn.Module, *, upsample: bool) -> Iterator[list[Tensor]]:
+def _last_stage(stage: nn.Module, *, upsample: bool) -> Iterator[list[Float[Tensor, '...']]]:
     """Collect the outputs of ``stage``, its input doubled in size on the way in if asked.
 
     Hooks on the stage serve every kind of ResNet (deep stem, wide, plug-ins) and any
@@ -89,11 +92,13 @@ def _last_stage(stage: nn.Module, *, upsample: bool) -> Iterator[list[Tensor]]:
     """
     outputs: list[Tensor] = []
 
-    def double(_: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
+    def double(_: nn.Module, inputs: tuple[Float[Tensor, '...'], ...]) -> Float[Tensor, '...']:
         # (N, C4, h, w) -> (N, C4, 2h, 2w)
         return F.interpolate(inputs[0], scale_factor=2, mode='bilinear', align_corners=False)
 
-    def keep(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def keep(
+        _: nn.Module, inputs: tuple[Float[Tensor, '...'], ...], output: Float[Tensor, '...']
+    ) -> None:
         outputs.append(output)
 
     handles = [stage.register_forward_hook(keep)]
@@ -107,8 +112,12 @@ def _last_stage(stage: nn.Module, *, upsample: bool) -> Iterator[list[Tensor]]:
 
 
 def pool_boxes(
-    features: Tensor, boxes: Sequence[Tensor], image_size: Sequence[int], *, roi_size: int = 7
-) -> Tensor:
+    features: Float[Tensor, 'n c h w'],
+    boxes: Sequence[Shaped[Tensor, '_ 4']],
+    image_size: Sequence[int],
+    *,
+    roi_size: int = 7,
+) -> Float[Tensor, 'm c']:
     """Mean of RoIAlign (aligned, adaptive sampling) over each box.
 
     Args:

@@ -8,12 +8,13 @@ import math
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor
 
 __all__ = ['effective_rank', 'feature_spread']
 
 
-def feature_spread(features: Tensor) -> float:
+def feature_spread(features: Float[Tensor, 'm c']) -> float:
     """How far unit features scatter: 0 if all are equal, 1 if they point everywhere evenly.
 
     Args:
@@ -26,7 +27,7 @@ def feature_spread(features: Tensor) -> float:
     return float((unit - unit.mean(dim=0)).square().sum(dim=1).mean().sqrt())
 
 
-def effective_rank(features: Tensor) -> float:
+def effective_rank(features: Float[Tensor, 'm c']) -> float:
     """Number of directions that centred features use: 1 to min(M - 1, C).
 
     Args:

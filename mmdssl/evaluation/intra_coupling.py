@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from jaxtyping import Float, Int
 
-from mmdssl.evaluation.probe_metric import ProbeMetric, cosines, statistics
+from mmdssl.evaluation.diagnostic_metric import DiagnosticMetric, cosines, statistics
 from mmdssl.registry import METRICS
 
 __all__ = ['IntraObjectCoupling']
 
 
 @METRICS.register_module()
-class IntraObjectCoupling(ProbeMetric):
+class IntraObjectCoupling(DiagnosticMetric):
     """Coupling ratios of :class:`ObjectParts`.
 
     Reports by layer ``mean``, ``median``, ``se`` (standard error) and ``parts``, their number.
@@ -38,7 +39,7 @@ class IntraObjectCoupling(ProbeMetric):
     """
 
     default_prefix = 'cr_intra'
-    probe = 'ObjectParts'
+    diagnostic = 'ObjectParts'
 
     def __init__(
         self,
@@ -55,14 +56,16 @@ class IntraObjectCoupling(ProbeMetric):
         self.bins = bins
 
     @property
-    def histograms(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    def histograms(self) -> dict[str, tuple[Int[np.ndarray, ' b'], Float[np.ndarray, ' b+1']]]:
         """By layer: counts (bins,) and edges (bins + 1,) of the last evaluation."""
         return {
             layer: np.histogram(values, bins=self.bins, range=(0, 2))
             for layer, values in self.values.items()
         }
 
-    def read(self, features: np.ndarray, sample: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    def read(
+        self, features: Float[np.ndarray, 'v p c'], sample: Mapping[str, Any]
+    ) -> dict[str, Float[np.ndarray, '...']]:
         """Views ``[X^OP, X^C]`` for every kind of rest, one region."""
         rests = tuple(sample['rests'])
         if self.rest not in rests:
@@ -73,7 +76,9 @@ class IntraObjectCoupling(ProbeMetric):
         place = 2 * rests.index(self.rest)
         return dict(removed=features[place, 0], exchanged=features[place + 1, 0])
 
-    def measure(self, features: Mapping[str, np.ndarray]) -> tuple[np.ndarray, dict[str, float]]:
+    def measure(
+        self, features: Mapping[str, Float[np.ndarray, 'n ...']]
+    ) -> tuple[Float[np.ndarray, 'n ...'], dict[str, float]]:
         """CR of all parts."""
         values = 1 - cosines(features['removed'], features['exchanged'])
         numbers = {f'/{name}': value for name, value in statistics(values).items()}

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Literal
 
 import torch
+from jaxtyping import Float, Float32, Int64
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor
@@ -25,13 +26,13 @@ _PROGRESS_FROM = 10**9  # similarities; below this the search takes well under 1
 
 
 def knn_search(
-    queries: Tensor,
-    bank: Tensor | Sequence[Tensor],
+    queries: Float[Tensor, '...'],  # shapes of both are judged in words
+    bank: Float[Tensor, '...'] | Sequence[Float[Tensor, '...']],
     k: int,
     *,
     tile: tuple[int, int] = (1024, 8192),
     device: str | torch.device | None = None,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Float32[Tensor, 'q k'], Int64[Tensor, 'q k']]:
     """The ``k`` bank rows with the largest dot product for every query.
 
     Args:
@@ -82,7 +83,9 @@ def knn_search(
     return best.cpu(), index.cpu()
 
 
-def _tiles(features: Tensor | Sequence[Tensor], rows: int) -> Iterator[Tensor]:
+def _tiles(
+    features: Float[Tensor, 'b c'] | Sequence[Float[Tensor, '_ c']], rows: int
+) -> Iterator[Float[Tensor, '_ c']]:
     """Features (rows, C) at a time; of blocks of any size only these are copied."""
     if isinstance(features, Tensor):
         yield from features.split(rows)
@@ -100,7 +103,12 @@ def _tiles(features: Tensor | Sequence[Tensor], rows: int) -> Iterator[Tensor]:
         yield torch.cat(held)
 
 
-def _check(queries: Tensor, bank: Tensor | Sequence[Tensor], k: int, tile: tuple[int, int]) -> None:
+def _check(
+    queries: Float[Tensor, '...'],
+    bank: Float[Tensor, '...'] | Sequence[Float[Tensor, '...']],
+    k: int,
+    tile: tuple[int, int],
+) -> None:
     if k < 1 or min(tile) < 1:
         raise ValueError(f'k={k} and tile={tile} must be positive')
     blocks = [bank] if isinstance(bank, Tensor) else bank
@@ -135,7 +143,9 @@ def _full_precision() -> Iterator[None]:
         torch.set_float32_matmul_precision(previous)
 
 
-def _top(similarities: Tensor, k: int) -> tuple[Tensor, Tensor]:
+def _top(
+    similarities: Float32[Tensor, 'q n'], k: int
+) -> tuple[Float32[Tensor, 'q m'], Int64[Tensor, 'q m']]:
     """The ``k`` largest of each row (q, n), descending; of equal ones the lowest columns."""
     n = similarities.shape[1]
     if n <= k:
@@ -159,14 +169,14 @@ def _top(similarities: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 
 def rank_classes(
-    similarities: Tensor,
-    labels: Tensor,
+    similarities: Float32[Tensor, 'q k'],
+    labels: Int64[Tensor, 'q k'],
     num_classes: int,
     *,
     vote: Vote = 'weighted',
     temperature: float = 0.07,
     top: int = 5,
-) -> Tensor:
+) -> Int64[Tensor, 'q {top}']:
     """Let the neighbours of every query vote for their class.
 
     Args:
@@ -199,7 +209,13 @@ def rank_classes(
     return torch.cat(ranked)
 
 
-def _rank(weights: Tensor, labels: Tensor, num_classes: int, vote: str, top: int) -> Tensor:
+def _rank(
+    weights: Float32[Tensor, 'q k'],
+    labels: Int64[Tensor, 'q k'],
+    num_classes: int,
+    vote: str,
+    top: int,
+) -> Int64[Tensor, 'q {top}']:
     empty = weights.new_zeros(len(weights), num_classes)
     mass = empty.scatter_add(1, labels, weights)
     votes = empty.scatter_add(1, labels, torch.ones_like(weights))

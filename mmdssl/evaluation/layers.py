@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
+from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
 __all__ = ['layer_maps', 'resolve_layer']
@@ -51,8 +52,8 @@ def _known_layers(modules: dict[str, nn.Module]) -> list[str]:
 
 
 def layer_maps(
-    backbone: nn.Module, images: Tensor, layers: Sequence[str] = ('last',)
-) -> dict[str, Tensor]:
+    backbone: nn.Module, images: Float[Tensor, 'n 3 h w'], layers: Sequence[str] = ('last',)
+) -> dict[str, Float32[Tensor, 'n _ _ _']]:
     """Maps of the named layers, in the mode the backbone is in, with its gradients.
 
     Args:
@@ -93,7 +94,9 @@ def _collect(modules: dict[str, nn.Module]) -> Iterator[dict[str, object]]:
             handle.remove()
 
 
-def _as_map(output: object, images: Tensor, name: str) -> Tensor:
+def _as_map(
+    output: object, images: Float[Tensor, 'n 3 h w'], name: str
+) -> Float32[Tensor, 'n c h2 w2']:
     """(N, C, h, w) or (N, T, C) tokens, alone or last in a tuple, to a float32 map."""
     if isinstance(output, (tuple, list)) and output:
         output = output[-1]

@@ -1,8 +1,8 @@
-"""Measure any backbone on probes: the one way for hooks, commands and studies.
+"""Measure any backbone on diagnostics: the one way for hooks, commands and studies.
 
-A *probe* in a config is ``dict(dataloader=..., evaluator=[...], layers=(...))``: composed images,
-metrics that read their features, and the layers to look at (``('last',)`` where it names none). An
-:class:`ObjectPairs` with ``remove='auto'`` takes apart A as suits the backbone.
+A *diagnostic* in a config is ``dict(dataloader=..., evaluator=[...], layers=(...))``: composed
+images, metrics that read their features, and the layers to look at (``('last',)`` where it names
+none). An :class:`ObjectPairs` with ``remove='auto'`` takes apart A as suits the backbone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,17 +16,24 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from mmdssl.evaluation.extractors.probe_extractor import ProbeExtractor
+from mmdssl.evaluation.extractors.diagnostic_extractor import DiagnosticExtractor
 from mmdssl.evaluation.guards import preserve_rng_state
 from mmdssl.evaluation.passes import evaluate_loader
 from mmdssl.registry import METRICS
 
-__all__ = ['Probe', 'build_probe', 'build_probes', 'measure', 'measure_probes', 'removal_for']
+__all__ = [
+    'Diagnostic',
+    'build_diagnostic',
+    'build_diagnostics',
+    'measure',
+    'measure_diagnostics',
+    'removal_for',
+]
 
 
 @dataclass
-class Probe:
-    """A probe ready to measure, as often as wanted.
+class Diagnostic:
+    """A diagnostic ready to measure, as often as wanted.
 
     Attributes:
         loader: Of the composed images.
@@ -39,13 +46,13 @@ class Probe:
     layers: tuple[str, ...] = ('last',)
 
 
-def build_probe(
+def build_diagnostic(
     config: Mapping[str, Any],
     *,
     backbone: nn.Module | None = None,
     layers: Sequence[str] | None = None,
-) -> Probe:
-    """Build one probe of a config; the random state of the process stays as it was.
+) -> Diagnostic:
+    """Build one diagnostic of a config; the random state of the process stays as it was.
 
     Args:
         config: ``dataloader``, ``evaluator`` (a metric or a list of them) and ``layers``.
@@ -58,7 +65,7 @@ def build_probe(
     for key in ('dataloader', 'evaluator'):
         if not config.get(key):
             raise ValueError(
-                f'the probe has no {key}: inherit configs/_base_/datasets/coco_coupling.py or '
+                f'the diagnostic has no {key}: inherit configs/_base_/datasets/coco_coupling.py or '
                 'give dict(dataloader=..., evaluator=[...])'
             )
     metrics = config['evaluator']
@@ -69,18 +76,18 @@ def build_probe(
             loader = {**loader, 'dataset': _resolve(loader['dataset'], backbone)}
             loader = Runner.build_dataloader(loader, seed=0)
         built = [METRICS.build(one) if isinstance(one, dict) else one for one in metrics]
-    return Probe(loader, built, tuple(layers or config.get('layers') or ('last',)))
+    return Diagnostic(loader, built, tuple(layers or config.get('layers') or ('last',)))
 
 
-def build_probes(
+def build_diagnostics(
     configs: Mapping[str, Mapping[str, Any]],
     *,
     backbone: nn.Module | None = None,
     layers: Sequence[str] | None = None,
-) -> dict[str, Probe]:
-    """Build all probes of a config by name, see :func:`build_probe`."""
+) -> dict[str, Diagnostic]:
+    """Build all diagnostics of a config by name, see :func:`build_diagnostic`."""
     return {
-        name: build_probe(config, backbone=backbone, layers=layers)
+        name: build_diagnostic(config, backbone=backbone, layers=layers)
         for name, config in configs.items()
     }
 
@@ -91,8 +98,8 @@ def _resolve(dataset: Any, backbone: nn.Module | None) -> Any:
         return dataset
     if backbone is None:
         raise ValueError(
-            "remove='auto' needs the backbone that is measured: give it to build_probe, or set "
-            "remove='patches' (vision transformer) or 'shrink' (CNN)"
+            "remove='auto' needs the backbone that is measured: give it to build_diagnostic, or "
+            "set remove='patches' (vision transformer) or 'shrink' (CNN)"
         )
     return {**dataset, **removal_for(backbone)}
 
@@ -107,10 +114,10 @@ def measure(
     roi_size: int = 7,
     max_images: int = 32,
     precision: Literal['float32', 'bfloat16'] = 'float32',
-    description: str = 'probe',
+    description: str = 'diagnostic',
     progress: bool = True,
 ) -> dict[str, float]:
-    """Run a probe's images through a backbone and evaluate its metrics.
+    """Run a diagnostic's images through a backbone and evaluate its metrics.
 
     Backbone, training flags and all random states are left as they were, so that a run that is
     measured and one that is not are bit-equal. Every process of a distributed run must call it;
@@ -120,8 +127,8 @@ def measure(
         backbone: mmpretrain, torchvision or any other module of images.
         preprocessor: Module or config that normalises uint8 images, as that of the run; None:
             ImageNet's mean and standard deviation.
-        loader: Of probe samples, e.g. :class:`ObjectPairs` with ``default_collate``.
-        metrics: Metrics that read ``probe_features``.
+        loader: Of diagnostic samples, e.g. :class:`ObjectPairs` with ``default_collate``.
+        metrics: Metrics that read ``diagnostic_features``.
         layers: Names as in :mod:`mmdssl.evaluation.layers`.
         roi_size: Cells per side of RoIAlign.
         max_images: Views in one forward pass.
@@ -134,7 +141,7 @@ def measure(
         Numbers by name, e.g. ``'cr_inter/last/mean'``.
     """
     evaluator = metrics if isinstance(metrics, Evaluator) else Evaluator(list(metrics))
-    extractor = ProbeExtractor(
+    extractor = DiagnosticExtractor(
         backbone=backbone,
         data_preprocessor=preprocessor,
         layers=layers,
@@ -147,29 +154,29 @@ def measure(
     return evaluate_loader(extractor, loader, evaluator, description, progress=progress)
 
 
-def measure_probes(
+def measure_diagnostics(
     backbone: nn.Module,
     preprocessor: nn.Module | dict | None,
-    probes: Mapping[str, Probe],
+    diagnostics: Mapping[str, Diagnostic],
     *,
     roi_size: int = 7,
     max_images: int = 32,
     precision: Literal['float32', 'bfloat16'] = 'float32',
     progress: bool = True,
 ) -> dict[str, float]:
-    """All probes' numbers in one dict, see :func:`measure`.
+    """All diagnostics' numbers in one dict, see :func:`measure`.
 
     Raises:
         ValueError: If two metrics report under one name: give one of them another ``prefix``.
     """
     numbers: dict[str, float] = {}
-    for name, probe in probes.items():
+    for name, diagnostic in diagnostics.items():
         found = measure(
             backbone,
             preprocessor,
-            probe.loader,
-            probe.metrics,
-            layers=probe.layers,
+            diagnostic.loader,
+            diagnostic.metrics,
+            layers=diagnostic.layers,
             roi_size=roi_size,
             max_images=max_images,
             precision=precision,
@@ -178,7 +185,9 @@ def measure_probes(
         )
         twice = sorted(numbers.keys() & found.keys())
         if twice:
-            raise ValueError(f'probe {name!r} reports {twice[0]!r} again: give it another prefix')
+            raise ValueError(
+                f'diagnostic {name!r} reports {twice[0]!r} again: give it another prefix'
+            )
         numbers.update(found)
     return numbers
 

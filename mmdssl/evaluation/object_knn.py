@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from mmdssl.evaluation.bootstrap import bootstrap_shares, percentile_interval
@@ -25,7 +26,7 @@ _SCORES = ('top1', 'top5')
 
 # One item per image: (whether it belongs to the bank, features (n, C), labels (n,)), or nothing.
 # Not None: mmengine drops Nones before it cuts the padding off.
-_Item = tuple[bool, np.ndarray, np.ndarray] | tuple[()]
+_Item = tuple[bool, Float[np.ndarray, '_ c'], Int[np.ndarray, ' _']] | tuple[()]
 
 
 @METRICS.register_module()
@@ -176,7 +177,12 @@ class ObjectKNN(GatheredMetric):
         return rows
 
     def _keep(
-        self, results: list[_Item], truth: Tensor, first: Tensor, hits: Tensor, num_classes: int
+        self,
+        results: list[_Item],
+        truth: Int[Tensor, ' q'],
+        first: Int[Tensor, ' q'],
+        hits: Int[Tensor, 'q 2'],
+        num_classes: int,
     ) -> None:
         """Confusion, and hits by image and by class; ``first`` (Q,) are the top-1 predictions."""
         pairs = torch.bincount(truth * num_classes + first, minlength=num_classes**2)
@@ -200,7 +206,9 @@ class ObjectKNN(GatheredMetric):
             ends[f'{name}_low'], ends[f'{name}_high'] = percentile_interval(drawn, self.confidence)
         return ends
 
-    def _gather(self, results: list[_Item], *, bank: bool) -> tuple[list[Tensor], Tensor]:
+    def _gather(
+        self, results: list[_Item], *, bank: bool
+    ) -> tuple[list[Float[Tensor, '_ c']], Int[Tensor, ' m']]:
         """Features (n_i, C) by image and labels (sum n_i,) of a side, in the data set's order."""
         items = [item for item in results if item and item[0] == bank]
         if not any(len(item[2]) for item in items):
@@ -212,7 +220,7 @@ class ObjectKNN(GatheredMetric):
         labels = np.concatenate([item[2] for item in items])
         return [torch.from_numpy(item[1]) for item in items], torch.from_numpy(labels)
 
-    def _num_classes(self, labels: Tensor) -> int:
+    def _num_classes(self, labels: Int[Tensor, ' m']) -> int:
         classes = (self.dataset_meta or {}).get('classes')
         if not classes:
             raise ValueError("the evaluation data set names no 'classes' in its metainfo")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Integer
 
 from mmdssl.evaluation.gathering import GatheredMetric
 from mmdssl.evaluation.patch_clusters import Start
@@ -16,7 +17,7 @@ from mmdssl.registry import METRICS
 __all__ = ['OverClustering']
 
 # One item per image: patch features (h, w, C) float32 and the map (H, W) uint8.
-_Item = tuple[np.ndarray, np.ndarray]
+_Item = tuple[Float[np.ndarray, '_ _ _'], Integer[np.ndarray, '_ _']]
 
 
 @METRICS.register_module()

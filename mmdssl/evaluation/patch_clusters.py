@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from typing import Literal, get_args
 
 import numpy as np
+from jaxtyping import Float, Float32, Int64
 
 __all__ = ['Start', 'cluster_patches', 'cluster_points', 'reduce_patches']
 
@@ -26,7 +27,7 @@ _ROWS = 2**14  # of a block
 
 
 def cluster_patches(
-    features: np.ndarray | Sequence[np.ndarray],
+    features: Float[np.ndarray, 'p c'] | Sequence[Float[np.ndarray, '_ c']],
     *,
     num_clusters: int,
     pca_dim: int = 50,
@@ -35,7 +36,7 @@ def cluster_patches(
     iterations: int = 100,
     restarts: int = 5,
     seed: int = 0,
-) -> np.ndarray:
+) -> Int64[np.ndarray, ' p2']:
     """Standardise, reduce by PCA, k-means.
 
     Args:
@@ -72,7 +73,9 @@ def cluster_patches(
     )
 
 
-def reduce_patches(blocks: Sequence[np.ndarray], *, pca_dim: int = 50) -> np.ndarray:
+def reduce_patches(
+    blocks: Sequence[Float[np.ndarray, '_ c']], *, pca_dim: int = 50
+) -> Float32[np.ndarray, 'p d']:
     """Principal components of standardised features, block by block.
 
     Args:
@@ -110,7 +113,7 @@ def reduce_patches(blocks: Sequence[np.ndarray], *, pca_dim: int = 50) -> np.nda
 
 
 def cluster_points(
-    points: np.ndarray,
+    points: Float[np.ndarray, 'p d'],
     *,
     num_clusters: int,
     start: Start = 'random',
@@ -118,7 +121,7 @@ def cluster_points(
     iterations: int = 100,
     restarts: int = 5,
     seed: int = 0,
-) -> np.ndarray:
+) -> Int64[np.ndarray, ' p']:
     """k-means.
 
     Args:

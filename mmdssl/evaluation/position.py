@@ -10,31 +10,34 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
-from mmdssl.evaluation.probe_metric import ProbeMetric, cosines, statistics
+from mmdssl.evaluation.diagnostic_metric import DiagnosticMetric, cosines, statistics
 from mmdssl.registry import METRICS
 
 __all__ = ['PositionalSimilarity']
 
 
 @METRICS.register_module()
-class PositionalSimilarity(ProbeMetric):
+class PositionalSimilarity(DiagnosticMetric):
     """Mean cosine similarity of the centre cell with the others (MCS), layer by layer.
 
     Reads samples of :class:`ImageGrids`. Reports ``mean``, ``median`` and ``se`` over pictures,
     ``corners`` and ``edges`` (means of those cells alone: ``edges`` are all that are no corner)
     and ``num``. ``values`` holds the cosines (n, grid**2 - 1) in reading order.
 
-    Args: see :class:`ProbeMetric`.
+    Args: see :class:`DiagnosticMetric`.
 
     Raises:
         ValueError: If the regions of a sample form no square grid with a centre.
     """
 
     default_prefix = 'mcs'
-    probe = 'ImageGrids'
+    diagnostic = 'ImageGrids'
 
-    def read(self, features: np.ndarray, sample: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    def read(
+        self, features: Float[np.ndarray, 'v p c'], sample: Mapping[str, Any]
+    ) -> dict[str, Float[np.ndarray, '...']]:
         """Cosines (grid**2 - 1,) of one picture's cells with their centre."""
         count = features.shape[1]
         side = round(count**0.5)
@@ -46,7 +49,9 @@ class PositionalSimilarity(ProbeMetric):
         cells, centre = features[0], count // 2
         return dict(cosines=cosines(np.delete(cells, centre, axis=0), cells[centre]))
 
-    def measure(self, features: Mapping[str, np.ndarray]) -> tuple[np.ndarray, dict[str, float]]:
+    def measure(
+        self, features: Mapping[str, Float[np.ndarray, 'n ...']]
+    ) -> tuple[Float[np.ndarray, 'n ...'], dict[str, float]]:
         """Statistics over the pictures."""
         found = features['cosines']  # (n, grid**2 - 1)
         side = round((found.shape[1] + 1) ** 0.5)

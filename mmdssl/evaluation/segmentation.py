@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float, Float64, Int64, Integer
 from scipy.optimize import linear_sum_assignment
 
 from mmdssl.evaluation.patch_clusters import (
@@ -53,16 +54,20 @@ class MatchedScore:
     """
 
     miou: float
-    iou: np.ndarray
-    cluster_to_class: np.ndarray
-    true_positives: np.ndarray
-    false_positives: np.ndarray
-    false_negatives: np.ndarray
+    iou: Float64[np.ndarray, ' c']
+    cluster_to_class: Int64[np.ndarray, ' k']
+    true_positives: Int64[np.ndarray, ' c']
+    false_positives: Int64[np.ndarray, ' c']
+    false_negatives: Int64[np.ndarray, ' c']
 
 
 def confusion(
-    labels: np.ndarray, clusters: np.ndarray, *, num_classes: int, num_clusters: int
-) -> np.ndarray:
+    labels: Integer[np.ndarray, '...'],
+    clusters: Integer[np.ndarray, '...'],
+    *,
+    num_classes: int,
+    num_clusters: int,
+) -> Int64[np.ndarray, '{num_classes} {num_clusters}']:
     """Pixels by class and cluster.
 
     Args:
@@ -93,7 +98,9 @@ def confusion(
     return counts.reshape(num_classes, num_clusters)
 
 
-def match_clusters(counts: np.ndarray, *, match: Match = 'precision') -> MatchedScore:
+def match_clusters(
+    counts: Integer[np.ndarray, 'c k'], *, match: Match = 'precision'
+) -> MatchedScore:
     """Give every cluster a class and score the result.
 
     Args:
@@ -126,8 +133,8 @@ def match_clusters(counts: np.ndarray, *, match: Match = 'precision') -> Matched
 
 
 def overclustering(
-    features: np.ndarray | Sequence[np.ndarray],
-    labels: np.ndarray | Sequence[np.ndarray],
+    features: Float[np.ndarray, '...'] | Sequence[Float[np.ndarray, '...']],
+    labels: Integer[np.ndarray, '...'] | Sequence[Integer[np.ndarray, '...']],
     *,
     num_classes: int,
     num_clusters: int = 500,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
 from mmdssl.models.utils.host_copies import move
@@ -20,16 +21,16 @@ class ChosenCells:
         weights: (M,) float64, see :func:`per_sample_weights`.
     """
 
-    sample: Tensor
-    cell: Tensor
-    weights: Tensor
+    sample: Int[Tensor, ' m']
+    cell: Int[Tensor, ' m']
+    weights: Float64[Tensor, ' m']
 
-    def rows(self, cells: Tensor) -> Tensor:
+    def rows(self, cells: Float[Tensor, 'n l ...']) -> Float[Tensor, 'm ...']:
         """The chosen rows (M, C) of (N, L, C)."""
         return cells[self.sample, self.cell]
 
 
-def choose_cells(mask: Tensor, *, device: torch.device | None = None) -> ChosenCells:
+def choose_cells(mask: Bool[Tensor, 'n l'], *, device: torch.device | None = None) -> ChosenCells:
     """Cells that are True.
 
     Computed where the mask lies: of a mask in host memory the number of cells is known without
@@ -47,7 +48,9 @@ def choose_cells(mask: Tensor, *, device: torch.device | None = None) -> ChosenC
     return ChosenCells(sample=sample, cell=cell, weights=move(weights, where))
 
 
-def per_sample_weights(selected: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+def per_sample_weights(
+    selected: Bool[Tensor, 'n l'], dtype: torch.dtype = torch.float32
+) -> Float[Tensor, ' m']:
     """Weights that turn a sum over selected positions into the official double mean.
 
     Mean over the selected positions of a sample, then over *all* samples; a

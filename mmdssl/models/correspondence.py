@@ -10,6 +10,7 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 __all__ = ['Rule', 'check_rule', 'match_cells']
@@ -33,8 +34,12 @@ def check_rule(rule: Rule) -> None:
 
 @torch.no_grad()
 def match_cells(
-    query: Tensor, key: Tensor, *, rule: Rule = 1, generator: torch.Generator | None = None
-) -> Tensor:
+    query: Float[Tensor, 'n c s'],
+    key: Float[Tensor, 'n c t'],
+    *,
+    rule: Rule = 1,
+    generator: torch.Generator | None = None,
+) -> Int64[Tensor, 'n s']:
     """Index of the key cell that belongs to each query cell.
 
     Similarity is the cosine, computed in float32 (float64 for float64 features).

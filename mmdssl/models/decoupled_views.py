@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mmdssl.models.foreground import Foreground
@@ -28,14 +29,18 @@ class DecoupledViews:
         selections: Where they come from, one entry per view.
     """
 
-    key_views: Tensor
-    images: Tensor
+    key_views: Float[Tensor, 'n 3 h w']
+    images: Float[Tensor, 'n 3 h w']
     mixing: dict[str, Any]
     foreground: Foreground
     selections: tuple[Selection, ...]
 
 
-def mix_pixels(images: Tensor, background: Tensor, masks: Tensor) -> Tensor:
+def mix_pixels(
+    images: Float[Tensor, 'n 3 h w'],
+    background: Float[Tensor, 'n 3 h w'],
+    masks: Bool[Tensor, 'n _ _'],
+) -> Float[Tensor, 'n 3 h w']:
     """X^D at pixel level.
 
     Args:
@@ -52,15 +57,18 @@ def mix_pixels(images: Tensor, background: Tensor, masks: Tensor) -> Tensor:
     return torch.where(masks[:, None], background, images)
 
 
-def kept_on_host(selections: Sequence[Selection]) -> Tensor | None:
+def kept_on_host(selections: Sequence[Selection]) -> Bool[Tensor, 'n h w'] | None:
     """What is kept of the selected key views (n, h, w), in host memory; None if not there."""
     masks = [s.masks_on_host for s in selections if s.masks_on_host is not None]
     return ~torch.cat(masks) if len(masks) == len(selections) else None
 
 
 def tokens_together(
-    backbone: Any, images: Tensor, decoupled: DecoupledViews | None, **embedding: Any
-) -> tuple[Tensor, Tensor | None]:
+    backbone: Any,
+    images: Float[Tensor, 'b 3 h w'],
+    decoupled: DecoupledViews | None,
+    **embedding: Any,
+) -> tuple[Float[Tensor, 'b t c'], Float[Tensor, 'n t c'] | None]:
     """Tokens of images and of X^D from one pass.
 
     The blocks of a ViT treat samples alike, so that one pass with n more samples equals two; it

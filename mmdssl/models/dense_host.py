@@ -18,8 +18,8 @@ nets have made anyway) and the step, and returns a loss with its weight; it is l
 * ``start``, ``end`` (iterations, or epochs with ``by_epoch=True``), ``warmup`` and ``name``.
 * Outside of that time, and at weight 0, nothing is computed: the host's losses are, bit for bit,
   those of a host without branches. Building a branch moves none of the host's random draws.
-* A host's losses are scaled only by a branch that says so (``combine='convex'``), and branches
-  never scale each other.
+* A host's losses are scaled only by a branch that says so (``loss_weighting='convex'``), and
+  branches never scale each other.
 * Gradients reach the student, and trained parts of the branch; never a teacher.
 * What it trains, the host's moving average can follow (``Branch.followed``); what it keeps is part
   of checkpoints under ``branches.<name>``.
@@ -33,7 +33,7 @@ A branch of one's own is a name and a loss::
         def compute(self, host, inputs, targets, *, step):
             return torch.stack([x.square().mean() for x in targets.student.values()]).mean()
 
-:class:`DenseHost` lists what branches may ask for. Hosts derived from ``SelfSupHost`` have all of
+:class:`DenseHost` lists what branches may ask for. Hosts derived from ``BaseDenseSSL`` have all of
 it but ``dense_features``, ``dense_loss`` and ``dense_targets``, which de-coupling needs. A method
 elsewhere that only wants to be de-coupled needs these three and the two attributes at the top.
 """

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch.nn.functional as F
+from jaxtyping import Bool, Float32
 from torch import Tensor
 
 from mmdssl.models.chosen_cells import ChosenCells, choose_cells
@@ -21,16 +22,16 @@ class Foreground:
             is counted in it, without waiting for the device.
     """
 
-    keep: Tensor
+    keep: Bool[Tensor, 'n h w']
     threshold: float
-    on_host: Tensor | None = None
+    on_host: Bool[Tensor, 'n h w'] | None = None
 
-    def share(self, height: int, width: int) -> Tensor:
+    def share(self, height: int, width: int) -> Float32[Tensor, 'n {height} {width}']:
         """Kept share of each cell of a grid: (n, height, width) float32 in [0, 1]."""
         keep = self.keep[:, None].float()  # (n, 1, h, w)
         return F.adaptive_avg_pool2d(keep, (height, width))[:, 0]
 
-    def cells(self, height: int, width: int) -> Tensor:
+    def cells(self, height: int, width: int) -> Bool[Tensor, 'n {height} {width}']:
         """Foreground cells of a grid: (n, height, width) bool, kept share >= threshold."""
         if self.keep.shape[1:] == (height, width):
             return self.keep

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from mmdssl.models.utils.host_copies import move
@@ -23,11 +24,11 @@ class Selection:
     """
 
     view: int
-    index: Tensor
+    index: Int[Tensor, ' k']
     background_view: int
-    background_index: Tensor
-    masks: Tensor
-    masks_on_host: Tensor | None = None
+    background_index: Int[Tensor, ' k']
+    masks: Bool[Tensor, 'k h w']
+    masks_on_host: Bool[Tensor, 'k h w'] | None = None
 
     def to(self, device: torch.device) -> 'Selection':
         """The same on a device, by copies that nobody waits for."""
@@ -43,14 +44,14 @@ class Selection:
 
 
 def select_key_views(
-    masks: dict[int, Tensor],
+    masks: dict[int, Bool[Tensor, 'n h w']],
     *,
     views: Sequence[int],
     count: int,
     select: str,
     background: str,
     mask_source: str,
-    complement_share: float,
+    complement_ratio: float,
     complement_rectangles: bool = True,
     generator: torch.Generator,
 ) -> list[Selection]:
@@ -63,7 +64,7 @@ def select_key_views(
         select: ``'last'`` or ``'random'``.
         background: ``'flip'``, ``'roll'`` or ``'random'``.
         mask_source: ``'fresh'`` (mask i belongs to image i) or ``'pool'``.
-        complement_share: Share of each view's samples whose mask is inverted.
+        complement_ratio: Share of each view's samples whose mask is inverted.
         complement_rectangles: Whether masks that leave one rectangle are inverted with the others.
         generator: CPU generator of the random choices.
 
@@ -86,8 +87,8 @@ def select_key_views(
         partner = _partners(index, size, background, generator)
         index, partner = index.to(device), partner.to(device)
         chosen = masks[view][index] if pools is None else pools[position]
-        inverted = (torch.arange(count) >= count - round(complement_share * count)).to(device)
-        if complement_share and not complement_rectangles:
+        inverted = (torch.arange(count) >= count - round(complement_ratio * count)).to(device)
+        if complement_ratio and not complement_rectangles:
             inverted = inverted & ~leaves_rectangle(chosen)
         chosen = chosen ^ inverted[:, None, None]
         other = views[(position + 1) % len(views)] if background == 'flip' else view
@@ -95,7 +96,7 @@ def select_key_views(
     return selections
 
 
-def leaves_rectangle(masks: Tensor) -> Tensor:
+def leaves_rectangle(masks: Bool[Tensor, 'k h w']) -> Bool[Tensor, ' k']:
     """Whether all that is not cut is a single filled rectangle, the whole image included.
 
     Args:
@@ -117,7 +118,9 @@ def leaves_rectangle(masks: Tensor) -> Tensor:
     return filled & (kept == outline).flatten(1).all(dim=1) & kept.flatten(1).any(dim=1)
 
 
-def _pool(masks: dict[int, Tensor], views: Sequence[int], count: int) -> list[Tensor]:
+def _pool(
+    masks: dict[int, Bool[Tensor, 'n h w']], views: Sequence[int], count: int
+) -> list[Bool[Tensor, 'k h w']]:
     """Non-empty masks of all views in batch order, dealt out evenly: equal, even shares."""
     every = torch.cat([masks[view] for view in views])
     filled = every[every.flatten(1).any(dim=1)][: len(views) * count]
@@ -125,7 +128,9 @@ def _pool(masks: dict[int, Tensor], views: Sequence[int], count: int) -> list[Te
     return list(filled[: share * len(views)].split(share)) if share else [filled[:0]] * len(views)
 
 
-def _partners(index: Tensor, size: int, background: str, generator: torch.Generator) -> Tensor:
+def _partners(
+    index: Int[Tensor, ' k'], size: int, background: str, generator: torch.Generator
+) -> Int[Tensor, ' k']:
     """Image that each sample's background comes from; never the image itself."""
     if background == 'flip':
         partner = size - 1 - index

@@ -71,7 +71,7 @@ def read_object_knn(file: str | Path) -> dict[str, Curve]:
     """The curves that ``ObjectKNNHook`` wrote, by metric name, over iterations.
 
     Args:
-        file: ``work_dir/object_knn.json``, one JSON record per line.
+        file: ``work_dir/object_knn.jsonl``, one JSON record per line.
 
     Returns:
         Curves by name, e.g. ``'oknn/top1'``.

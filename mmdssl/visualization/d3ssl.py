@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmdssl.datasets.transforms.prc import ProposalRandomCutout
-from mmdssl.datasets.transforms.prm import ProposalRandomMask
-from mmdssl.datasets.transforms.rbj import RestrictedBoxJitter
+from mmdssl.datasets.transforms.proposal_random_cutout import ProposalRandomCutout
+from mmdssl.datasets.transforms.proposal_random_mask import ProposalRandomMask
+from mmdssl.datasets.transforms.restricted_box_jitter import RestrictedBoxJitter
 from mmdssl.evaluation.guards import preserve_rng_state
 from mmdssl.models.algorithms.d3ssl import D3SSL
 from mmdssl.visualization.figure import (

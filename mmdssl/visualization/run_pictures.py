@@ -139,7 +139,7 @@ def _top1(work_dir: Path) -> dict[str, Curve]:
     """Top-1 by the metric's name in print."""
     return {
         SCORE_NAMES.get(name.removesuffix('/top1'), name.removesuffix('/top1')): curve
-        for name, curve in read_object_knn(work_dir / 'object_knn.json').items()
+        for name, curve in read_object_knn(work_dir / 'object_knn.jsonl').items()
         if name.endswith('/top1')
     }
 

@@ -50,7 +50,7 @@ model = dict(
         ),
     ),
     base_momentum=0.03,  # the share of the student: m = 0.97 in our notation, to 1 by a cosine
-    decoupling=dict(type='DecouplingBranch', weight=0.3, sample_ratio=0.25, views=(0, 1)),
+    decoupling=dict(type='DecouplingBranch', weight=0.3, sample_ratio=0.25, key_views=(0, 1)),
     data_preprocessor=_base_.data_preprocessor,
 )
 train_dataloader = dict(dataset=dict(pipeline=_base_.decoupled_pipeline))

@@ -43,7 +43,7 @@ train_dataloader = dict(
             dict(
                 type='MultiViewWithBoxes',
                 num_views=[1],
-                views=[_base_.crop + hide + _base_.branch_mask],
+                pipelines=[_base_.crop + hide + _base_.branch_mask],
             ),
             dict(type='PackViews', keys=('mask', 'dc_mask')),
         ]

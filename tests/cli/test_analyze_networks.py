@@ -39,7 +39,7 @@ object_knn_dataloader = dict(
         ]
     ),
 )
-coupling_probes = dict(
+coupling_diagnostics = dict(
     inter=dict(dataloader=dict(**_loader)),
     intra=dict(dataloader=dict(**_loader)),
     background=dict(dataloader=dict(**_loader)),
@@ -207,7 +207,7 @@ def test_affinity_takes_points_of_objects_or_given_ones(scenes, config, tmp_path
 def test_the_number_of_samples_is_the_configs_where_none_is_given(scenes, config, tmp_path):
     command = ['coupling', config, '--data-root', str(scenes), '--probes', 'background']
     command += ['--size', '64', '--out', str(tmp_path)]
-    own = 'coupling_probes.background.dataloader.dataset.num=5'
+    own = 'coupling_diagnostics.background.dataloader.dataset.num=5'
     for more, num in (([], 5), (['--num-samples', '3'], 3)):
         analyze.main([*command, *more, '--cfg-options', own])
         (row,), _ = results(tmp_path, 'coupling')

@@ -35,7 +35,7 @@ def test_views_of_the_branch_are_those_of_the_count(variants):
         branch = variant.model.get('decoupling')
         if branch is not None:
             host = step.MODELS.get(step.load_config(step.CONFIGS / variant.config).model.type)
-            views = branch.get('views', host.decoupling_defaults.get('views'))
+            views = branch.get('key_views', host.decoupling_defaults.get('key_views'))
             plain = variants[variant.against]
             added = branch['sample_ratio'] * len(views)
             assert variant.student == pytest.approx(plain.student + added), variant.name

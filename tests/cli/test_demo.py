@@ -39,8 +39,8 @@ def test_partner_differs_by_the_branch_alone():
     assert config.model == plain.model
     for name in ('optim_wrapper', 'param_scheduler', 'train_cfg', 'object_knn_dataloader'):
         assert config[name] == plain[name], name
-    steps = config.train_dataloader.dataset.pipeline[1].views[0]
-    assert steps[:2] == plain.train_dataloader.dataset.pipeline[1].views[0]
+    steps = config.train_dataloader.dataset.pipeline[1].pipelines[0]
+    assert steps[:2] == plain.train_dataloader.dataset.pipeline[1].pipelines[0]
     assert {step.get('stream') for step in steps[2:]} == {'dc'}  # draws of their own: same crops
     assert partner_of(partner_of(options.config)) is None
 
@@ -55,7 +55,7 @@ def test_run_of_other_settings_is_not_continued(tmp_path):
 
 
 def test_scores_need_the_random_net(tmp_path):
-    file = tmp_path / 'object_knn.json'
+    file = tmp_path / 'object_knn.jsonl'
     file.write_text('{"iter": 0, "epoch": 0, "seconds": 1, "oknn/top1": 5.0}\n')
     with pytest.raises(ValueError, match='--fresh'):
         scores(tmp_path)

@@ -62,7 +62,7 @@ def pipeline(*steps, keys=()) -> dict:
 
 
 def views(counts, *each) -> dict:
-    return dict(type='MultiViewWithBoxes', num_views=counts, views=each)
+    return dict(type='MultiViewWithBoxes', num_views=counts, pipelines=each)
 
 
 def run(gpus, batch, epochs, seen, order, **more) -> dict:
@@ -81,7 +81,7 @@ def run(gpus, batch, epochs, seen, order, **more) -> dict:
                 data_preprocessor=dict(
                     mean=(123.675, 116.28, 103.53),  # red, green, blue, as images are read
                     std=(58.395, 57.12, 57.375),
-                    views=seen,
+                    policies=seen,
                     aug_order=order,
                 )
             ),
@@ -107,7 +107,7 @@ def decay_to(end: float) -> dict:
     )
 
 
-def branch(share, seen, combine='convex', **more) -> dict:
+def branch(share, seen, loss_weighting='convex', **more) -> dict:
     """0.3 L_D; the background comes from the batch, and the student alone sees it."""
     common = dict(
         type='DecouplingBranch',
@@ -115,7 +115,13 @@ def branch(share, seen, combine='convex', **more) -> dict:
         objective='point',
         background='flip',
         reaugment=False,
-        fg_thr=0.5,
+        foreground_threshold=0.5,
     )
-    settings = dict(sample_ratio=share, views=seen, combine=combine, mask_source='fresh', **common)
-    return dict(model=dict(decoupling={**settings, 'complement_prob': 0.0, **more}))
+    settings = dict(
+        sample_ratio=share,
+        key_views=seen,
+        loss_weighting=loss_weighting,
+        mask_source='fresh',
+        **common,
+    )
+    return dict(model=dict(decoupling={**settings, 'complement_ratio': 0.0, **more}))

@@ -53,7 +53,7 @@ IBOT = dict(
     ),
     param_scheduler=[warm(True, 10, 1e-6), decay_to(0.4)],
 )  # fmt: skip
-IBOT = together(run(8, 64, 800, part.BYOL, 'official'), IBOT)
+IBOT = together(run(8, 64, 800, part.BYOL, 'ibot_d'), IBOT)
 IBOT_CROP = [crop((0.14, 1.0), 'bicubic'), FLIP]
 BLOCKS = dict(
     type='BlockwiseMask', ratio=(0.1, 0.5), empty_prob=0.5, mask_size=(14, 14), min_area=None,
@@ -68,7 +68,7 @@ IBOT_D = together(
         views([2], [*IBOT_CROP, *MIM_RCC, *branch_mask((0.2, 0.6), (14, 14))]),
         keys=('mask', 'dc_mask'),
     ),
-    branch(QUARTER, (0, 1), 'additive', complement_prob=0.5, mix_level='patch_embed'),
+    branch(QUARTER, (0, 1), 'additive', complement_ratio=0.5, mix_level='patch_embed'),
 )
 IBOT_MC = together(
     IBOT,
@@ -80,7 +80,7 @@ IBOT_MC = together(
         ),
         keys=('mask',),
     ),
-    dict(model=dict(data_preprocessor=dict(views=[*part.BYOL, *[part.LOCAL] * 4]))),
+    dict(model=dict(data_preprocessor=dict(policies=[*part.BYOL, *[part.LOCAL] * 4]))),
 )
 
 # ---- DenseCL, MoCo v2: SGD 0.3 at 256 images, biases and norms decay too, no warm-up, float32
@@ -137,7 +137,9 @@ def objects(seen: list, finish: list, *, keys: tuple) -> dict:
     found = dict(scale=300, sigma=0.9, min_size=100, min_side=32, max_aspect=3, size=(0.3, 0.8))
     common = dict(type='CommonBoxViews', num_views=[1, 1], num_boxes=4, tries=5)
     load = dict(type='LoadProposals', file='data/coco/proposals/ss_train2017.npz', expect=found)
-    return pipeline(load, dict(common, views=seen, finish=finish), keys=('boxes', 'box_ids', *keys))
+    return pipeline(
+        load, dict(common, pipelines=seen, finish=finish), keys=('boxes', 'box_ids', *keys)
+    )
 
 
 SOCO = together(
@@ -190,7 +192,7 @@ D3SSL = together(
     dict(
         model=dict(
             QUEUE, type='D3SSL', num_boxes=4, small_size=112, roi_size=14, small_roi_size=7,
-            with_decoupling_loss=True, with_deposition_loss=True,
+            with_decoupling_loss=True, with_depositioning_loss=True,
             data_preprocessor=dict(erase_key='erase'),
             backbone=dict(RESNET, norm_cfg=dict(type='SyncBN'), zero_init_residual=False),
             neck=dict(
@@ -206,7 +208,7 @@ D3SSL = together(
 D3SSL_ALONE = together(
     D3SSL,
     objects(D3SSL_VIEWS, [FIRST, SECOND], keys=('erase', 'erase_small')),
-    dict(model=dict(with_deposition_loss=False)),
+    dict(model=dict(with_depositioning_loss=False)),
 )
 SOCO_AUG = together(SOCO, objects(SOCO_VIEWS, [FIRST, FIRST], keys=('erase',)))
 
@@ -226,7 +228,7 @@ CLIP = dict(  # ViT-B/16
 )
 ALIGN_CROP = [crop((0.2, 1.0), 'bicubic'), FLIP]
 MASKALIGN = together(
-    run(8, 128, 800, None, 'official'),
+    run(8, 128, 800, None, 'ibot_d'),
     dict(
         model=dict(
             type='MaskAlign', mask_ratio=0.7, masking='attentive', layers='top5',
@@ -264,7 +266,7 @@ BOXES = ('boxes_in_global', 'boxes_in_other')
 
 def overlapping(*each: list) -> dict:
     least = dict(num_global_views=2, min_overlap=0.01, min_overlap_global=0.02)
-    return dict(type='OverlappingCrops', num_views=[2, 4], views=each, **least)
+    return dict(type='OverlappingCrops', num_views=[2, 4], pipelines=each, **least)
 
 
 GLOBAL, NEAR = [crop((0.25, 1.0), 'bilinear')], [crop((0.05, 0.25), 'bilinear', 96)]

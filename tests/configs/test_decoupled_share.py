@@ -29,7 +29,7 @@ def test_additional_crops_are_the_published_share_of_a_batch(path):
     branch = DecouplingBranch(**{**host.decoupling_defaults, **_settings(config)})
     size = config.train_dataloader.batch_size
     each = int(branch.sample_ratio * size)
-    assert each * len(branch.views) == SHARES[path] * size
+    assert each * len(branch.key_views) == SHARES[path] * size
 
 
 def _settings(config) -> dict:

@@ -10,7 +10,7 @@ from mmengine.dataset import default_collate
 from PIL import Image
 
 from mmdssl.datasets.pipeline import build_pipeline
-from mmdssl.datasets.transforms.streams import restart_streams
+from mmdssl.datasets.transforms.random_streams import restart_streams
 from mmdssl.registry import MODELS
 
 FOLDER = Path(__file__).parents[2] / 'configs/_base_/datasets'
@@ -49,12 +49,12 @@ def load_batch(config, name, photos):
 
 
 @pytest.mark.parametrize('file', FILES)
-@pytest.mark.parametrize('name', ['soco_pipeline', 'soco_d_pipeline', 'soco_rcc_pipeline'])
+@pytest.mark.parametrize('name', ['soco_pipeline', 'decoupled_pipeline', 'soco_rcc_pipeline'])
 def test_batches_hold_views_boxes_and_masks(file, name, photos):
     config = Config.fromfile(FOLDER / f'{file}.py')
     size = 224 if file == 'coco_soco' else 128
     data = load_batch(config, name, photos)
-    masks = {'erase', 'dc_mask'} if name == 'soco_d_pipeline' else {'erase'}
+    masks = {'erase', 'dc_mask'} if name == 'decoupled_pipeline' else {'erase'}
     assert set(data['inputs']) == {'views', 'boxes', 'box_ids'} | masks
     training = MODELS.build(config.data_preprocessor)(data, training=True)['inputs']
     matched = []
@@ -81,7 +81,8 @@ def test_batches_hold_views_boxes_and_masks(file, name, photos):
 def test_the_branch_leaves_views_boxes_and_cutout_bit_equal(photos):
     config = Config.fromfile(FOLDER / 'coco_soco.py')
     plain, decoupled = (
-        load_batch(config, name, photos)['inputs'] for name in ('soco_pipeline', 'soco_d_pipeline')
+        load_batch(config, name, photos)['inputs']
+        for name in ('soco_pipeline', 'decoupled_pipeline')
     )
     for key, tensors in plain.items():
         for one, two in zip(tensors, decoupled[key], strict=True):

@@ -18,7 +18,7 @@ from mmdssl.datasets.sample_draws import (
     sample_draws,
     sample_stream,
 )
-from mmdssl.datasets.transforms.streams import random_source
+from mmdssl.datasets.transforms.random_streams import random_source
 
 
 def draw():

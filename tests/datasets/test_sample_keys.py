@@ -10,7 +10,7 @@ from mmengine.dataset import DefaultSampler, InfiniteSampler
 from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset, Sampler
 
 from mmdssl.datasets.sample_keys import key_samples
-from mmdssl.datasets.transforms.streams import random_source
+from mmdssl.datasets.transforms.random_streams import random_source
 
 SIZE = 10
 

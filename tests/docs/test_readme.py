@@ -20,6 +20,7 @@ TEXT = (ROOT / 'README.md').read_text()
 SMALL = {
     'make demo': 'python tools/demo.py --images 30 --val-images 40 --iters 3',
     '. .venv/bin/activate': 'true',
+    'out=work_dirs/mine\n': 'out=work_dirs/mine epochs=1 batch=8 max_images=24 views.size=64\n',
     'train $CONFIG --cfg-options data_root=$PHOTOS': 'train $CONFIG --cfg-options '
     'data_root=$PHOTOS train_cfg.max_iters=3 param_scheduler.0.warmup_iters=1',
     '--pairs crop --num-samples 50': '--pairs crop --num-samples 4 --size 128',
@@ -138,7 +139,7 @@ def test_single_seeds_are_reported_with_every_measure():
 
 
 def test_what_rcc_cuts_is_what_readme_says():
-    from mmdssl.datasets.transforms.rcc import cut_regions, rasterise
+    from mmdssl.datasets.transforms.region_collaborative_cutout import cut_regions, rasterise
     from mmdssl.datasets.transforms.regions import GridRegions
 
     side, rng, regions = 14, np.random.default_rng(0), GridRegions()
@@ -199,7 +200,11 @@ def test_all_commands_run_in_order_from_a_fresh_clone(tmp_path):
     )
     assert run.returncode == 0, (run.stdout + run.stderr)[-4000:]
     work = folder / 'work_dirs'
-    made = ['demo/report.html', 'ibot-d_vit-micro-p16_1xb24-250i_photos/iter_3.pth']
+    made = [
+        'demo/report.html',
+        'mine/iter_3.pth',
+        'ibot-d_vit-micro-p16_1xb24-250i_photos/iter_3.pth',
+    ]
     made += [f'analysis/{n}.csv' for n in ('object_knn', 'coupling', 'position', 'consistency')]
     assert [name for name in made if not (work / name).is_file()] == []
     assert (folder / 'weights/my-vit_mmdet.pth').is_file()

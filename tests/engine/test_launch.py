@@ -146,7 +146,7 @@ def test_data_that_the_model_cannot_use_are_refused_when_built(config, monkeypat
 def test_a_last_batch_that_is_smaller_is_refused_where_only_whole_ones_work(config, monkeypatch):
     from tests.engine.toy import ToyHost
 
-    monkeypatch.setattr(ToyHost, 'needs_whole_batches', True, raising=False)
+    monkeypatch.setattr(ToyHost, 'requires_drop_last', True, raising=False)
     with pytest.raises(ValueError, match='set drop_last=True'):
         build_runner(config)
     config.train_dataloader.update(drop_last=True)

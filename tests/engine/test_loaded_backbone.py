@@ -28,7 +28,7 @@ MEAN, STD = [10.0, 20.0, 30.0], [40.0, 50.0, 60.0]
 def config_of(backbone):
     """The config of a run with that backbone and 96 px views."""
     crop = dict(type='RandomResizedCropWithBoxes', size=96, scale=(0.2, 1.0))
-    views = dict(type='MultiViewWithBoxes', num_views=[2], views=[[crop]])
+    views = dict(type='MultiViewWithBoxes', num_views=[2], pipelines=[[crop]])
     return Config(
         dict(
             model=dict(

@@ -5,7 +5,7 @@ import random
 import numpy as np
 import torch
 
-from mmdssl.datasets.transforms.streams import random_source
+from mmdssl.datasets.transforms.random_streams import random_source
 from mmdssl.engine.random_state import (
     capture_random_state,
     restore_random_state,

@@ -68,7 +68,7 @@ def processes(tmp_path, *options, ranks=1, launcher='none'):
 
 
 @pytest.mark.parametrize(
-    'trace', ['epoch_2.pth', 'iter_7.pth', 'interrupted.pth', 'health.json', 'object_knn.json']
+    'trace', ['epoch_2.pth', 'iter_7.pth', 'interrupted.pth', 'health.jsonl', 'object_knn.jsonl']
 )
 def test_new_run_over_another_is_refused_and_touches_nothing(config, capsys, trace):
     file, folder = config
@@ -86,7 +86,7 @@ def test_what_is_no_run_does_not_stand_in_the_way(config):
     file, folder = config
     (folder / 'dry_run').mkdir(parents=True)
     (folder / 'metrics.json').write_text('{\n "iter": 5\n}\n')
-    (folder / 'object_knn.json').write_text('{"iter": 0, "oknn/top1": 3.0}\n')
+    (folder / 'object_knn.jsonl').write_text('{"iter": 0, "oknn/top1": 3.0}\n')
     (folder / 'initial_backbone.pth').touch()
     run_command('train', file)
     assert (folder / 'epoch_2.pth').exists()
@@ -98,13 +98,13 @@ def test_overwriting_replaces_the_run_and_nothing_else(config):
     (folder / 'notes.txt').write_text('mine')
     for number in (5, 9):
         write_run(folder / f'epoch_{number}.pth', number)
-    (folder / 'health.json').write_text('{"iter": 50}\n')
+    (folder / 'health.jsonl').write_text('{"iter": 50}\n')
     (folder / 'last_checkpoint').write_text(str(folder / 'epoch_9.pth'))
     run_command('train', file, '--overwrite')
     assert sorted(path.name for path in folder.glob('*.pth')) == ['epoch_1.pth', 'epoch_2.pth']
     assert (folder / 'last_checkpoint').read_text() == str(folder / 'epoch_2.pth')
     assert (folder / 'notes.txt').read_text() == 'mine'
-    assert not (folder / 'health.json').exists()
+    assert not (folder / 'health.jsonl').exists()
 
 
 def test_overwriting_with_a_mistake_in_the_config_loses_nothing(config, capsys):

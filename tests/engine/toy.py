@@ -21,7 +21,7 @@ from torch.utils.data import Dataset
 
 from mmdssl.core.clock import TrainingClock
 from mmdssl.core.schedules import cosine_momentum
-from mmdssl.datasets.transforms.streams import random_source, streams_state
+from mmdssl.datasets.transforms.random_streams import random_source, streams_state
 from mmdssl.registry import DATASETS, MODELS
 
 _names = itertools.count()

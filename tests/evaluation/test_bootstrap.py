@@ -48,7 +48,7 @@ def test_a_pair_of_networks_drawn_together_differs_less_than_its_parts():
 
 
 def test_unusable_input_is_refused():
-    for counts, samples in ((np.array([1, 0]), 5), (np.zeros(0), 5), (np.ones(2), 0)):
+    for counts, samples in ((np.array([1, 0]), 5), (np.zeros(0, int), 5), (np.ones(2, int), 0)):
         with pytest.raises(ValueError, match='images with objects'):
             bootstrap_shares(np.zeros((len(counts), 1)), counts, samples=samples)
     with pytest.raises(ValueError, match='confidence=1'):

@@ -13,9 +13,9 @@ from torchvision.ops import roi_align
 
 from mmdssl.engine.launch import leave_process_group
 from mmdssl.evaluation.coupling import InterObjectCoupling
-from mmdssl.evaluation.measure import build_probe, measure
+from mmdssl.evaluation.measure import build_diagnostic, measure
 from mmdssl.registry import DATASETS, METRICS
-from tests.datasets.probes.probe_files import write_objects
+from tests.datasets.diagnostics.diagnostic_files import write_objects
 from tests.evaluation.toy_backbones import MixNet, PatchNet, rises
 
 RATIOS = (0.0, 0.3, 0.6, 0.9)
@@ -33,7 +33,7 @@ def dataset(files: dict, **settings) -> dict:
 
 
 def run(net: nn.Module, files: dict, *, metrics=FORMS, **settings) -> tuple[dict, list]:
-    probe = build_probe(
+    diagnostic = build_diagnostic(
         dict(
             dataloader=dict(
                 batch_size=4,
@@ -45,7 +45,7 @@ def run(net: nn.Module, files: dict, *, metrics=FORMS, **settings) -> tuple[dict
             evaluator=[dict(type='InterObjectCoupling', **one) for one in metrics],
         )
     )
-    return measure(net, None, probe.loader, probe.metrics), probe.metrics
+    return measure(net, None, diagnostic.loader, diagnostic.metrics), diagnostic.metrics
 
 
 @pytest.mark.parametrize('remove', ['patches', 'shrink'])
@@ -81,7 +81,7 @@ def by_hand(net: nn.Module, data, form: str) -> np.ndarray:
 
     def feature(sample, view, region):
         (fmap,) = net(((sample['inputs'][view].float() - mean) / std)[None])
-        box = sample['data_samples'].probe_boxes[view, region][None]
+        box = sample['data_samples'].diagnostic_boxes[view, region][None]
         return roi_align(fmap, [box], 7, 1 / 4, aligned=True).mean((2, 3))[0].detach().numpy()
 
     def theta(x, y):
@@ -143,7 +143,7 @@ def test_the_source_of_b_can_be_chosen(files):
 
 
 def test_layers_are_reported_side_by_side_and_values_are_kept(files, tmp_path: Path):
-    probe = build_probe(
+    diagnostic = build_diagnostic(
         dict(
             dataloader=dict(
                 batch_size=5,
@@ -157,10 +157,10 @@ def test_layers_are_reported_side_by_side_and_values_are_kept(files, tmp_path: P
         layers=['projection', 'last'],
     )
     net = PatchNet(patch_size=4)
-    found = measure(net, None, probe.loader, probe.metrics, layers=probe.layers)
+    found = measure(net, None, diagnostic.loader, diagnostic.metrics, layers=diagnostic.layers)
     assert {name.split('/')[1] for name in found} == {'projection', 'last'}
     with np.load(tmp_path / 'cr.npz') as saved:
-        np.testing.assert_array_equal(saved['last'], probe.metrics[0].values['last'])
+        np.testing.assert_array_equal(saved['last'], diagnostic.metrics[0].values['last'])
         assert saved['projection'].shape == (10, 4, 5)
 
 
@@ -168,7 +168,7 @@ def samples(count: int) -> list[dict]:
     generator = torch.Generator().manual_seed(0)
     return [
         dict(
-            probe_features=dict(last=torch.rand(4, 2, 6, generator=generator)),
+            diagnostic_features=dict(last=torch.rand(4, 2, 6, generator=generator)),
             ratios=(0.0, 0.5),
             mask_a1=False,
         )
@@ -203,7 +203,7 @@ def test_two_processes_equal_one(tmp_path: Path):
 def test_unusable_samples_and_arguments_are_named():
     metric = METRICS.build(dict(type='InterObjectCoupling'))
     with pytest.raises(ValueError, match=r"reads samples of ObjectPairs .* no 'ratios'"):
-        metric.process(None, [dict(probe_features=dict(last=torch.rand(4, 2, 6)))])
+        metric.process(None, [dict(diagnostic_features=dict(last=torch.rand(4, 2, 6)))])
     with pytest.raises(ValueError, match='samples have the ratios'):
         metric.process(None, [samples(1)[0], {**samples(1)[0], 'ratios': (0.1, 0.5)}])
     with pytest.raises(ValueError, match="form='p1'"):

@@ -9,9 +9,14 @@ from torch import nn
 
 from mmdssl.evaluation.background_sensitivity import BackgroundSensitivity
 from mmdssl.evaluation.intra_coupling import IntraObjectCoupling
-from mmdssl.evaluation.measure import build_probe, build_probes, measure, measure_probes
+from mmdssl.evaluation.measure import (
+    build_diagnostic,
+    build_diagnostics,
+    measure,
+    measure_diagnostics,
+)
 from mmdssl.registry import DATASETS
-from tests.datasets.probes.probe_files import write_objects
+from tests.datasets.diagnostics.diagnostic_files import write_objects
 from tests.evaluation.toy_backbones import MixNet, PatchNet, rises
 
 RESTS = (
@@ -35,7 +40,7 @@ def loader(kind: str, files: dict) -> dict:
     )
 
 
-def probes(files: dict) -> dict[str, dict]:
+def diagnostics(files: dict) -> dict[str, dict]:
     return dict(
         intra=dict(dataloader=loader('ObjectParts', files), evaluator=list(RESTS)),
         background=dict(
@@ -46,7 +51,7 @@ def probes(files: dict) -> dict[str, dict]:
 
 
 def run(net: nn.Module, files: dict) -> dict:
-    return measure_probes(net, None, build_probes(probes(files)))
+    return measure_diagnostics(net, None, build_diagnostics(diagnostics(files)))
 
 
 def test_a_net_of_single_patches_is_untouched_by_what_stands_around(files):
@@ -79,16 +84,18 @@ def maps(net: nn.Module, sample: dict) -> np.ndarray:
 
 def test_intra_numbers_equal_a_loop(files):
     net = MixNet(1.0, patch_size=4)
-    probe = build_probe(probes(files)['intra'])
-    found = measure(net, None, probe.loader, probe.metrics)
+    diagnostic = build_diagnostic(diagnostics(files)['intra'])
+    found = measure(net, None, diagnostic.loader, diagnostic.metrics)
     expected: list[list[float]] = [[], []]
     for sample in DATASETS.build(loader('ObjectParts', files)['dataset']):
-        part = sample['data_samples'].probe_weights[0, 0].numpy()[2::4, 2::4]  # a cell's centre
+        part = (
+            sample['data_samples'].diagnostic_weights[0, 0].numpy()[2::4, 2::4]
+        )  # a cell's centre
         z = [fmap[:, part].mean(axis=1) for fmap in maps(net, sample)]
         expected[0].append(1 - cosine(z[0], z[1]))
         expected[1].append(1 - cosine(z[2], z[3]))
     for metric, values, prefix in zip(
-        probe.metrics, expected, ('cr_intra', 'cr_intra_all'), strict=True
+        diagnostic.metrics, expected, ('cr_intra', 'cr_intra_all'), strict=True
     ):
         np.testing.assert_allclose(metric.values['last'], values, rtol=1e-4, atol=1e-6)
         assert found[f'{prefix}/last/mean'] == pytest.approx(np.mean(values), rel=1e-4)
@@ -102,17 +109,17 @@ def test_intra_numbers_equal_a_loop(files):
 
 def test_self_cosines_equal_a_loop(files):
     net = MixNet(1.0, patch_size=4)
-    probe = build_probe(probes(files)['background'])
-    found = measure(net, None, probe.loader, probe.metrics)
+    diagnostic = build_diagnostic(diagnostics(files)['background'])
+    found = measure(net, None, diagnostic.loader, diagnostic.metrics)
     pairs = []
     for sample in DATASETS.build(loader('ObjectBackgrounds', files)['dataset']):
-        x1, y1, x2, y2 = (sample['data_samples'].probe_boxes[0, 0] / 4).int().tolist()
+        x1, y1, x2, y2 = (sample['data_samples'].diagnostic_boxes[0, 0] / 4).int().tolist()
         pairs.append([one[:, y1:y2, x1:x2].mean(axis=(1, 2)) for one in maps(net, sample)])
     centre = np.mean([own for own, _ in pairs], axis=0)
     raw = [cosine(own, other) for own, other in pairs]
     centred = [cosine(own - centre, other - centre) for own, other in pairs]
     np.testing.assert_allclose(
-        probe.metrics[0].values['last'], np.stack([raw, centred], 1), rtol=1e-4
+        diagnostic.metrics[0].values['last'], np.stack([raw, centred], 1), rtol=1e-4
     )
     assert found['bg_self/last/raw'] == pytest.approx(np.mean(raw), rel=1e-4)
     assert found['bg_self/last/centred_median'] == pytest.approx(np.median(centred), rel=1e-4)
@@ -121,12 +128,12 @@ def test_self_cosines_equal_a_loop(files):
 
 
 def test_values_are_written_where_asked(files, tmp_path: Path):
-    config = probes(files)['intra']
+    config = diagnostics(files)['intra']
     config['evaluator'] = dict(type='IntraObjectCoupling', save=str(tmp_path / 'new' / 'cr.npz'))
-    probe = build_probe(config)
-    measure(PatchNet(patch_size=4), None, probe.loader, probe.metrics)
+    diagnostic = build_diagnostic(config)
+    measure(PatchNet(patch_size=4), None, diagnostic.loader, diagnostic.metrics)
     with np.load(tmp_path / 'new' / 'cr.npz') as saved:
-        np.testing.assert_array_equal(saved['last'], probe.metrics[0].values['last'])
+        np.testing.assert_array_equal(saved['last'], diagnostic.metrics[0].values['last'])
 
 
 def test_unusable_samples_and_arguments_are_named():
@@ -134,11 +141,11 @@ def test_unusable_samples_and_arguments_are_named():
         IntraObjectCoupling(rest='background')
     features = dict(last=torch.rand(2, 1, 4))
     with pytest.raises(ValueError, match="add 'object' to rests of ObjectParts"):
-        IntraObjectCoupling().process(None, [dict(probe_features=features, rests=('all',))])
+        IntraObjectCoupling().process(None, [dict(diagnostic_features=features, rests=('all',))])
     with pytest.raises(ValueError, match='reads samples of ObjectParts'):
-        IntraObjectCoupling().process(None, [dict(probe_features=features)])
+        IntraObjectCoupling().process(None, [dict(diagnostic_features=features)])
     with pytest.raises(ValueError, match='reads samples of ObjectBackgrounds'):
-        BackgroundSensitivity().process(None, [dict(probe_features=features)])
+        BackgroundSensitivity().process(None, [dict(diagnostic_features=features)])
     metric = IntraObjectCoupling()
     with pytest.raises(ValueError, match='got no samples'):
         metric.compute_metrics([])

@@ -59,13 +59,13 @@ def test_unusable_samples_are_named():
     metric = METRICS.build(dict(type='OverClustering'))
     with pytest.raises(ValueError, match="this sample has no 'patch_features'"):
         metric.process(None, [dict(gt_seg_map=torch.zeros(2, 2))])
-    features = [torch.zeros(3, 2, 2), torch.zeros(3, 2, 2)]
+    features, byte = [torch.zeros(3, 2, 2)] * 2, torch.uint8
     with pytest.raises(ValueError, match='label maps differ in size'):
-        evaluate(features, [torch.zeros(4, 4), torch.zeros(5, 4)], ['a'])
+        evaluate(features, [torch.zeros(4, 4, dtype=byte), torch.zeros(5, 4, dtype=byte)], ['a'])
     with pytest.raises(ValueError, match='needs the classes'):
-        evaluate(features, [torch.zeros(4, 4)] * 2, ())
+        evaluate(features, [torch.zeros(4, 4, dtype=byte)] * 2, ())
     with pytest.raises(ValueError, match='500 clusters of 8 patches'):
-        evaluate(features, torch.zeros(2, 4, 4), ['a', 'b'])
+        evaluate(features, torch.zeros(2, 4, 4, dtype=byte), ['a', 'b'])
 
 
 def test_features_and_maps_need_not_share_a_grid():

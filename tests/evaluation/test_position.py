@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from mmdssl.datasets.probes.image_grids import ImageGrids
+from mmdssl.datasets.diagnostics.image_grids import ImageGrids
 from mmdssl.evaluation.measure import measure
 from mmdssl.registry import METRICS
 from tests.evaluation.toy_backbones import PaddedNet, ShiftNet
@@ -104,4 +104,4 @@ def test_numbers_are_those_of_slices_of_the_map(folder):
 def test_regions_that_form_no_grid_are_refused(shape):
     metric = METRICS.build(dict(type='PositionalSimilarity'))
     with pytest.raises(ValueError, match='form no square grid with a centre'):
-        metric.process({}, [dict(probe_features=dict(last=torch.ones(shape)))])
+        metric.process({}, [dict(diagnostic_features=dict(last=torch.ones(shape)))])

@@ -31,7 +31,7 @@ def views(size=64, side=64):
 def test_colours_equal_those_of_the_cpu(order):
     found = []
     for device in ('cpu', 'cuda'):
-        preprocessor = MultiViewPreprocessor(views=[COLOUR, COLOUR], aug_order=order).to(device)
+        preprocessor = MultiViewPreprocessor(policies=[COLOUR, COLOUR], aug_order=order).to(device)
         torch.manual_seed(7)
         out = preprocessor(dict(inputs=dict(views=views())), training=True)['inputs']['views']
         found.append([view.cpu() for view in out])
@@ -42,7 +42,7 @@ def test_colours_equal_those_of_the_cpu(order):
 
 
 def test_colours_wait_for_nothing():
-    preprocessor = MultiViewPreprocessor(views=[COLOUR, COLOUR]).to('cuda')
+    preprocessor = MultiViewPreprocessor(policies=[COLOUR, COLOUR]).to('cuda')
     batch = dict(inputs=dict(views=[view.pin_memory() for view in views()]))
     preprocessor(batch, training=True)
     with waiting_is_an_error():

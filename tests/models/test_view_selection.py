@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mmdssl.datasets.transforms.masks import BlockwiseMask, RandomPatchMask, RectangleForeground
-from mmdssl.datasets.transforms.rcc import RegionCollaborativeCutout
+from mmdssl.datasets.transforms.region_collaborative_cutout import RegionCollaborativeCutout
 from mmdssl.datasets.transforms.regions import GridRegions
 from mmdssl.models.view_selection import leaves_rectangle, select_key_views
 
@@ -17,7 +17,7 @@ def select(masks, **kwargs):
         select='last',
         background='flip',
         mask_source='fresh',
-        complement_share=0.0,
+        complement_ratio=0.0,
         generator=torch.Generator().manual_seed(0),
     )
     return select_key_views(masks, **{**defaults, **kwargs})
@@ -59,7 +59,7 @@ def test_fresh_masks_belong_to_their_image():
 
 def test_complement_share_inverts_the_last_samples():
     masks = random_masks(8)
-    for selection in select(masks, count=4, complement_share=0.5):
+    for selection in select(masks, count=4, complement_ratio=0.5):
         own = masks[selection.view][selection.index]
         assert torch.equal(selection.masks[:2], own[:2])
         assert torch.equal(selection.masks[2:], ~own[2:])
@@ -136,7 +136,7 @@ def test_rectangles_are_complemented_only_where_that_is_asked_for():
     masks[0][6, 1:3, 0:2] = False
     masks[0][7, 0:3, 3] = False
     assert not leaves_rectangle(masks[0][:6]).any()
-    settings = dict(count=8, complement_share=0.5)
+    settings = dict(count=8, complement_ratio=0.5)
     (inverted,) = select(masks, **settings)
     assert torch.equal(inverted.masks[:4], masks[0][:4])
     assert torch.equal(inverted.masks[4:], ~masks[0][4:])

@@ -44,7 +44,7 @@ def leopart_batch(size: int = 8, *, seed: int = 1, local: int = 2) -> dict:
     generator = torch.Generator().manual_seed(seed)
     crop = dict(type='RandomResizedCropWithBoxes', scale=(0.3, 1.0))
     draw = OverlappingCrops(
-        num_views=[2, local], views=[[dict(crop, size=SIDE)], [dict(crop, size=LOCAL)]]
+        num_views=[2, local], pipelines=[[dict(crop, size=SIDE)], [dict(crop, size=LOCAL)]]
     )
     sides = [SIDE] * 2 + [LOCAL] * local
     in_global: list[list] = [[] for _ in range(2)]

@@ -9,7 +9,7 @@ from mmdssl.models.foreground import Foreground
 from projects.byol.decoupled_byol import DecoupledBYOL
 
 SIDE, GRID = 32, 4
-BRANCH = dict(type='DecouplingBranch', views=(0, 1))
+BRANCH = dict(type='DecouplingBranch', key_views=(0, 1))
 
 
 def mlp(width: int, **kwargs) -> dict:

@@ -40,11 +40,11 @@ def test_missing_logs_name_the_remedy(tmp_path):
     with pytest.raises(FileNotFoundError, match='work_dir of a run'):
         read_scalars(tmp_path)
     with pytest.raises(FileNotFoundError, match='ObjectKNNHook'):
-        read_object_knn(tmp_path / 'object_knn.json')
+        read_object_knn(tmp_path / 'object_knn.jsonl')
 
 
 def test_object_knn_records_become_curves_and_a_picture(tmp_path):
-    file = tmp_path / 'object_knn.json'
+    file = tmp_path / 'object_knn.jsonl'
     records = [{'epoch': 0, 'iter': i, 'seconds': 1.0, 'oknn/top1': 60.0 + i} for i in (0, 125)]
     file.write_text(''.join(json.dumps(record) + '\n' for record in records))
     curves = read_object_knn(file)

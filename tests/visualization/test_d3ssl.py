@@ -36,7 +36,7 @@ def test_x3_shows_x2_where_it_is_pasted_and_leaves_random_states_alone():
 
 
 def test_what_is_switched_off_has_no_row():
-    model, data = parts(with_deposition_loss=False)
+    model, data = parts(with_depositioning_loss=False)
     assert not any(label.startswith('x3') for label in d3ssl_panels(data, model))
     model, data = parts(with_decoupling_loss=False)
     assert not any(label.startswith('x2s') for label in d3ssl_panels(data, model))

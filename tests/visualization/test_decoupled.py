@@ -30,7 +30,11 @@ def inputs() -> dict:
 
 def test_samples_name_what_they_are_made_of(inputs):
     branch = DecouplingBranch(
-        views=(0, 1), sample_ratio=0.5, complement_prob=0.5, select='random', background='random'
+        key_views=(0, 1),
+        sample_ratio=0.5,
+        complement_ratio=0.5,
+        select='random',
+        background='random',
     )
     samples = compose_decoupled(branch, inputs, step=5)
     assert len(samples) == 12
@@ -95,4 +99,4 @@ def test_pixel_masks_get_a_row_of_what_the_loss_compares(inputs, tmp_path):
 
 
 def branch() -> DecouplingBranch:
-    return DecouplingBranch(views=(1,))
+    return DecouplingBranch(key_views=(1,))

@@ -51,7 +51,7 @@ def test_parts_are_those_of_the_model(config):
     data_preprocessor, branch = build_parts(config)
     assert type(data_preprocessor).__name__ == 'MultiViewPreprocessor'
     assert isinstance(branch, DecouplingBranch)
-    assert branch.views == (0, 1)  # a default of the host, not of the branch
+    assert branch.key_views == (0, 1)  # a default of the host, not of the branch
     plain = config.copy()
     plain.model.decoupling = None
     assert build_parts(plain)[1] is None

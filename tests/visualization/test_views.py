@@ -46,7 +46,7 @@ def pixels(mask: torch.Tensor) -> np.ndarray:
 
 @pytest.mark.parametrize('mix_level', ['pixel', 'patch_embed'])
 def test_composed_panel_shows_the_key_view_in_front_and_the_partner_behind(batch, mix_level):
-    branch = DecouplingBranch(views=(0, 1), mix_level=mix_level)
+    branch = DecouplingBranch(key_views=(0, 1), mix_level=mix_level)
     picture = batch_panels(batch, Normalise(), branch=branch)
     assert picture.samples[:2] == [6, 7]  # the last quarter of the batch comes first
     for view in (0, 1):
@@ -65,7 +65,7 @@ def test_composed_panel_shows_the_key_view_in_front_and_the_partner_behind(batch
 
 
 def test_complemented_mask_is_named_and_keeps_the_cut_part(batch):
-    branch = DecouplingBranch(complement_prob=1.0)
+    branch = DecouplingBranch(complement_ratio=1.0)
     picture = batch_panels(batch, Normalise(), branch=branch)
     panel = picture.rows['view 0\nX^D'][0]
     cut = pixels(batch['inputs']['dc_mask'][0][6])
@@ -135,7 +135,7 @@ def cnn_batch() -> dict:
 
 
 def test_batch_of_a_region_host_shows_boxes_what_is_erased_and_what_boxes_keep(cnn_batch):
-    picture = batch_panels(cnn_batch, Normalise(), branch=DecouplingBranch(views=(0, 1)))
+    picture = batch_panels(cnn_batch, Normalise(), branch=DecouplingBranch(key_views=(0, 1)))
     assert 'view 0\nMIM mask' not in picture.rows
     assert 'view 0\nerased' not in picture.rows  # nothing is
     assert picture.rows['view 1\nerased'][0].note == f'{32 * 40 / 64**2:.0%}'
@@ -148,7 +148,7 @@ def test_batch_of_a_region_host_shows_boxes_what_is_erased_and_what_boxes_keep(c
 
 def test_batch_of_a_point_host_shows_the_cells_of_the_foreground(cnn_batch, tmp_path):
     del cnn_batch['inputs']['boxes'], cnn_batch['inputs']['box_ids'], cnn_batch['inputs']['erase']
-    branch = DecouplingBranch(views=(1,))
+    branch = DecouplingBranch(key_views=(1,))
     picture = batch_panels(cnn_batch, Normalise(), branch=branch)
     panel = picture.rows['view 1\nX^D'][0]
     np.testing.assert_array_equal(panel.grid.foreground, [[False, True], [True, True]])

@@ -2,7 +2,7 @@
 # pairs of objects of single-object images, quarters of objects, and objects on other backgrounds.
 # Read by tools/analyze.py and, during pre-training, by the coupling hook. Another place, number or
 # size needs one entry:
-#   coupling_probes = dict(inter=dict(dataloader=dict(dataset=dict(num=50))))
+#   coupling_diagnostics = dict(inter=dict(dataloader=dict(dataset=dict(num=50))))
 # remove='auto': patches of A are removed for a vision transformer, A is shrunk for a CNN.
 _loader = dict(
     batch_size=4,
@@ -17,7 +17,7 @@ _files = dict(
     data_prefix='train2017/',
 )
 
-coupling_probes = dict(
+coupling_diagnostics = dict(
     inter=dict(
         layers=('last',),
         dataloader=dict(

@@ -1,87 +1,12 @@
-# D3SSL's views of COCO train2017 with four common selective-search boxes, labels unused: x1, the
-# whole image, erased by PRC and PRM; x2, a crop, plain. Of x2 the device makes x2s (112 px, with a
-# mask of its own) and x3 (its boxes moved onto another image). Two pipelines: with (the default)
-# and without what x3 needs.
-#
-# Masks and x3 follow the proposals ('regions', each once); RBJ moves the boxes that features are
-# pooled from ('boxes', four with repetitions) within them. The paper names no flip; MoCo v2's is
-# taken with its colours.
-#
-# Proposals are made once: python tools/make_proposals.py (see its --help).
-_base_ = './coco_proposals.py'
+# COCO train2017, labels unused, with proposals that are made once: python tools/make_proposals.py
+# (see its --help).
+_base_ = ['./d3ssl_views.py', './coco_proposals.py', './image_loader.py']
 
-flip = dict(type='RandomFlipWithBoxes', prob=0.5)
-views = [
-    [dict(type='ResizeWithBoxes', size=224, interpolation='bilinear'), flip],
-    [
-        dict(
-            type='RandomResizedCropWithBoxes',
-            size=224,
-            scale=(0.4, 1.0),
-            ratio=(3 / 4, 4 / 3),
-            interpolation='bilinear',
-        ),
-        flip,
-    ],
-]
-prc = dict(type='ProposalRandomCutout', ratio=(0.2, 0.5), regions_key='regions')
-prm = dict(
-    type='ProposalRandomMask', scale=(0.2, 0.6), aspect=(3 / 4, 4 / 3), regions_key='regions'
-)
-rbj = dict(type='RestrictedBoxJitter', ratio=0.1)
-small = dict(key='erase_small', mask_size=112)
-erased = [prc, prm, rbj]
-plain_and_small = [
-    dict(type='EmptyMask', key='erase'),
-    dict(prc, **small),
-    dict(prm, **small),
-    rbj,
-]
-moved = [dict(type='ShiftedForeground', cutout=dict(ratio=(0.2, 0.5)), boxes_key='regions')]
+d3ssl_pipeline = _base_.load + _base_.d3ssl_steps
+wo_depos_pipeline = _base_.load + _base_.wo_depos_steps
 
-common = dict(type='CommonBoxViews', num_views=[1, 1], views=views, num_boxes=4, tries=5)
-d3ssl_pipeline = [
-    *_base_.load,
-    dict(common, finish=[erased, plain_and_small + moved]),
-    dict(
-        type='PackViews',
-        keys=('boxes', 'box_ids', 'erase', 'erase_small', 'paste', 'shift'),
-    ),
-]
-wo_depos_pipeline = [
-    *_base_.load,
-    dict(common, finish=[erased, plain_and_small]),
-    dict(type='PackViews', keys=('boxes', 'box_ids', 'erase', 'erase_small')),
-]
-
-# MoCo v2's colours for both views.
-colour = dict(
-    jitter=dict(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, prob=0.8),
-    grayscale=0.2,
-    blur=dict(prob=0.5, sigma=(0.1, 2.0)),
-)
-data_preprocessor = dict(
-    type='MultiViewPreprocessor',
-    mean=[123.675, 116.28, 103.53],
-    std=[58.395, 57.12, 57.375],
-    channels_last=True,  # a ResNet-50 then takes 0.87 of the time on a CPU
-    aug_order='ibot',  # jitter, grayscale, blur: MoCo's order as well
-    erase_key='erase',
-    views=[colour, colour],
-)
-
+efficiency = dict(channels_last=True)  # a ResNet-50 then takes 0.87 of the time on a CPU
 train_dataloader = dict(
     batch_size=32,
-    num_workers=8,
-    persistent_workers=True,
-    pin_memory=True,
-    drop_last=True,  # the queue takes batches of one size
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    collate_fn=dict(type='default_collate'),
-    worker_init_fn=dict(type='seed_worker'),
-    dataset=dict(
-        type='ImageFolder',
-        data_root=_base_.data_root + 'train2017/',
-        pipeline=d3ssl_pipeline,
-    ),
+    dataset=dict(data_root=_base_.data_root + 'train2017/', pipeline=d3ssl_pipeline),
 )

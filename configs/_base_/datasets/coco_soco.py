@@ -1,85 +1,13 @@
-# SoCo's two 224 px views of COCO train2017 with four common selective-search boxes, labels unused:
-# the whole image, and a large crop of it out of which every second box loses a square. Three
-# pipelines: plain (the default), with the masks of the de-coupling branch, and with RCC in place
-# of the squares.
-#
-# Proposals are made once: python tools/make_proposals.py (see its --help).
-_base_ = './coco_proposals.py'
+# COCO train2017, labels unused, with proposals that are made once: python tools/make_proposals.py
+# (see its --help).
+_base_ = ['./soco_views.py', './coco_proposals.py', './image_loader.py']
 
-flip = dict(type='RandomFlipWithBoxes', prob=0.5)
-views = [
-    [dict(type='ResizeWithBoxes', size=224, interpolation='bilinear'), flip],
-    [
-        dict(
-            type='RandomResizedCropWithBoxes',
-            size=224,
-            scale=(0.6, 1.0),
-            ratio=(3 / 4, 4 / 3),
-            interpolation='bilinear',
-        ),
-        flip,
-    ],
-]
-# What each view loses after normalisation; every view needs a mask, an empty one too.
-no_erase = [dict(type='EmptyMask', key='erase')]
-square_erase = [dict(type='SquareCutout', ratio=(0.1, 0.3), prob=0.5, key='erase')]
-rcc_erase = [dict(type='RegionCollaborativeCutout', ratio=(0.3, 0.5), key='erase')]
-# Masks of the de-coupling branch: the regions are the chosen boxes. From a random stream of their
-# own: with and without the branch, a run sees the same views.
-branch_mask = [dict(type='RegionCollaborativeCutout', ratio=(0.3, 0.5), key='dc_mask', stream='dc')]
+soco_pipeline = _base_.load + _base_.soco_steps
+decoupled_pipeline = _base_.load + _base_.decoupled_steps
+soco_rcc_pipeline = _base_.load + _base_.soco_rcc_steps
 
-common = dict(type='CommonBoxViews', num_views=[1, 1], views=views, num_boxes=4, tries=5)
-soco_pipeline = [
-    *_base_.load,
-    dict(common, finish=[no_erase, square_erase]),
-    dict(type='PackViews', keys=('boxes', 'box_ids', 'erase')),
-]
-soco_d_pipeline = [
-    *_base_.load,
-    dict(common, finish=[no_erase + branch_mask, square_erase + branch_mask]),
-    dict(type='PackViews', keys=('boxes', 'box_ids', 'erase', 'dc_mask')),
-]
-soco_rcc_pipeline = [
-    *_base_.load,
-    dict(common, finish=[no_erase, rcc_erase]),
-    dict(type='PackViews', keys=('boxes', 'box_ids', 'erase')),
-]
-
-# BYOL's colours: the blur follows grayscale.
-data_preprocessor = dict(
-    type='MultiViewPreprocessor',
-    mean=[123.675, 116.28, 103.53],
-    std=[58.395, 57.12, 57.375],
-    channels_last=True,  # a ResNet-50 then takes 0.87 of the time on a CPU
-    aug_order='ibot',
-    erase_key='erase',
-    views=[
-        dict(
-            jitter=dict(brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1, prob=0.8),
-            grayscale=0.2,
-            blur=dict(prob=1.0, sigma=(0.1, 2.0)),
-        ),
-        dict(
-            jitter=dict(brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1, prob=0.8),
-            grayscale=0.2,
-            blur=dict(prob=0.1, sigma=(0.1, 2.0)),
-            solarize=dict(prob=0.2, threshold=0.5),
-        ),
-    ],
-)
-
+efficiency = dict(channels_last=True)  # a ResNet-50 then takes 0.87 of the time on a CPU
 train_dataloader = dict(
     batch_size=64,
-    num_workers=8,
-    persistent_workers=True,
-    pin_memory=True,
-    drop_last=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    collate_fn=dict(type='default_collate'),
-    worker_init_fn=dict(type='seed_worker'),
-    dataset=dict(
-        type='ImageFolder',
-        data_root=_base_.data_root + 'train2017/',
-        pipeline=soco_pipeline,
-    ),
+    dataset=dict(data_root=_base_.data_root + 'train2017/', pipeline=soco_pipeline),
 )

@@ -1,21 +1,11 @@
 # COCO photos in small views, with stored proposals (tools/make_proposals.py).
-_base_ = ['./soco_views_128px.py', './coco_proposals.py']
+_base_ = ['./soco_views_128px.py', './coco_proposals.py', './cpu_image_loader.py']
 
 soco_pipeline = _base_.load + _base_.soco_steps
-soco_d_pipeline = _base_.load + _base_.soco_d_steps
+decoupled_pipeline = _base_.load + _base_.decoupled_steps
 soco_rcc_pipeline = _base_.load + _base_.soco_rcc_steps
 
 train_dataloader = dict(
     batch_size=32,
-    num_workers=1,
-    persistent_workers=True,
-    drop_last=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
-    collate_fn=dict(type='default_collate'),
-    worker_init_fn=dict(type='seed_worker'),
-    dataset=dict(
-        type='ImageFolder',
-        data_root=_base_.data_root + 'train2017/',
-        pipeline=soco_pipeline,
-    ),
+    dataset=dict(data_root=_base_.data_root + 'train2017/', pipeline=soco_pipeline),
 )

@@ -1,57 +1,20 @@
-# D3SSL's views at 128 px (x2s at 64) with four common boxes, for runs on a CPU. Weak colours: a few
-# hundred iterations learn from colour first. The steps follow those that load an image and its
-# proposals.
-flip = dict(type='RandomFlipWithBoxes', prob=0.5)
-views = [
-    [dict(type='ResizeWithBoxes', size=128, interpolation='bilinear'), flip],
-    [
-        dict(
-            type='RandomResizedCropWithBoxes',
-            size=128,
-            scale=(0.4, 1.0),
-            ratio=(3 / 4, 4 / 3),
-            interpolation='bilinear',
-        ),
-        flip,
-    ],
-]
-prc = dict(type='ProposalRandomCutout', ratio=(0.2, 0.5), regions_key='regions')
-prm = dict(
-    type='ProposalRandomMask', scale=(0.2, 0.6), aspect=(3 / 4, 4 / 3), regions_key='regions'
+# D3SSL's steps at 128 px (x2s at 64), for runs on a CPU. Weak colours: a few hundred iterations
+# learn from colour first.
+_base_ = './d3ssl_views.py'
+
+from mmdssl.core.config_parts import changed  # _base_ comes first: this is no lazy config
+
+_small = (
+    (dict(size=224), dict(size=128)),
+    (dict(mask_size=112), dict(mask_size=64)),
 )
-rbj = dict(type='RestrictedBoxJitter', ratio=0.1)
-small = dict(key='erase_small', mask_size=64)
-erased = [prc, prm, rbj]
-plain_and_small = [
-    dict(type='EmptyMask', key='erase'),
-    dict(prc, **small),
-    dict(prm, **small),
-    rbj,
-]
-moved = [dict(type='ShiftedForeground', cutout=dict(ratio=(0.2, 0.5)), boxes_key='regions')]
-common = dict(type='CommonBoxViews', num_views=[1, 1], views=views, num_boxes=4, tries=5)
-d3ssl_steps = [
-    dict(common, finish=[erased, plain_and_small + moved]),
-    dict(
-        type='PackViews',
-        keys=('boxes', 'box_ids', 'erase', 'erase_small', 'paste', 'shift'),
-    ),
-]
-wo_depos_steps = [
-    dict(common, finish=[erased, plain_and_small]),
-    dict(type='PackViews', keys=('boxes', 'box_ids', 'erase', 'erase_small')),
-]
+common = changed(_base_.common, _small)
+d3ssl_steps = changed(_base_.d3ssl_steps, _small)
+wo_depos_steps = changed(_base_.wo_depos_steps, _small)
 
 colour = dict(
     jitter=dict(brightness=0.4, contrast=0.4, saturation=0.2, hue=0.05, prob=0.8),
     grayscale=0.1,
     blur=dict(prob=0.3, sigma=(0.1, 1.0)),
 )
-data_preprocessor = dict(
-    type='MultiViewPreprocessor',
-    mean=[123.675, 116.28, 103.53],
-    std=[58.395, 57.12, 57.375],
-    aug_order='ibot',
-    erase_key='erase',
-    views=[colour, colour],
-)
+data_preprocessor = dict(policies=[colour, colour])

@@ -1,40 +1,14 @@
-# One 128 px view, crop and flip, for runs on a CPU.
+# MaskAlign's pipelines at 128 px, for runs on a CPU.
+_base_ = './maskalign_views.py'
+
+from mmdssl.core.config_parts import changed  # _base_ comes first: this is no lazy config
+
 mask_size = (8, 8)  # 128 px / 16 px patches
-
-crop = [
-    dict(
-        type='RandomResizedCropWithBoxes',
-        size=128,
-        scale=(0.3, 1.0),
-        ratio=(3 / 4, 4 / 3),
-        interpolation='bicubic',
-    ),
-    dict(type='RandomFlipWithBoxes', prob=0.5),
-]
-branch_mask = [
-    dict(type='GridRegions', grid=3, scale=(0.12, 0.30), key='dc_regions', stream='dc'),
-    dict(
-        type='RegionCollaborativeCutout',
-        ratio=(0.3, 0.5),
-        mask_size=mask_size,
-        regions_key='dc_regions',
-        key='dc_mask',
-        stream='dc',
-    ),
-]
-plain_pipeline = [
-    dict(type='LoadImage'),
-    dict(type='MultiViewWithBoxes', num_views=[1], views=[crop]),
-    dict(type='PackViews'),
-]
-decoupled_pipeline = [
-    dict(type='LoadImage'),
-    dict(type='MultiViewWithBoxes', num_views=[1], views=[crop + branch_mask]),
-    dict(type='PackViews', keys=('dc_mask',)),
-]
-
-data_preprocessor = dict(
-    type='MultiViewPreprocessor',
-    mean=[123.675, 116.28, 103.53],
-    std=[58.395, 57.12, 57.375],
+_small = (
+    (dict(size=224), dict(size=128, scale=(0.3, 1.0))),
+    (dict(mask_size=(14, 14)), dict(mask_size=mask_size)),
 )
+crop = changed(_base_.crop, _small)
+branch_mask = changed(_base_.branch_mask, _small)
+plain_pipeline = changed(_base_.plain_pipeline, _small)
+decoupled_pipeline = changed(_base_.decoupled_pipeline, _small)

@@ -7,7 +7,7 @@ _files = dict(
 )
 _loader = dict(batch_size=16, num_workers=1, persistent_workers=True)
 
-coupling_probes = dict(
+coupling_diagnostics = dict(
     inter=dict(
         dataloader=dict(
             **_loader,

@@ -1,21 +1,11 @@
 # Generated scenes: python tools/make_scenes.py data/scenes
 # and their proposals (tools/make_proposals.py).
-_base_ = ['./d3ssl_views_128px.py', './scenes_proposals.py']
+_base_ = ['./d3ssl_views_128px.py', './scenes_proposals.py', './cpu_image_loader.py']
 
 d3ssl_pipeline = _base_.load + _base_.d3ssl_steps
 wo_depos_pipeline = _base_.load + _base_.wo_depos_steps
 
 train_dataloader = dict(
     batch_size=32,
-    num_workers=1,
-    persistent_workers=True,
-    drop_last=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
-    collate_fn=dict(type='default_collate'),
-    worker_init_fn=dict(type='seed_worker'),
-    dataset=dict(
-        type='ImageFolder',
-        data_root=_base_.data_root + 'train/',
-        pipeline=d3ssl_pipeline,
-    ),
+    dataset=dict(data_root=_base_.data_root + 'train/', pipeline=d3ssl_pipeline),
 )

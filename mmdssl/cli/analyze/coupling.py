@@ -38,8 +38,8 @@ def coupling(parser: argparse.ArgumentParser) -> Run:
         '--probes',
         nargs='+',
         metavar='NAME',
-        help="of the config's coupling_probes: inter (needs two classes), intra (needs masks), "
-        'background; default: all',
+        help="of the config's coupling_diagnostics: inter (needs two classes), intra (needs "
+        'masks), background; default: all',
     )
     parser.add_argument('--size', type=int, help="side of the images in pixels, for CONFIG's")
     parser.add_argument(
@@ -62,10 +62,10 @@ def coupling(parser: argparse.ArgumentParser) -> Run:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from mmdssl.evaluation.measure import build_probes, measure_probes
+    from mmdssl.evaluation.measure import build_diagnostics, measure_diagnostics
 
     config = read_config(args)
-    configs = _probes(args, data_config(config, 'coupling_probes', 'coco_coupling.py'))
+    configs = _probes(args, data_config(config, 'coupling_diagnostics', 'coco_coupling.py'))
     networks = load_networks(args, config)
     if args.against:
         for network in networks:
@@ -76,9 +76,9 @@ def _run(args: argparse.Namespace) -> None:
     ratios: Sequence[float] = ()
     for network in networks:
         # Anew for each: what is taken of A depends on the network; the seed keeps the objects.
-        probes = build_probes(configs, backbone=network.backbone, layers=args.layers)
+        probes = build_diagnostics(configs, backbone=network.backbone, layers=args.layers)
         check_layers([network], [layer for probe in probes.values() for layer in probe.layers])
-        numbers = measure_probes(
+        numbers = measure_diagnostics(
             network.backbone,
             network.preprocessor,
             probes,
@@ -104,7 +104,9 @@ def _probes(args: argparse.Namespace, configs: Mapping[str, Any]) -> dict[str, d
     """
     unknown = set(args.probes or ()) - set(configs)
     if unknown:
-        raise ValueError(f'no probe {sorted(unknown)[0]!r}: coupling_probes has {list(configs)}')
+        raise ValueError(
+            f'no probe {sorted(unknown)[0]!r}: coupling_diagnostics has {list(configs)}'
+        )
     found = {}
     for name, config in configs.items():
         if args.probes and name not in args.probes:

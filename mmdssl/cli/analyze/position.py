@@ -41,7 +41,7 @@ def position(parser: argparse.ArgumentParser) -> Run:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from mmdssl.evaluation.measure import build_probe, measure
+    from mmdssl.evaluation.measure import build_diagnostic, measure
     from mmdssl.visualization.position import draw_position
 
     config = read_config(args)
@@ -66,7 +66,7 @@ def _run(args: argparse.Namespace) -> None:
     )
     rows, values, selection = [], {}, {}
     for network in networks:
-        probe = build_probe(
+        probe = build_diagnostic(
             dict(dataloader=loader, evaluator=dict(type='PositionalSimilarity')), layers=layers
         )
         numbers = measure(

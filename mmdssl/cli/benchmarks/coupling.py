@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from mmdssl.datasets.scenes import PRESETS, SceneSpec, write_scenes
-from mmdssl.evaluation.measure import build_probe, measure
+from mmdssl.evaluation.measure import build_diagnostic, measure
 from mmdssl.models.backbones.dense_vit import DenseViT
 
 __all__ = ['rows']
@@ -49,7 +49,7 @@ def rows(repeat: int = 1, pairs: int = 12) -> list[dict[str, Any]]:
 
 def _time(folder: Path, precision: Any, repeat: int, pairs: int) -> list[dict[str, Any]]:
     net = DenseViT(img_size=SIZE)
-    probe = build_probe(
+    probe = build_diagnostic(
         dict(
             dataloader=dict(
                 batch_size=1,

@@ -45,7 +45,7 @@ def worker_pipeline() -> Callable[[dict[str, Any]], dict[str, Any]]:
     return build_pipeline(
         [
             dict(type='LoadImage'),
-            dict(type='MultiViewWithBoxes', num_views=[1, 1], views=[view, view]),
+            dict(type='MultiViewWithBoxes', num_views=[1, 1], pipelines=[view, view]),
             dict(type='PackViews', keys=('mask', 'dc_mask')),
         ]
     )
@@ -74,7 +74,7 @@ def soco_pipeline(
         ],
     ]
     if not boxes:
-        plain = dict(type='MultiViewWithBoxes', num_views=[1, 1], views=views)
+        plain = dict(type='MultiViewWithBoxes', num_views=[1, 1], pipelines=views)
         return build_pipeline([dict(type='LoadImage'), plain, dict(type='PackViews')])
     mask = [
         dict(type='RegionCollaborativeCutout', ratio=(0.3, 0.5), key='dc_mask', stream='dc')
@@ -84,7 +84,7 @@ def soco_pipeline(
         [
             dict(type='LoadImage'),
             _some_proposals,
-            dict(type='CommonBoxViews', num_views=[1, 1], views=views, finish=finish),
+            dict(type='CommonBoxViews', num_views=[1, 1], pipelines=views, finish=finish),
             dict(type='PackViews', keys=('boxes', 'box_ids', 'erase') + ('dc_mask',) * branch),
         ]
     )
@@ -107,7 +107,7 @@ def colour_step() -> MultiViewPreprocessor:
     return MultiViewPreprocessor(
         mean=MEAN,
         std=STD,
-        views=[
+        policies=[
             dict(view, blur=dict(prob=1.0, sigma=(0.1, 2.0))),
             dict(
                 view,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mmdssl.datasets.transforms.masks import BlockwiseMask
-from mmdssl.datasets.transforms.rcc import RegionCollaborativeCutout
+from mmdssl.datasets.transforms.region_collaborative_cutout import RegionCollaborativeCutout
 from mmdssl.datasets.transforms.regions import GridRegions
 
 CALLS = 200

@@ -41,7 +41,7 @@ from torch import Tensor
 
 from mmdssl.core.shipped import shipped
 from mmdssl.datasets.transforms.overlapping_crops import OverlappingCrops
-from mmdssl.datasets.transforms.rcc import RegionCollaborativeCutout
+from mmdssl.datasets.transforms.region_collaborative_cutout import RegionCollaborativeCutout
 from mmdssl.datasets.transforms.regions import GridRegions
 from mmdssl.engine.config import load_config
 from mmdssl.registry import MODELS
@@ -52,7 +52,7 @@ LOCAL, LOCALS = 96, 4
 BRANCH = dict(decoupling=dict(type='DecouplingBranch', weight=0.3, sample_ratio=0.25))
 RANDOM_START = dict(init='random')
 RANDOM_TEACHER = dict(teacher=dict(init='random'))
-ONE_VIEW = dict(decoupling=dict(BRANCH['decoupling'], views=(1,)))
+ONE_VIEW = dict(decoupling=dict(BRANCH['decoupling'], key_views=(1,)))
 
 
 def vit_batch(size: int) -> dict:
@@ -90,7 +90,7 @@ def crops_batch(size: int) -> dict:
         kind: [dict(type='RandomResizedCropWithBoxes', size=side, scale=scale)]
         for kind, (side, scale) in kinds.items()
     }
-    crops = OverlappingCrops(num_views=[2, LOCALS], views=[crop['large'], crop['small']])
+    crops = OverlappingCrops(num_views=[2, LOCALS], pipelines=[crop['large'], crop['small']])
     canvas = np.zeros((SIDE, SIDE, 3), np.uint8)
     images = [crops.transform(dict(img=canvas))['views'] for _ in range(size)]
 
@@ -211,7 +211,10 @@ VARIANTS: dict[str, list[Variant]] = {
         _changed(_SOCO, ', channels_last, bf16', channels_last=True, bf16=True),
         _D3SSL,
         _changed(
-            _D3SSL, ' without de-positioning', student=1.25, model=dict(with_deposition_loss=False)
+            _D3SSL,
+            ' without de-positioning',
+            student=1.25,
+            model=dict(with_depositioning_loss=False),
         ),
     ],
 }

@@ -7,7 +7,7 @@ from mmcv.transforms import BaseTransform
 
 from mmdssl.datasets.transforms.boxes import box_area, clip_boxes
 from mmdssl.datasets.transforms.mask_transform import parse_range
-from mmdssl.datasets.transforms.streams import random_source
+from mmdssl.datasets.transforms.random_streams import random_source
 from mmdssl.registry import TRANSFORMS
 
 __all__ = ['BoxJitter', 'jitter_boxes']

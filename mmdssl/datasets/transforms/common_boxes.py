@@ -15,7 +15,7 @@ import numpy as np
 from mmdssl.datasets.pipeline import build_pipeline
 from mmdssl.datasets.transforms.boxes import ids_key
 from mmdssl.datasets.transforms.multiview import MultiViewWithBoxes, start_view
-from mmdssl.datasets.transforms.streams import RandomSource, random_source
+from mmdssl.datasets.transforms.random_streams import RandomSource, random_source
 from mmdssl.datasets.transforms.view_overlap import (
     Window,
     common_candidates,
@@ -56,7 +56,7 @@ class CommonBoxViews(MultiViewWithBoxes):
 
     Args:
         num_views: how many views each pipeline makes, see :class:`MultiViewWithBoxes`.
-        views: the geometric pipelines. The first step of each says what the view
+        pipelines: the geometric ones. The first step of each says what the view
             shows: a ``RandomResizedCropWithBoxes``; any other first step, such as
             ``ResizeWithBoxes``, shows the whole image. Flips may follow.
         finish: pipelines that run on a view once it has its boxes (cutout, masks,
@@ -79,18 +79,18 @@ class CommonBoxViews(MultiViewWithBoxes):
         self,
         *,
         num_views: int | Sequence[int],
-        views: Sequence[Sequence[dict[str, Any]]],
+        pipelines: Sequence[Sequence[dict[str, Any]]],
         finish: Sequence[Sequence[dict[str, Any]] | None] | None = None,
         num_boxes: int = 4,
         tries: int = 5,
         boxes_key: str = 'proposals',
         stream: str | None = None,
     ) -> None:
-        super().__init__(num_views=num_views, views=views)
-        if finish is not None and len(finish) != len(views):
+        super().__init__(num_views=num_views, pipelines=pipelines)
+        if finish is not None and len(finish) != len(pipelines):
             raise ValueError(
-                'CommonBoxViews needs one pipeline (or None) in finish for each in views: '
-                f'{len(finish)} and {len(views)} are given'
+                'CommonBoxViews needs one pipeline (or None) in finish for each in pipelines: '
+                f'{len(finish)} and {len(pipelines)} are given'
             )
         if num_boxes < 1 or tries < 1:
             raise ValueError(
@@ -100,7 +100,7 @@ class CommonBoxViews(MultiViewWithBoxes):
         self.tries = tries
         self.boxes_key = boxes_key
         self.stream = stream
-        self.finish = [build_pipeline(steps or ()) for steps in finish or [()] * len(views)]
+        self.finish = [build_pipeline(steps or ()) for steps in finish or [()] * len(pipelines)]
         # The pipeline of each view, and its crop taken off the front.
         self._order = [index for index, n in enumerate(self.num_views) for _ in range(n)]
         self._crops = [_first_crop(pipeline.transforms) for pipeline in self.pipelines]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mmdssl.datasets.transforms.mask_transform import MaskTransform, parse_range
-from mmdssl.datasets.transforms.streams import RandomSource
+from mmdssl.datasets.transforms.random_streams import RandomSource
 from mmdssl.registry import TRANSFORMS
 
 __all__ = ['SquareCutout', 'cut_squares', 'square_in_box']

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from mmdssl.datasets.transforms.streams import RandomSource, random_source
+from mmdssl.datasets.transforms.random_streams import RandomSource, random_source
 
 __all__ = ['MaskTransform', 'parse_range', 'parse_size']
 
@@ -50,7 +50,7 @@ class MaskTransform(BaseTransform):
         regions_key: key of ``results`` that holds the regions, where the mask
             follows regions: float (N, 4), x1 y1 x2 y2 in pixels of the image.
         stream: name of an own random stream (see
-            :mod:`mmdssl.datasets.transforms.streams`); None for the global one.
+            :mod:`mmdssl.datasets.transforms.random_streams`); None for the global one.
 
     Raises:
         ValueError: for settings out of range.

@@ -12,8 +12,8 @@ import numpy as np
 
 from mmdssl.datasets.transforms.canvas import make_canvas
 from mmdssl.datasets.transforms.mask_transform import MaskTransform, parse_range
-from mmdssl.datasets.transforms.rcc import check_choice, cut_regions
-from mmdssl.datasets.transforms.streams import RandomSource
+from mmdssl.datasets.transforms.random_streams import RandomSource
+from mmdssl.datasets.transforms.region_collaborative_cutout import check_choice, cut_regions
 from mmdssl.registry import TRANSFORMS
 
 __all__ = ['BlockwiseMask', 'EmptyMask', 'ProposalCutout', 'RandomPatchMask', 'RectangleForeground']

@@ -24,23 +24,23 @@ class MultiViewWithBoxes(BaseTransform):
         num_views: how many views each pipeline makes, e.g. ``[1, 1]`` for two
             global views with different settings, ``[2, 4]`` for two global and
             four local ones.
-        views: the pipelines, one list of transform configs each.
+        pipelines: one list of transform configs each.
 
     Raises:
         ValueError: if the two lists do not match.
     """
 
     def __init__(
-        self, *, num_views: int | Sequence[int], views: Sequence[Sequence[dict[str, Any]]]
+        self, *, num_views: int | Sequence[int], pipelines: Sequence[Sequence[dict[str, Any]]]
     ) -> None:
         counts = (num_views,) if isinstance(num_views, int) else tuple(num_views)
-        if len(counts) != len(views) or min(counts, default=0) < 1:
+        if len(counts) != len(pipelines) or min(counts, default=0) < 1:
             raise ValueError(
-                'MultiViewWithBoxes needs one count >= 1 for each pipeline in views: num_views='
-                f'{num_views!r}, {len(views)} pipelines'
+                'MultiViewWithBoxes needs one count >= 1 for each of the pipelines: num_views='
+                f'{num_views!r}, {len(pipelines)} pipelines'
             )
         self.num_views = counts
-        self.pipelines = [build_pipeline(view) for view in views]
+        self.pipelines = [build_pipeline(steps) for steps in pipelines]
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Adds ``views``."""

@@ -35,7 +35,7 @@ class OverlappingCrops(MultiViewWithBoxes):
 
     Args:
         num_views: how many views each pipeline makes, e.g. ``[2, 4]``.
-        views: the pipelines; the first step of each is a ``RandomResizedCropWithBoxes``, and no
+        pipelines: the first step of each is a ``RandomResizedCropWithBoxes``, and no
             later one may crop or flip: the overlaps could not follow.
         num_global_views: how many of the views are global, at least 1.
         min_overlap: share of the image's area that a crop has to share with each earlier global
@@ -54,13 +54,13 @@ class OverlappingCrops(MultiViewWithBoxes):
         self,
         *,
         num_views: int | Sequence[int],
-        views: Sequence[Sequence[dict[str, Any]]],
+        pipelines: Sequence[Sequence[dict[str, Any]]],
         num_global_views: int = 2,
         min_overlap: float = 0.01,
         min_overlap_global: float = 0.02,
         tries: int = 100,
     ) -> None:
-        super().__init__(num_views=num_views, views=views)
+        super().__init__(num_views=num_views, pipelines=pipelines)
         self.min_overlap = parse_range(min_overlap, 'OverlappingCrops: min_overlap')[0]
         self.min_overlap_global = parse_range(
             min_overlap_global, 'OverlappingCrops: min_overlap_global'

@@ -12,7 +12,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from mmdssl.datasets.transforms.mask_transform import parse_range, parse_size
-from mmdssl.datasets.transforms.streams import random_source
+from mmdssl.datasets.transforms.random_streams import random_source
 from mmdssl.registry import TRANSFORMS
 
 __all__ = ['GridRegions']

@@ -16,8 +16,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from mmdssl.datasets.transforms.erase import box_cells
-from mmdssl.datasets.transforms.prc import ProposalRandomCutout
-from mmdssl.datasets.transforms.streams import random_source
+from mmdssl.datasets.transforms.proposal_random_cutout import ProposalRandomCutout
+from mmdssl.datasets.transforms.random_streams import random_source
 from mmdssl.registry import TRANSFORMS
 
 __all__ = ['ShiftedForeground']

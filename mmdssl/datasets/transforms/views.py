@@ -19,8 +19,8 @@ from mmcv.transforms import BaseTransform
 
 from mmdssl.datasets.transforms.boxes import BOX_KEYS, move_boxes
 from mmdssl.datasets.transforms.mask_transform import parse_range, parse_size
-from mmdssl.datasets.transforms.rcc import check_choice
-from mmdssl.datasets.transforms.streams import random_source
+from mmdssl.datasets.transforms.random_streams import random_source
+from mmdssl.datasets.transforms.region_collaborative_cutout import check_choice
 from mmdssl.registry import TRANSFORMS
 
 __all__ = [

@@ -1,5 +1,10 @@
 """What makes a run faster and must not change what it learns."""
 
-from mmdssl.engine.efficiency.settings import Efficiency, prepare_efficiency, set_up
+from mmdssl.engine.efficiency.settings import (
+    Efficiency,
+    prepare_efficiency,
+    set_up,
+    with_efficiency,
+)
 
-__all__ = ['Efficiency', 'prepare_efficiency', 'set_up']
+__all__ = ['Efficiency', 'prepare_efficiency', 'set_up', 'with_efficiency']

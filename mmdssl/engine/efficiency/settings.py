@@ -16,7 +16,7 @@ from mmdssl.engine.efficiency.device_prefetch import DevicePrefetcher
 from mmdssl.engine.unwrap import unwrap_model
 from mmdssl.models.data_preprocessors.multiview import MultiViewPreprocessor
 
-__all__ = ['Efficiency', 'prepare_efficiency', 'set_up']
+__all__ = ['Efficiency', 'prepare_efficiency', 'set_up', 'with_efficiency']
 
 _OWN_AMP = 'AmpPerParamClipOptimWrapper'
 _FUSED = ('Adam', 'AdamW', 'SGD')
@@ -26,9 +26,15 @@ _FUSED = ('Adam', 'AdamW', 'SGD')
 class Efficiency:
     """Settings that change the speed of a run, and its results by rounding at most.
 
-    Each is ``True``, ``False`` or, by default, ``None``: on where it is known to pay.
+    Each is ``True``, ``False`` or, by default, ``None``: on where it is known to pay. What belongs
+    to the training loader and the preprocessor is written there when a config is read
+    (:func:`with_efficiency`), and says nothing where it is ``None``.
 
     Attributes:
+        workers: Processes of the training loader, kept over epochs; a number.
+        pin_memory: Batches lie in memory that a GPU copies from without waiting.
+        channels_last: Images in the memory format that convolutions prefer.
+        sdpa: Fused kernels of torch for attention; False computes it step by step. Default: on.
         bf16: Autocast in bfloat16 where a config asks for float16: the same speed, the range of
             float32, no loss scaling. Default: on GPUs that compute in it, unless ``--amp fp16``
             was given.
@@ -44,6 +50,10 @@ class Efficiency:
             Default: on.
     """
 
+    workers: int | None = None
+    pin_memory: bool | None = None
+    channels_last: bool | None = None
+    sdpa: bool | None = None
     bf16: bool | None = None
     compile: bool | None = None
     prefetch: bool | None = None
@@ -57,16 +67,39 @@ class Efficiency:
         """The block of a config, with defaults where it says nothing.
 
         Raises:
-            ValueError: If an entry is unknown or neither True, False nor None.
+            ValueError: If an entry is unknown or neither True, False nor None; ``workers``: if it
+                is no number from 0.
         """
         given = dict(config.get('efficiency') or {})
         known = [field.name for field in fields(Efficiency)]
         for name, value in given.items():
             if name not in known:
                 raise ValueError(f'efficiency has no {name!r}; it knows {", ".join(known)}')
-            if value not in (True, False, None):
+            if name == 'workers':
+                if value is not None and (not isinstance(value, int) or value < 0):
+                    raise ValueError(f'efficiency.workers is {value!r}; give 0 or more processes')
+            elif value not in (True, False, None):
                 raise ValueError(f'efficiency.{name} is {value!r}; give True, False or None')
         return Efficiency(**given)
+
+
+def with_efficiency(config: Config) -> Config:
+    """Write the entries of loader and preprocessor where they are read, in place.
+
+    Returns:
+        The same config.
+    """
+    settings = Efficiency.of(config)
+    loader = config.get('train_dataloader')
+    if loader is not None:
+        if settings.workers is not None:
+            loader.update(num_workers=settings.workers, persistent_workers=settings.workers > 0)
+        if settings.pin_memory is not None:
+            loader.pin_memory = settings.pin_memory
+    preprocessor = (config.get('model') or {}).get('data_preprocessor')
+    if settings.channels_last is not None and preprocessor is not None:
+        preprocessor.channels_last = settings.channels_last
+    return config
 
 
 def prepare_efficiency(config: Config) -> None:
@@ -102,6 +135,10 @@ def set_up(runner: Runner) -> list[str]:
     if _wanted(settings.cudnn_benchmark, on_gpu and _convolves(model)):
         torch.backends.cudnn.benchmark = True
         done.append('cudnn.benchmark')
+    if settings.sdpa is False:
+        for kernel in ('flash', 'mem_efficient', 'cudnn'):
+            getattr(torch.backends.cuda, f'enable_{kernel}_sdp')(False)
+        done.append('attention step by step')
     if _wanted(settings.compile, on_gpu and importlib.util.find_spec('triton') is not None):
         count = compile_blocks(model)
         if count:

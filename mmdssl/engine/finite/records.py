@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from mmdssl.core.checkpointing import atomic_save, atomic_text, to_plain
-from mmdssl.datasets.transforms.streams import streams_state
+from mmdssl.datasets.transforms.random_streams import streams_state
 from mmdssl.engine.random_state import capture_random_state, restore_random_state
 from mmdssl.engine.unwrap import unwrap_model
 

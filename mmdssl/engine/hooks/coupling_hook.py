@@ -1,7 +1,8 @@
 """Coupling as a curve beside the loss: few pairs, few ratios, one layer, during pre-training.
 
 "Mind Your Augmentation" (ICLR 2024) and D3SSL measure the coupling of finished networks. Here the
-same probes (:mod:`mmdssl.evaluation.measure`), cut down to a fixed small set, show when it comes.
+same diagnostics (:mod:`mmdssl.evaluation.measure`), cut down to a fixed small set, show when it
+comes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from torch import nn
 
 from mmdssl.engine.hooks.backbone_measure_hook import BackboneMeasureHook
 from mmdssl.evaluation.layers import resolve_layer
-from mmdssl.evaluation.measure import Probe, build_probes, measure_probes
+from mmdssl.evaluation.measure import Diagnostic, build_diagnostics, measure_diagnostics
 from mmdssl.registry import HOOKS
 
 __all__ = ['CouplingHook']
@@ -29,10 +30,10 @@ class CouplingHook(BackboneMeasureHook):
     :class:`BackboneMeasureHook`.
 
     Args:
-        probes: Configs of the probes by name, see :mod:`mmdssl.evaluation.measure`; ``None`` for
-            ``coupling_probes`` of the run's config.
-        num: Samples of each probe, in place of what the configs say; ``None``: as they say.
-        ratios: Shares of A that are missing, of the probes made by
+        diagnostics: Configs of the diagnostics by name, see :mod:`mmdssl.evaluation.measure`;
+            ``None`` for ``coupling_diagnostics`` of the run's config.
+        num: Samples of each diagnostic, in place of what the configs say; ``None``: as they say.
+        ratios: Shares of A that are missing, of the diagnostics made by
             :class:`ObjectPairs`; ``None``: as the configs say.
         layers: Layers that are measured, see :mod:`mmdssl.evaluation.layers`; ``None``: as the
             configs say.
@@ -45,8 +46,8 @@ class CouplingHook(BackboneMeasureHook):
 
     Raises:
         ValueError: If the interval is not positive; at the start of the run, if the loop knows no
-            epochs, the model offers no backbone or lacks a layer, or the data of a probe cannot
-            be used.
+            epochs, the model offers no backbone or lacks a layer, or the data of a diagnostic
+            cannot be used.
     """
 
     title = 'Coupling'
@@ -54,7 +55,7 @@ class CouplingHook(BackboneMeasureHook):
     def __init__(
         self,
         *,
-        probes: Mapping[str, Mapping[str, Any]] | None = None,
+        diagnostics: Mapping[str, Mapping[str, Any]] | None = None,
         num: int | None = 32,
         ratios: Sequence[float] | None = (0.0, 0.7),
         layers: Sequence[str] | None = ('last',),
@@ -62,32 +63,32 @@ class CouplingHook(BackboneMeasureHook):
         by_epoch: bool = True,
         source: str = 'auto',
         initial: bool = False,
-        file: str = 'coupling.json',
+        file: str = 'coupling.jsonl',
     ) -> None:
         super().__init__(
             interval=interval, by_epoch=by_epoch, source=source, initial=initial, file=file
         )
-        self.configs = probes
+        self.configs = diagnostics
         self.num = num
         self.ratios = ratios
         self.layers = layers
-        self.probes: dict[str, Probe] = {}
+        self.diagnostics: dict[str, Diagnostic] = {}
 
     def build(self, runner: Runner, backbone: nn.Module) -> None:
         """Choose the samples and see whether the backbone has the layers."""
-        configs = self.from_config(self.configs, runner, 'coupling_probes', 'coco_coupling.py')
-        self.probes = build_probes(
+        configs = self.from_config(self.configs, runner, 'coupling_diagnostics', 'coco_coupling.py')
+        self.diagnostics = build_diagnostics(
             {name: self._cheap(config) for name, config in configs.items()},
             backbone=backbone,
             layers=self.layers,
         )
-        for probe in self.probes.values():
-            for layer in probe.layers:
+        for diagnostic in self.diagnostics.values():
+            for layer in diagnostic.layers:
                 resolve_layer(backbone, layer)
 
     def measure(self, backbone: nn.Module, preprocessor: nn.Module) -> dict[str, float]:
-        """All probes' numbers."""
-        return measure_probes(backbone, preprocessor, self.probes)
+        """All diagnostics' numbers."""
+        return measure_diagnostics(backbone, preprocessor, self.diagnostics)
 
     def shown(self, name: str, value: float) -> str:
         """Averages over all ratios; the rest stands in the file."""
@@ -95,7 +96,7 @@ class CouplingHook(BackboneMeasureHook):
         return f'{name}: {value:.3f}' if statistic in _HEADLINES and '@' not in path else ''
 
     def _cheap(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """The probe with this hook's numbers of samples and ratios."""
+        """The diagnostic with this hook's numbers of samples and ratios."""
         loader = dict(config['dataloader'])
         dataset = dict(loader['dataset'])
         if self.num is not None:

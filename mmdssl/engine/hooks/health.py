@@ -34,7 +34,7 @@ class RepresentationHealthHook(Hook):
     - what the host reports by ``health(images)``, e.g. ``teacher_entropy`` and ``center_norm``.
 
     The numbers go to the visualizer, the message hub, one line of the log and one line of
-    ``work_dir/health.json``. A collapse (spread or rank too low, teacher on one prototype or on
+    ``work_dir/health.jsonl``. A collapse (spread or rank too low, teacher on one prototype or on
     all alike) that lasts ``patience`` measurements, and a divergence (a loss or gradient that is
     not finite, or a gradient ``max_growth`` times its median so far) give one warning each. The
     run goes on, and is left as it was: modes, random states, parameters.
@@ -93,7 +93,7 @@ class RepresentationHealthHook(Hook):
         """Ask the optimizer to show its gradients before a step."""
         optimizer = runner.optim_wrapper.optimizer
         self._handle = optimizer.register_step_pre_hook(self._see_gradients)
-        self._path = Path(runner.work_dir) / 'health.json'
+        self._path = Path(runner.work_dir) / 'health.jsonl'
         if is_main_process() and runner.iter == 0:
             self._path.unlink(missing_ok=True)
 

@@ -59,7 +59,7 @@ class ObjectKNNHook(BackboneMeasureHook):
         initial: bool = False,
         roi_size: int = 7,
         upsample_c4: bool = True,
-        file: str = 'object_knn.json',
+        file: str = 'object_knn.jsonl',
     ) -> None:
         super().__init__(
             interval=interval, by_epoch=by_epoch, source=source, initial=initial, file=file

@@ -7,7 +7,7 @@ from mmengine.runner import IterBasedTrainLoop, Runner
 from torch.utils.data import DataLoader
 
 from mmdssl.datasets.sample_keys import KeyedBatches, key_samples
-from mmdssl.datasets.transforms.streams import restart_streams
+from mmdssl.datasets.transforms.random_streams import restart_streams
 from mmdssl.datasets.workers import WorkerStart
 from mmdssl.engine.random_state import seed_process
 from mmdssl.engine.resuming import EXTRA_BATCHES_KEY, is_epoch_based

@@ -201,6 +201,8 @@ def set_workers(config: Config, asked: int | None, machine: Machine, decisions: 
     loader.num_workers = workers
     loader.persistent_workers = workers > 0
     loader.pin_memory = machine.gpu is not None
+    stated = dict(workers=workers, pin_memory=loader.pin_memory)
+    config.efficiency = {**(config.get('efficiency') or {}), **stated}
     if not workers:
         loader.pop('prefetch_factor', None)
     decisions.add('workers', workers, reason)

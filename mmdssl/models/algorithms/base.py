@@ -1,22 +1,32 @@
-"""Hosts whose teacher is a moving average of the student."""
+"""What all hosts share, whatever their teacher: student, branches, training clock."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
-from mmengine.logging import print_log
+from mmpretrain.models.selfsup.base import BaseSelfSupervisor
 from torch import Tensor, nn
 
-from mmdssl.core.schedules import cosine_momentum
-from mmdssl.models.algorithms.host import SelfSupHost
-from mmdssl.models.utils.teacher import EMATeacher
+from mmdssl.core.clock import TrainingClock
+from mmdssl.models.branches.branch_list import Branches
+from mmdssl.models.branches.decoupling import DecouplingBranch
+from mmdssl.models.decoupled_views import DecoupledViews
+from mmdssl.models.objectives import Objective
+from mmdssl.registry import MODELS
 
-# Steps without a teacher update after which the user is told; larger than any
-# sensible number of gradient accumulation steps.
-_PATIENCE = 64
+__all__ = ['BaseDenseSSL', 'build_part']
 
 
-class TeacherStudent(SelfSupHost):
-    """A student that learns from its own moving average.
+def build_part(config: dict | nn.Module | None) -> Any:
+    """Builds a config in our own registry, whatever the current default scope."""
+    return MODELS.build(config) if isinstance(config, dict) else config
+
+
+class BaseDenseSSL(BaseSelfSupervisor):
+    """A student that learns from a teacher.
+
+    A subclass sets ``teacher``, a module with an attribute ``backbone``: a moving average
+    of the student (:class:`TeacherStudent`) or a frozen network (:class:`MaskAlign`).
 
     Args:
         backbone: Student backbone.
@@ -24,20 +34,24 @@ class TeacherStudent(SelfSupHost):
         neck: Neck or None.
         decoupling: Config of a :class:`DecouplingBranch`, or None for the plain
             method (nothing of the branch is built or run then).
-        branches: Configs of further branches, see :class:`SelfSupHost`.
-        momentum: EMA momentum (start, end), cosine over the run, as m in
-            ``t <- m t + (1 - m) s``.
-        teacher_train_mode: Keep the teacher in training mode (BatchNorm hosts).
-        teacher_without: Parameters the teacher does without, see :class:`EMATeacher`.
+        branches: Configs of further branches (:mod:`mmdssl.models.branches`), in this order;
+            ``decoupling=dict(...)`` equals ``branches=[dict(type='DecouplingBranch', ...)]``.
         data_preprocessor: Usually a :class:`MultiViewPreprocessor`.
         init_cfg: mmengine initialisation.
     """
 
-    evaluated_backbone = 'teacher'
-    #: 1 for methods that update the teacher right before its pass in step k, with the momentum
-    #: of step k: that is our update after step k - 1.
-    teacher_lag = 0
-    teacher: EMATeacher
+    #: Defaults of the branch for this host, where they differ from the branch's own.
+    decoupling_defaults: dict[str, Any] = {}
+    #: Whether :meth:`dense_features` can mix at patch embeddings.
+    supports_patch_mixing = False
+    #: What :meth:`dense_loss` can compare besides equal positions.
+    further_objectives: tuple[Objective, ...] = ()
+    #: The backbone that is kept for evaluation and export, ``'teacher'`` or ``'student'``.
+    evaluated_backbone = 'student'
+    #: Whether a batch smaller than the others, at the end of an epoch, cannot be used.
+    requires_drop_last = False
+    #: Has an attribute ``backbone``.
+    teacher: Any
 
     def __init__(
         self,
@@ -47,69 +61,102 @@ class TeacherStudent(SelfSupHost):
         neck: dict | nn.Module | None = None,
         decoupling: dict | None = None,
         branches: Sequence[dict] | None = None,
-        momentum: tuple[float, float] = (0.996, 1.0),
-        teacher_train_mode: bool = False,
-        teacher_without: tuple[str, ...] = (),
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(
-            backbone=backbone,
-            head=head,
-            neck=neck,
-            decoupling=decoupling,
-            branches=branches,
-            data_preprocessor=data_preprocessor,
+            backbone=build_part(backbone),
+            head=build_part(head),
+            neck=build_part(neck),
+            data_preprocessor=build_part(data_preprocessor or dict(type='MultiViewPreprocessor')),
             init_cfg=init_cfg,
         )
-        self.momentum = momentum
-        self.teacher = EMATeacher(self._led(), drop=teacher_without, train_mode=teacher_train_mode)
-        self._steps_without_update = 0
-
-    def _followed(self) -> dict[str, nn.Module]:
-        """Student parts of the method that the teacher follows."""
-        parts = {'backbone': self.backbone, 'neck': self.neck, 'head': self.head}
-        return {name: part for name, part in parts.items() if part is not None}
-
-    def _led(self) -> dict[str, nn.Module]:
-        """All that the teacher follows, with what branches train."""
-        return {**self._followed(), **self.branches.followed()}
-
-    def init_weights(self) -> None:
-        """Initialise the student, then make the teacher equal to it."""
-        super().init_weights()
-        self.teacher.copy_from(self._led())
-
-    def _momentum_steps(self) -> int:
-        """Steps after which the momentum would reach its end."""
-        return self.clock.max_iterations
-
-    def update_teacher(self) -> None:
-        """One EMA step; called once after every optimizer step."""
-        momentum = cosine_momentum(
-            self.clock.iteration + self.teacher_lag,
-            self._momentum_steps(),
-            start=self.momentum[0],
-            end=self.momentum[1],
+        self.clock = TrainingClock()
+        self.branches = Branches(
+            self, decoupling=decoupling, branches=branches, defaults=self.decoupling_defaults
         )
-        self.teacher.update(self._led(), momentum=momentum)
-        self._steps_without_update = 0
+
+    @property
+    def decoupling(self) -> DecouplingBranch | None:
+        """The de-coupling branch among :attr:`branches`."""
+        return self.branches.first_decoupling
+
+    def with_branches(
+        self,
+        losses: dict[str, Tensor],
+        inputs: dict,
+        targets: dict[int, Any],
+        *,
+        passed: tuple[DecoupledViews, Any] | None = None,
+    ) -> dict[str, Tensor]:
+        """The losses of this host and of its branches, see :meth:`Branches.extend`."""
+        return self.branches.extend(self, losses, inputs, targets, passed=passed)
+
+    def dense_map(self, backbone: nn.Module, images: Tensor) -> Tensor:
+        """Feature map (N, C, h, w) that a backbone of this host's kind gives for images.
+
+        The last map: of a ViT the patches after the final norm, without CLS.
+        """
+        return backbone(images)[-1]
+
+    def get_backbone(self, which: str = 'auto') -> nn.Module:
+        """The ``'teacher'`` or ``'student'`` backbone; ``'auto'``: the one to keep."""
+        if which == 'auto':
+            which = self.evaluated_backbone
+        if which == 'teacher':
+            return self.teacher.backbone
+        if which == 'student':
+            return self.backbone
+        raise ValueError(f"which is {which!r}, choose 'teacher', 'student' or 'auto'")
+
+    def written_parameters(self) -> list[Tensor]:
+        """Parameters that a forward pass in training writes, as its parts name them.
+
+        They, as the buffers, are put back after a step that is not finite.
+        """
+        parts = [part for part in self.modules() if part is not self]
+        named = [part for part in parts if hasattr(part, 'written_parameters')]
+        return [parameter for part in named for parameter in part.written_parameters()]
+
+    def check_batch_size(self, batch_size: int) -> None:
+        """Refuse a per-process batch size this model cannot train with."""
+        self.branches.check_batch_size(batch_size)
+
+    def check_data(self, *, batch_size: int, num_images: int) -> None:
+        """Refuse data this model cannot train with, or adapt to them; before training starts.
+
+        Args:
+            batch_size: Images per process and step.
+            num_images: Size of the data set.
+        """
+        self.check_batch_size(batch_size)
 
     def forward(
         self, inputs: dict | Tensor, data_samples: list | None = None, mode: str = 'tensor'
     ) -> Any:
-        """As :meth:`SelfSupHost.forward`; counts training steps without a teacher update."""
-        if mode == 'loss' and self.training:
-            self._watch_teacher()
-        return super().forward(inputs, data_samples, mode)
+        """``'loss'`` for training; ``'tensor'`` gives feature maps of the backbone to keep.
 
-    def _watch_teacher(self) -> None:
-        self._steps_without_update += 1
-        if self._steps_without_update == _PATIENCE:
-            print_log(
-                f'{type(self).__name__}: {_PATIENCE} training steps without a teacher update; add '
-                "dict(type='TeacherUpdateHook') to custom_hooks, or call update_teacher() after "
-                'each optimizer step',
-                logger='current',
-                level=30,
-            )
+        Args:
+            inputs: The batch of the preprocessor ('loss'), or images (N, 3, H, W).
+            data_samples: Passed on.
+            mode: ``'loss'`` or ``'tensor'``.
+        """
+        if mode == 'loss':
+            if not isinstance(inputs, dict):
+                raise TypeError(
+                    f'{type(self).__name__}: losses need the batch of a MultiViewPreprocessor, a '
+                    f"dict with 'views', not {type(inputs).__name__}"
+                )
+            if self.training:
+                self.branches.observe(self)
+            return self.loss(inputs, data_samples)
+        if mode == 'tensor':
+            return self.get_backbone()(inputs)
+        raise ValueError(
+            f"{type(self).__name__}: mode is {mode!r}; a pre-training model knows 'loss' and "
+            "'tensor' (evaluation goes through FeatureExtractor)"
+        )
+
+    @abstractmethod
+    def loss(self, inputs: dict, data_samples: list | None = None) -> dict[str, Tensor]:
+        """Losses of one batch; entries whose name holds 'loss' are summed."""

@@ -27,7 +27,8 @@ supplement with the training details is not public. Chosen here for what is left
 * The teacher's x1^ is erased by the same masks as the student's (Eq. 3 has one image).
 * Each view's boxes are jittered (RBJ) on their own, before RoIAlign; PRC, PRM and the
   foreground of x3 follow the proposals themselves. Sizes and thresholds: see
-  :mod:`~mmdssl.datasets.transforms.prc`, ``prm``, ``rbj`` and ``shifted_foreground``.
+  :mod:`mmdssl.datasets.transforms`, ``proposal_random_cutout``, ``proposal_random_mask``,
+  ``restricted_box_jitter`` and ``shifted_foreground``.
 * x2 is shrunk bilinearly, antialiased; behind x3 lies the x2 of another image of the batch.
 * Every view passes a net in a batch of its own, as in SoCo, without MoCo's shuffling;
   several processes take SyncBN instead.
@@ -42,7 +43,7 @@ from mmengine import dist
 from torch import Tensor, nn
 
 from mmdssl.core.step_generator import BRANCH, step_generator
-from mmdssl.models.algorithms.base import TeacherStudent
+from mmdssl.models.algorithms.teacher_student import TeacherStudent
 from mmdssl.models.losses.info_nce import info_nce
 from mmdssl.models.utils.composition import other_images, paste_shifted
 from mmdssl.models.utils.host_copies import HostCopies, move
@@ -90,7 +91,7 @@ class D3SSL(TeacherStudent):
         neck: Projector of region vectors: mmpretrain's ``MoCoV2Neck`` with
             ``with_avg_pool=False``.
         with_decoupling_loss: L_dc; False leaves out x2s^ and the student's pass on x1^.
-        with_deposition_loss: L_dp; False leaves out x3 and its pass.
+        with_depositioning_loss: L_dp; False leaves out x3 and its pass.
         temperature: tau of NCE.
         queue_length: Keys held; :meth:`check_data` shortens it to what data and batch allow.
         num_boxes: K, boxes per view, as in ``CommonBoxViews``.
@@ -102,7 +103,7 @@ class D3SSL(TeacherStudent):
             itself.
         momentum: EMA momentum (start, end).
         decoupling: Must be None: D3SSL de-couples by its own views.
-        branches: Further branches, see :class:`SelfSupHost`.
+        branches: Further branches, see :class:`BaseDenseSSL`.
         data_preprocessor: Usually a :class:`MultiViewPreprocessor`, which sets the pixels of
             ``inputs['erase']`` to 0.
         init_cfg: mmengine initialisation.
@@ -119,8 +120,8 @@ class D3SSL(TeacherStudent):
     """
 
     evaluated_backbone = 'student'
-    teacher_lag = 1
-    needs_whole_batches = True
+    update_offset = 1
+    requires_drop_last = True
 
     def __init__(
         self,
@@ -128,7 +129,7 @@ class D3SSL(TeacherStudent):
         backbone: dict | nn.Module,
         neck: dict | nn.Module,
         with_decoupling_loss: bool = True,
-        with_deposition_loss: bool = True,
+        with_depositioning_loss: bool = True,
         temperature: float = 0.2,
         queue_length: int = 65536,
         num_boxes: int = 4,
@@ -144,10 +145,10 @@ class D3SSL(TeacherStudent):
     ) -> None:
         if decoupling is not None:
             raise ValueError(_NO_BRANCH)
-        if not (with_decoupling_loss or with_deposition_loss):
+        if not (with_decoupling_loss or with_depositioning_loss):
             raise ValueError(
-                'D3SSL: with_decoupling_loss and with_deposition_loss are both False, nothing is '
-                'left to train; keep one'
+                'D3SSL: with_decoupling_loss and with_depositioning_loss are both False, '
+                'nothing is left to train; keep one'
             )
         if background not in ('roll', 'random'):
             raise ValueError(f"D3SSL: background is {background!r}, give 'roll' or 'random'")
@@ -163,7 +164,7 @@ class D3SSL(TeacherStudent):
         if self.decoupling is not None:
             raise ValueError(_NO_BRANCH)
         self.with_decoupling_loss = with_decoupling_loss
-        self.with_deposition_loss = with_deposition_loss
+        self.with_depositioning_loss = with_depositioning_loss
         self.temperature = temperature
         self.num_boxes = num_boxes
         self.small_size = (
@@ -177,10 +178,10 @@ class D3SSL(TeacherStudent):
     def check_batch_size(self, batch_size: int) -> None:
         """Refuse a batch without another image for the background of x3."""
         super().check_batch_size(batch_size)
-        if self.with_deposition_loss and batch_size < 2:
+        if self.with_depositioning_loss and batch_size < 2:
             raise ValueError(
                 f'D3SSL: a batch of {batch_size} image per process has no other image to paste '
-                'onto; use at least 2, or with_deposition_loss=False'
+                'onto; use at least 2, or with_depositioning_loss=False'
             )
 
     def check_data(self, *, batch_size: int, num_images: int) -> None:
@@ -191,7 +192,7 @@ class D3SSL(TeacherStudent):
         self.queue.fit(per_step=per_step, available=num_images * keys)
 
     def loss(self, inputs: dict, data_samples: list | None = None) -> dict[str, Tensor]:
-        """``loss_decouple`` and ``loss_deposition`` where switched on, and those of branches."""
+        """``loss_decoupling``, ``loss_depositioning`` where switched on, and those of branches."""
         views = self.compose(inputs, step=self.clock.iteration)
         key_first = self._teach(views.first, views.boxes['first'])  # (N * K, D), z_t1
         key_second = self._teach(views.second, views.boxes['second'])  # z_t2
@@ -199,10 +200,12 @@ class D3SSL(TeacherStudent):
         if views.small is not None:
             first = self._student(views.first, views.boxes['first'], self.roi_size)
             small = self._student(views.small, views.boxes['small'], self.small_roi_size)
-            losses['loss_decouple'] = self._nce(first, key_second) + self._nce(small, key_first)
+            losses['loss_decoupling'] = self._nce(first, key_second) + self._nce(small, key_first)
         if views.composed is not None:
             moved = self._student(views.composed, views.boxes['composed'], self.roi_size)
-            losses['loss_deposition'] = self._nce(moved, key_second) + self._nce(moved, key_first)
+            losses['loss_depositioning'] = self._nce(moved, key_second) + self._nce(
+                moved, key_first
+            )
         losses = self.with_branches(losses, inputs, {0: key_first, 1: key_second})
         # Last: every loss of a step sees the same negatives.
         self.queue.enqueue(torch.cat([key_first, key_second]))
@@ -238,7 +241,7 @@ class D3SSL(TeacherStudent):
         if self.with_decoupling_loss:
             (erase,) = self._of(inputs, 'erase_small', 1)
             small, boxes['small'] = self._shrink(second, boxes_second, erase)
-        if self.with_deposition_loss:
+        if self.with_depositioning_loss:
             (paste,), (shift,) = self._of(inputs, 'paste', 1), self._of(inputs, 'shift', 1)
             self.check_batch_size(len(second))
             partner = other_images(

@@ -33,7 +33,7 @@ from mmengine import dist
 from torch import Tensor, nn
 
 from mmdssl.core.step_generator import CORRESPONDENCE, step_generator
-from mmdssl.models.algorithms.base import TeacherStudent
+from mmdssl.models.algorithms.teacher_student import TeacherStudent
 from mmdssl.models.branches.branch import Targets
 from mmdssl.models.chosen_cells import per_sample_weights
 from mmdssl.models.correspondence import Rule, check_rule, match_cells
@@ -83,18 +83,18 @@ class DenseCL(TeacherStudent):
         momentum: EMA momentum (start, end).
         decoupling: Branch or None. The defaults for DenseCL: the key view (1), mixed
             pixels.
-        branches: Further branches, see :class:`SelfSupHost`.
+        branches: Further branches, see :class:`BaseDenseSSL`.
         data_preprocessor: Usually a :class:`MultiViewPreprocessor`.
         init_cfg: mmengine initialisation.
 
     The batch: ``inputs['views']`` = [query, key], each (N, 3, H, W).
     """
 
-    decoupling_defaults = dict(mix_level='pixel', views=(1,))
+    decoupling_defaults = dict(mix_level='pixel', key_views=(1,))
     further_objectives = ('average', 'all')
     evaluated_backbone = 'student'
-    teacher_lag = 1
-    needs_whole_batches = True
+    update_offset = 1
+    requires_drop_last = True
 
     def __init__(
         self,

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from mmdssl.core.step_generator import CORRESPONDENCE, step_generator
-from mmdssl.models.algorithms.base import TeacherStudent
+from mmdssl.models.algorithms.teacher_student import TeacherStudent
 from mmdssl.models.branches.branch import Targets
 from mmdssl.models.chosen_cells import ChosenCells, choose_cells, per_sample_weights
 from mmdssl.models.correspondence import Rule, check_rule, match_cells
@@ -56,7 +56,7 @@ class IBOT(TeacherStudent):
         center_counts_decoupled: Let the teacher's outputs for de-coupled key views
             enter the centres once more, as the public code does by forwarding
             copies of them.
-        branches: Further branches, see :class:`SelfSupHost`.
+        branches: Further branches, see :class:`BaseDenseSSL`.
         data_preprocessor: Usually a :class:`MultiViewPreprocessor`.
         init_cfg: mmengine initialisation.
 
@@ -65,9 +65,9 @@ class IBOT(TeacherStudent):
     """
 
     decoupling_defaults = dict(
-        combine='additive',
-        views=(0, 1),
-        complement_prob=0.5,
+        loss_weighting='additive',
+        key_views=(0, 1),
+        complement_ratio=0.5,
         complement_rectangles=False,
         mix_level='patch_embed',
     )

@@ -16,7 +16,7 @@ X at equal positions, without RoIAlign, on cells that are foreground of the atte
 mask. Eq. 18 and 19 print sums; as in Leopart's code and for the branch alike we take means.
 
 The official code moves the teacher at the end of step k, before the optimizer step, by the
-student that step k saw. That teacher is ours after step k - 1 (``teacher_lag``): the sequence of
+student that step k saw. That teacher is ours after step k - 1 (``update_offset``): the sequence of
 teachers is the same, ours is read one step sooner. What the queue holds is scored with the
 student's prototypes.
 """
@@ -31,7 +31,7 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from mmdssl.core.step_generator import QUEUE, step_generator
-from mmdssl.models.algorithms.base import TeacherStudent
+from mmdssl.models.algorithms.teacher_student import TeacherStudent
 from mmdssl.models.branches.branch import Targets
 from mmdssl.models.decoupled_views import DecoupledViews, tokens_together
 from mmdssl.models.foreground import Foreground
@@ -67,7 +67,7 @@ class Leopart(TeacherStudent):
         roi_size: Cells per side of an aligned overlap.
         momentum: EMA momentum (start, end).
         decoupling: Branch or None; both global crops are key views by default.
-        branches: Further branches, see :class:`SelfSupHost`.
+        branches: Further branches, see :class:`BaseDenseSSL`.
         data_preprocessor: Usually a :class:`MultiViewPreprocessor`.
         init_cfg: mmengine initialisation.
 
@@ -76,10 +76,10 @@ class Leopart(TeacherStudent):
     float32, as :class:`OverlappingCrops` makes them.
     """
 
-    decoupling_defaults = dict(views=(0, 1))
+    decoupling_defaults = dict(key_views=(0, 1))
     supports_patch_mixing = True
     evaluated_backbone = 'student'
-    teacher_lag = 1
+    update_offset = 1
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from mmdssl.models.algorithms.host import SelfSupHost, build_part
+from mmdssl.models.algorithms.base import BaseDenseSSL, build_part
 from mmdssl.models.branches.branch import Targets
 from mmdssl.models.foreground import Foreground
 from mmdssl.models.heads.dynamic_alignment import DynamicAlignment
@@ -37,7 +37,7 @@ from mmdssl.registry import MODELS
 
 
 @MODELS.register_module()
-class MaskAlign(SelfSupHost):
+class MaskAlign(BaseDenseSSL):
     """MaskAlign, and with ``decoupling`` MaskAlign-D.
 
     Args:
@@ -49,7 +49,7 @@ class MaskAlign(SelfSupHost):
         layers: Teacher layers in the loss: ``'top5'`` (or another number), ``'mean'``,
             ``'out'``, ``'linear_decay'``; see :func:`layer_weights`.
         decoupling: Branch or None; the paper's side of every switch.
-        branches: Further branches, see :class:`SelfSupHost`.
+        branches: Further branches, see :class:`BaseDenseSSL`.
         data_preprocessor: Usually a :class:`MultiViewPreprocessor`.
         init_cfg: mmengine initialisation.
 
@@ -59,7 +59,9 @@ class MaskAlign(SelfSupHost):
         ValueError: If student and teacher differ in depth or patch grid, or a setting is off.
     """
 
-    decoupling_defaults = dict(combine='convex', weight=0.3, views=(0,), mix_level='pixel')
+    decoupling_defaults = dict(
+        loss_weighting='convex', weight=0.3, key_views=(0,), mix_level='pixel'
+    )
     supports_patch_mixing = True
     teacher: FrozenTeacher
 

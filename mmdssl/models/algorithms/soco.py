@@ -27,7 +27,7 @@ import torch
 from mmengine import dist
 from torch import Tensor, nn
 
-from mmdssl.models.algorithms.base import TeacherStudent
+from mmdssl.models.algorithms.teacher_student import TeacherStudent
 from mmdssl.models.branches.branch import Targets
 from mmdssl.models.foreground import Foreground
 from mmdssl.models.losses.matched_cosine import (
@@ -55,7 +55,7 @@ class SoCo(TeacherStudent):
         min_kept: Boxes of X^D of which a smaller share is foreground are passed over.
         dense_reduction: L_D is added over the key views as L is over its directions
             (``'sum'``), or their mean (``'mean'``, half as much for two key views).
-        branches: Further branches, see :class:`SelfSupHost`.
+        branches: Further branches, see :class:`BaseDenseSSL`.
         data_preprocessor: Usually a :class:`MultiViewPreprocessor`.
         init_cfg: mmengine initialisation.
 
@@ -64,9 +64,9 @@ class SoCo(TeacherStudent):
     of one proposal.
     """
 
-    decoupling_defaults = dict(views=(0, 1))
+    decoupling_defaults = dict(key_views=(0, 1))
     evaluated_backbone = 'student'
-    teacher_lag = 1
+    update_offset = 1
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class SoCo(TeacherStudent):
         self._batches_per_epoch = 0.0  # dropped images included; 0: not known
 
     def check_data(self, *, batch_size: int, num_images: int) -> None:
-        """As :meth:`SelfSupHost.check_data`; keeps the length of an epoch for the momentum."""
+        """As :meth:`BaseDenseSSL.check_data`; keeps the length of an epoch for the momentum."""
         super().check_data(batch_size=batch_size, num_images=num_images)
         self._batches_per_epoch = num_images / dist.get_world_size() / batch_size
 
@@ -184,7 +184,7 @@ class SoCo(TeacherStudent):
         kept = kept_cells(keep, boxes, image_size=size, output_size=1).view_as(cosine)
         counts = (kept >= self.min_kept).to(cosine.dtype)
         mean = ((cosine * counts).sum(dim=1) / counts.sum(dim=1).clamp_min(1)).mean()
-        directions = len(self.decoupling.views) if self.decoupling is not None else 1
+        directions = len(self.decoupling.key_views) if self.decoupling is not None else 1
         return -2 * mean * (directions if self.dense_reduction == 'sum' else 1)
 
     def _student(self, images: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:

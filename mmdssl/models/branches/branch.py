@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
+from jaxtyping import Float
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
@@ -32,7 +33,7 @@ class BranchLoss:
         host_weight: What the host's own losses are multiplied by in this step.
     """
 
-    loss: Tensor
+    loss: Float[Tensor, '']
     weight: float
     host_weight: float = 1.0
 
@@ -56,8 +57,8 @@ class Targets(dict[int, Any]):
         self,
         targets: Mapping[int, Any],
         *,
-        student: Mapping[int, Tensor] | None = None,
-        teacher: Mapping[int, Tensor] | None = None,
+        student: Mapping[int, Float[Tensor, 'n c _ _']] | None = None,
+        teacher: Mapping[int, Float[Tensor, 'n _ _ _']] | None = None,
     ) -> None:
         super().__init__(targets)
         self.student: dict[int, Tensor] = dict(student or {})
@@ -131,7 +132,9 @@ class Branch(BaseModule):
     def observe(self, host: 'DenseHost', *, step: int) -> None:
         """Called in every training step before any network runs, also while the branch rests."""
 
-    def compute(self, host: 'DenseHost', inputs: dict, targets: Any, *, step: int) -> Tensor:
+    def compute(
+        self, host: 'DenseHost', inputs: dict, targets: Any, *, step: int
+    ) -> Float[Tensor, '']:
         """The unweighted loss of one batch, a scalar; arguments as for :meth:`forward`."""
         raise NotImplementedError(f'{type(self).__name__} has no compute()')
 
@@ -169,7 +172,7 @@ class Branch(BaseModule):
             return cosine(since, max(self.warmup - 1, 1), start=0.0, end=self.weight)
         return self.weight
 
-    def nothing(self, inputs: dict) -> Tensor:
+    def nothing(self, inputs: dict) -> Float[Tensor, '']:
         """The loss of a branch that rests: 0, with zero gradients for its own parameters.
 
         Distributed training waits for a gradient of each.
@@ -180,7 +183,9 @@ class Branch(BaseModule):
                 zero = zero + parameter.sum() * 0
         return zero
 
-    def combine(self, losses: dict[str, Tensor], result: BranchLoss) -> dict[str, Tensor]:
+    def combine(
+        self, losses: dict[str, Float[Tensor, '']], result: BranchLoss
+    ) -> dict[str, Float[Tensor, '']]:
         """The host's losses and the branch's, each with its weight: their sum is the total.
 
         Args:
@@ -195,7 +200,7 @@ class Branch(BaseModule):
         return combined
 
 
-def shown(inputs: dict, view: int, sees: Sees) -> Tensor:
+def shown(inputs: dict, view: int, sees: Sees) -> Float[Tensor, 'n 3 h w']:
     """A view (N, 3, H, W) as a teacher is to see it, normalised.
 
     Args:
@@ -217,7 +222,9 @@ def shown(inputs: dict, view: int, sees: Sees) -> Tensor:
     return inputs['normalise'](inputs['raw'][view])
 
 
-def student_map(host: 'DenseHost', inputs: dict, targets: dict[int, Any], view: int) -> Tensor:
+def student_map(
+    host: 'DenseHost', inputs: dict, targets: dict[int, Any], view: int
+) -> Float[Tensor, 'n c h w']:
     """The student's map (N, C, h, w) of a view: of the host's own pass, or of one for this.
 
     The running statistics of BatchNorm do not notice a pass of our own.
@@ -231,7 +238,7 @@ def student_map(host: 'DenseHost', inputs: dict, targets: dict[int, Any], view: 
 @torch.no_grad()
 def teacher_map(
     host: 'DenseHost', inputs: dict, targets: dict[int, Any], view: int, *, sees: Sees = 'view'
-) -> Tensor:
+) -> Float[Tensor, 'n c h w']:
     """The teacher's map of a view in the same way, without gradient; ``sees`` as in :func:`shown`.
 
     What the teacher has not seen yet (``'raw'``) costs a pass.

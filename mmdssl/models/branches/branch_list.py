@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from mmdssl.models.branches.branch import Branch, BranchLoss
@@ -105,12 +106,12 @@ class Branches(nn.ModuleDict):
     def extend(
         self,
         host: 'DenseHost',
-        losses: dict[str, Tensor],
+        losses: dict[str, Float[Tensor, '']],
         inputs: dict,
         targets: dict[int, Any],
         *,
         passed: tuple[DecoupledViews, Any] | None = None,
-    ) -> dict[str, Tensor]:
+    ) -> dict[str, Float[Tensor, '']]:
         """The losses of the host and of all branches, each with its weight.
 
         Args:

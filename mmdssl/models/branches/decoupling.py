@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
@@ -57,10 +58,10 @@ class DecouplingBranch(Branch):
         objective: Which vectors L_D compares: ``'point'`` the same position (paper);
             ``'average'`` or ``'all'`` for the comparison of its Table 5, see
             :mod:`mmdssl.models.objectives`.
-        combine: ``'convex'`` (paper): (1 - weight) L + weight L_D; ``'additive'``
+        loss_weighting: ``'convex'`` (paper): (1 - weight) L + weight L_D; ``'additive'``
             (iBOT-D code): L + weight L_D.
         sample_ratio: Share of the images of each key view that get an X^D, in (0, 1].
-        views: Indices of the views that serve as key views.
+        key_views: Indices of the views that serve as key views.
         select: ``'last'``: the last images of the batch (the loader shuffles);
             ``'random'``: drawn anew each step.
         background: Partner of image i among N: ``'flip'`` N-1-i of the next key
@@ -70,7 +71,7 @@ class DecouplingBranch(Branch):
             drawn for (code).
         mask_key: Entry of the batch that holds the masks; default ``'dc_mask'``
             for ``'fresh'``, ``'mask'`` for ``'pool'``.
-        complement_prob: Share of the samples that use the complement of the mask: the cut
+        complement_ratio: Share of the samples that use the complement of the mask: the cut
             rectangles become the foreground. No draw: of the n samples of each view the
             last ``round(share * n)``.
         complement_rectangles: Complement masks too that leave a single rectangle as
@@ -80,7 +81,7 @@ class DecouplingBranch(Branch):
         mix_level: ``'pixel'``, or ``'patch_embed'`` for ViT hosts.
         detach: No gradient through background patch embeddings. Has no meaning
             at pixel level, where ``True`` is refused; default: True for ``'patch_embed'``.
-        fg_thr: Kept share from which a feature cell counts as foreground.
+        foreground_threshold: Kept share from which a feature cell counts as foreground.
         reaugment: ``False``: X^D shows the pixels of the ordinary key view and the
             teacher's outputs are reused (paper). ``'student'``: X^D gets a colour
             draw of its own. ``'both'``: the teacher sees the redrawn copy as well,
@@ -97,18 +98,18 @@ class DecouplingBranch(Branch):
         *,
         weight: float = 0.3,
         objective: Objective = 'point',
-        combine: Literal['convex', 'additive'] = 'convex',
+        loss_weighting: Literal['convex', 'additive'] = 'convex',
         sample_ratio: float = 0.25,
-        views: Sequence[int] = (0,),
+        key_views: Sequence[int] = (0,),
         select: Literal['last', 'random'] = 'last',
         background: Literal['flip', 'roll', 'random'] = 'flip',
         mask_source: Literal['fresh', 'pool'] = 'fresh',
         mask_key: str | None = None,
-        complement_prob: float = 0.0,
+        complement_ratio: float = 0.0,
         complement_rectangles: bool = True,
         mix_level: Literal['pixel', 'patch_embed'] = 'pixel',
         detach: bool | None = None,
-        fg_thr: float = 0.5,
+        foreground_threshold: float = 0.5,
         reaugment: Literal[False, True, 'student', 'both'] = False,
         start: int = 0,
         end: int | None = None,
@@ -128,37 +129,41 @@ class DecouplingBranch(Branch):
         )
         check = SettingChecks('DecouplingBranch')
         check.choice('objective', objective, OBJECTIVES)
-        check.choice('combine', combine, ('convex', 'additive'))
+        check.choice('loss_weighting', loss_weighting, ('convex', 'additive'))
         check.choice('select', select, ('last', 'random'))
         check.choice('background', background, ('flip', 'roll', 'random'))
         check.choice('mask_source', mask_source, ('fresh', 'pool'))
         check.choice('mix_level', mix_level, ('pixel', 'patch_embed'))
         check.choice('reaugment', reaugment, (False, True, 'student', 'both'))
-        check.above('weight', weight, 0, 1 if combine == 'convex' else float('inf'))
+        check.above('weight', weight, 0, 1 if loss_weighting == 'convex' else float('inf'))
         check.above('sample_ratio', sample_ratio, 0, 1)
-        check.above('fg_thr', fg_thr, 0, 1)
-        if not 0 <= complement_prob <= 1:
-            raise ValueError(f'DecouplingBranch: complement_prob is {complement_prob}, give 0 to 1')
+        check.above('foreground_threshold', foreground_threshold, 0, 1)
+        if not 0 <= complement_ratio <= 1:
+            raise ValueError(
+                f'DecouplingBranch: complement_ratio is {complement_ratio}, give 0 to 1'
+            )
         if detach and mix_level == 'pixel':
             raise ValueError(
                 "DecouplingBranch: detach=True needs mix_level='patch_embed'; mixed pixels carry "
                 'no mark of their origin into the patch embedding'
             )
-        if len(views) == 0 or len(set(views)) != len(views):
-            raise ValueError(f'DecouplingBranch: views is {views}, give distinct view indices')
+        if len(key_views) == 0 or len(set(key_views)) != len(key_views):
+            raise ValueError(
+                f'DecouplingBranch: key_views is {key_views}, give distinct view indices'
+            )
         self.objective = objective
-        self.combine_rule = combine
+        self.loss_weighting = loss_weighting
         self.sample_ratio = sample_ratio
-        self.views = tuple(views)
+        self.key_views = tuple(key_views)
         self.select = select
         self.background = background
         self.mask_source = mask_source
         self.mask_key = mask_key or ('dc_mask' if mask_source == 'fresh' else 'mask')
-        self.complement_prob = complement_prob
+        self.complement_ratio = complement_ratio
         self.complement_rectangles = complement_rectangles
         self.mix_level = mix_level
         self.detach = mix_level == 'patch_embed' if detach is None else detach
-        self.fg_thr = fg_thr
+        self.foreground_threshold = foreground_threshold
         self.reaugment = 'both' if reaugment is True else reaugment
 
     def check_host(self, host: DenseHost) -> None:
@@ -224,20 +229,20 @@ class DecouplingBranch(Branch):
         together with other images.
         """
         images: list[Tensor] = inputs['views']
-        size = len(images[self.views[0]])
+        size = len(images[self.key_views[0]])
         self.check_batch_size(size)
         drawn = select_key_views(
             self._masks(inputs),
-            views=self.views,
+            views=self.key_views,
             count=int(self.sample_ratio * size),
             select=self.select,
             background=self.background,
             mask_source=self.mask_source,
-            complement_share=self.complement_prob,
+            complement_ratio=self.complement_ratio,
             complement_rectangles=self.complement_rectangles,
             generator=step_generator(step, BRANCH),
         )
-        selections = [one.to(images[self.views[0]].device) for one in drawn]
+        selections = [one.to(images[self.key_views[0]].device) for one in drawn]
         rows = self._key_views(inputs, selections)
         other = torch.cat([images[s.background_view][s.background_index] for s in selections])
         masks = torch.cat([s.masks for s in selections])
@@ -249,7 +254,7 @@ class DecouplingBranch(Branch):
             images=mix_pixels(rows, other, masks) if self.mix_level == 'pixel' else rows,
             mixing=mixing,
             foreground=Foreground(
-                keep=~masks, threshold=self.fg_thr, on_host=kept_on_host(selections)
+                keep=~masks, threshold=self.foreground_threshold, on_host=kept_on_host(selections)
             ),
             selections=tuple(selections),
         )
@@ -268,11 +273,11 @@ class DecouplingBranch(Branch):
         Raises:
             ValueError: If a key view has no targets.
         """
-        missing = [view for view in self.views if view not in targets]
+        missing = [view for view in self.key_views if view not in targets]
         if missing:
             raise ValueError(
-                f'DecouplingBranch: views={self.views}, but the host has teacher targets for '
-                f'views {sorted(targets)} only'
+                f'DecouplingBranch: key_views={self.key_views}, but the host has teacher '
+                f'targets for views {sorted(targets)} only'
             )
         parts = [_take(targets[s.view], s.index) for s in views.selections]
         chosen = tree_map(lambda *leaves: torch.cat(leaves), *parts)
@@ -282,22 +287,22 @@ class DecouplingBranch(Branch):
         asked = {} if self.objective == 'point' else dict(objective=self.objective)
         loss = host.dense_loss(features, chosen, views.foreground, **asked)
         weight = self.weight_now(host)
-        scale = 1 - weight if self.combine_rule == 'convex' else 1.0
+        scale = 1 - weight if self.loss_weighting == 'convex' else 1.0
         return Decoupled(loss, weight, scale, views.selections)
 
-    def _masks(self, inputs: dict) -> dict[int, Tensor]:
+    def _masks(self, inputs: dict) -> dict[int, Bool[Tensor, 'n h w']]:
         masks = inputs.get(self.mask_key)
-        if masks is None or max(self.views) >= len(masks):
+        if masks is None or max(self.key_views) >= len(masks):
             have = 'none' if masks is None else f'{len(masks)} view(s)'
             raise ValueError(
                 f'DecouplingBranch: the batch holds masks {self.mask_key!r} for {have}, but views '
-                f'{self.views} need them; add RegionCollaborativeCutout(key={self.mask_key!r}) to '
-                'those views and the key to PackViews'
+                f'{self.key_views} need them; add RegionCollaborativeCutout('
+                f'key={self.mask_key!r}) to those views and the key to PackViews'
             )
         masks = HostCopies.of(inputs, self.mask_key)
-        return {view: masks[view].bool() for view in self.views}
+        return {view: masks[view].bool() for view in self.key_views}
 
-    def _key_views(self, inputs: dict, selections: Sequence[Selection]) -> Tensor:
+    def _key_views(self, inputs: dict, selections: Sequence[Selection]) -> Float[Tensor, 'k 3 h w']:
         """The chosen key views (n, 3, H, W), with a colour draw of their own if asked for."""
         if not self.reaugment:
             return torch.cat([inputs['views'][s.view][s.index] for s in selections])
@@ -311,6 +316,6 @@ class DecouplingBranch(Branch):
         )
 
 
-def _take(nest: Any, index: Tensor) -> Any:
+def _take(nest: Any, index: Int[Tensor, ' k']) -> Any:
     """Rows ``index`` of every tensor of a nest."""
     return tree_map(lambda leaf: leaf[index], nest)

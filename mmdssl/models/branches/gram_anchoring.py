@@ -29,6 +29,7 @@ from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from mmengine import dist
 from mmengine.logging import print_log
 from torch import Tensor, nn
@@ -47,13 +48,13 @@ Negatives = Literal['keep', 'clamp', 'clamp_teacher']
 
 
 def gram_loss(
-    student: Tensor,
-    teacher: Tensor,
+    student: Float[Tensor, '*b p _'],
+    teacher: Float[Tensor, '*b p _'],
     *,
     normalise: bool = True,
     negatives: Negatives = 'keep',
     reduction: Literal['mean', 'sum'] = 'mean',
-) -> Tensor:
+) -> Float[Tensor, '']:
     """Squared difference of two matrices of similarities.
 
     Args:
@@ -82,7 +83,9 @@ def gram_loss(
         return (own - wanted).square().sum() / max(terms, 1)
 
 
-def map_to_grid(features: Tensor, grid: Sequence[int], *, antialias: bool = False) -> Tensor:
+def map_to_grid(
+    features: Float[Tensor, 'b d _ _'], grid: Sequence[int], *, antialias: bool = False
+) -> Float[Tensor, 'b d h w']:
     """A map (B, D, H, W) on a grid (h, w), bicubic, in float32 or more; as it is if it fits."""
     if tuple(features.shape[2:]) == tuple(grid):
         return features
@@ -268,7 +271,9 @@ class GramAnchoring(Branch):
             for one, part in zip(statistics, parts, strict=True):
                 one.copy_(part.view_as(one))
 
-    def compute(self, host: DenseHost, inputs: dict, targets: Any, *, step: int) -> Tensor:
+    def compute(
+        self, host: DenseHost, inputs: dict, targets: Any, *, step: int
+    ) -> Float[Tensor, '']:
         """Mean over the views of :func:`gram_loss`."""
         views = self.views or tuple(getattr(targets, 'student', None) or targets)
         if self.views is None:  # local crops have no part in it
@@ -283,7 +288,9 @@ class GramAnchoring(Branch):
         return torch.stack(losses).mean()
 
     @torch.no_grad()
-    def teacher_map(self, host: DenseHost, inputs: dict, view: int, grid: Sequence[int]) -> Tensor:
+    def teacher_map(
+        self, host: DenseHost, inputs: dict, view: int, grid: Sequence[int]
+    ) -> Float[Tensor, 'n d h w']:
         """The Gram teacher's map of a view on the student's grid (h, w): (N, D, h, w)."""
         size = [round(side * self.scale) for side in inputs['views'][view].shape[2:]]
         images = shown(inputs, view, self.sees)
@@ -291,7 +298,13 @@ class GramAnchoring(Branch):
             images = F.interpolate(images, size, mode='bicubic', antialias=True)
         return map_to_grid(host.dense_map(self.teacher, images), grid, antialias=self.antialias)
 
-    def _loss(self, inputs: dict, view: int, student: Tensor, teacher: Tensor) -> Tensor:
+    def _loss(
+        self,
+        inputs: dict,
+        view: int,
+        student: Float[Tensor, 'n p _'],
+        teacher: Float[Tensor, 'n p _'],
+    ) -> Float[Tensor, '']:
         """Of one view, (N, P, D) both."""
         if self.tokens != 'all':
             masks = inputs.get('mask')

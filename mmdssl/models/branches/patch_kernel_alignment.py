@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torchvision.ops import roi_align
 
@@ -40,8 +41,12 @@ _CELLS = 0xD1B54A32D192ED03  # of step_generator
 
 
 def kernel_alignment(
-    student: Tensor, teacher: Tensor, *, counts: Tensor | None = None, eps: float = 1e-6
-) -> tuple[Tensor, Tensor]:
+    student: Float[Tensor, 'b n _'],
+    teacher: Float[Tensor, 'b n _'],
+    *,
+    counts: Bool[Tensor, 'b n'] | None = None,
+    eps: float = 1e-6,
+) -> tuple[Float[Tensor, ' b'], Bool[Tensor, ' b']]:
     """Centred kernel alignment of each image.
 
     Args:
@@ -64,7 +69,9 @@ def kernel_alignment(
         return _product(one, other) / (norms[0] * norms[1]), counts.sum(dim=1) >= 2
 
 
-def kernel_alignment_loss(parts: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+def kernel_alignment_loss(
+    parts: Sequence[tuple[Float[Tensor, ' _'], Bool[Tensor, ' _']]],
+) -> Float[Tensor, '']:
     """1 - alignment, mean over the images that count.
 
     Args:
@@ -78,14 +85,16 @@ def kernel_alignment_loss(parts: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
     return ((1 - alignment) * counts).sum() / counts.sum().clamp_min(1)
 
 
-def _centred(vectors: Tensor, counts: Tensor) -> Tensor:
+def _centred(
+    vectors: Float[Tensor, 'b n d'], counts: Bool[Tensor, 'b n']
+) -> Float[Tensor, 'b n d']:
     """Vectors (B, N, D) less the mean of those that count; the others are 0."""
     keep = counts[..., None]
     mean = (vectors * keep).sum(dim=1, keepdim=True) / keep.sum(dim=1, keepdim=True).clamp_min(1)
     return (vectors - mean) * keep
 
 
-def _product(one: Tensor, other: Tensor) -> Tensor:
+def _product(one: Float[Tensor, 'b n _'], other: Float[Tensor, 'b n _']) -> Float[Tensor, ' b']:
     """<X X^T, Y Y^T> of centred vectors (B, N, D), (B, N, D'): (B,), by the smaller products."""
     if max(one.shape[2], other.shape[2]) < one.shape[1]:
         return (one.transpose(1, 2) @ other).square().sum(dim=(1, 2))
@@ -93,8 +102,10 @@ def _product(one: Tensor, other: Tensor) -> Tensor:
 
 
 def overlap_cells(
-    student: Tensor, teacher: Tensor, grids: tuple[Sequence[int], Sequence[int]]
-) -> tuple[Tensor, Tensor, Tensor]:
+    student: Float[Tensor, 'n 4'],
+    teacher: Float[Tensor, 'n 4'],
+    grids: tuple[Sequence[int], Sequence[int]],
+) -> tuple[Float[Tensor, 'n 4'], Float[Tensor, 'n 4'], Bool[Tensor, ' n']]:
     """What two crops share, in cells of both maps.
 
     Args:
@@ -116,7 +127,9 @@ def overlap_cells(
     return boxes[0], boxes[1], shared
 
 
-def shared_cells(maps: Tensor, boxes: Tensor, grid: Sequence[int]) -> Tensor:
+def shared_cells(
+    maps: Float[Tensor, 'n c h w'], boxes: Float[Tensor, 'n 4'], grid: Sequence[int]
+) -> Float[Tensor, 'n p c']:
     """Cells of a box of each map, by RoIAlign (half-pixel aligned, adaptive sampling).
 
     Args:
@@ -255,7 +268,9 @@ class PatchKernelAlignment(Branch):
         """The head."""
         return {'head': self.head} if self.with_head else {}
 
-    def compute(self, host: DenseHost, inputs: dict, targets: Any, *, step: int) -> Tensor:
+    def compute(
+        self, host: DenseHost, inputs: dict, targets: Any, *, step: int
+    ) -> Float[Tensor, '']:
         """:func:`kernel_alignment_loss` over all pairs of views."""
         views = self.views or tuple(getattr(targets, 'teacher', None) or targets)
         others = views
@@ -279,11 +294,11 @@ class PatchKernelAlignment(Branch):
         self,
         host: DenseHost,
         inputs: dict,
-        student: Tensor,
-        teacher: Tensor,
+        student: Float[Tensor, 'n _ h w'],
+        teacher: Float[Tensor, 'n _ h2 w2'],
         views: tuple[int, int],
         step: int,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Float[Tensor, ' n'], Bool[Tensor, ' n']]:
         """Alignment of two maps (N, C, h, w), (N, C', h', w'), and which images count."""
         inside = None
         if self.pairs == 'overlap':
@@ -302,8 +317,12 @@ class PatchKernelAlignment(Branch):
         return alignment, usable if inside is None else usable & inside
 
     def _overlap(
-        self, inputs: dict, student: Tensor, teacher: Tensor, views: tuple[int, int]
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        self,
+        inputs: dict,
+        student: Float[Tensor, 'n c h w'],
+        teacher: Float[Tensor, 'n c2 h2 w2'],
+        views: tuple[int, int],
+    ) -> tuple[Float[Tensor, 'n p c'], Float[Tensor, 'n p c2'], Bool[Tensor, ' n']]:
         """Shared cells (N, P, C), (N, P, C') on the student's grid; which crops lie inside."""
         for key in ('crop_box', 'flip'):
             if key not in inputs or max(views) >= len(inputs[key]):

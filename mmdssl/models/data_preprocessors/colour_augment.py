@@ -28,7 +28,7 @@ from mmdssl.models.data_preprocessors.gaussian_blur import blur_radius, gaussian
 
 __all__ = ['AUG_ORDERS', 'augment_colours']
 
-AUG_ORDERS = ('official', 'ibot')
+AUG_ORDERS = ('ibot_d', 'ibot')
 # Pixels of a group on one CPU thread: five images of 224 px. Their 15 colour planes fill the 16
 # lanes of oneDNN's depth-wise convolution, and the group (3 MB) with what it needs stays in cache.
 _GROUP_PIXELS = 5 * 224 * 224
@@ -59,7 +59,7 @@ def augment_colours(
     *,
     mean: Tensor,
     std: Tensor,
-    aug_order: str = 'official',
+    aug_order: str = 'ibot_d',
     radius: int | None = None,
     channels_last: bool = False,
 ) -> Tensor:
@@ -72,7 +72,7 @@ def augment_colours(
         draws: Parameters of the N samples, on the CPU.
         mean: (3,) float32 on the device of ``images``, of values in [0, 1].
         std: (3,) float32 on the device of ``images``, of values in [0, 1].
-        aug_order: 'official' blurs first, as the published iBOT-D code does, which blurs in the
+        aug_order: 'ibot_d' blurs first, as the published iBOT-D code does, which blurs in the
             loader and changes colours on the device: blur, jitter, grayscale, solarise. 'ibot' is
             the order of the original iBOT: jitter, grayscale, blur, solarise.
         radius: Radius of the blur kernel in pixels; None takes the one for the largest sigma
@@ -116,7 +116,7 @@ def _neighbours(draws: ColourDraws) -> Tensor:
 
 def _apply(batch: Tensor, draws: ColourDraws, aug_order: str, radius: int) -> Tensor:
     """All changes up to the normalisation on a batch of our own, whose rows are sorted."""
-    if aug_order == 'official':
+    if aug_order == 'ibot_d':
         batch = _blur(batch, draws.sigma, radius)
     factors = draws.factors.to(batch.device, non_blocking=True)
     _jitter_(batch, draws.order.tolist(), factors, 0, len(batch), 0)

@@ -28,7 +28,7 @@ class MultiViewPreprocessor(BaseDataPreprocessor):
     says; the result is float32.
 
     Args:
-        views: Colour policy of each view, in view order: a dict with any of the keys
+        policies: Colour policy of each view, in view order: a dict with any of the keys
             ``jitter=dict(brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1, prob=0.8)``,
             ``grayscale=0.2``, ``blur=dict(prob=1.0, sigma=(0.1, 2.0))`` and
             ``solarize=dict(prob=0.2, threshold=0.5)`` (see
@@ -38,7 +38,7 @@ class MultiViewPreprocessor(BaseDataPreprocessor):
             one policy; None means once each.
         mean: Mean of R, G, B in pixel values 0..255 (default: ImageNet).
         std: Standard deviation of R, G, B in pixel values 0..255 (default: ImageNet).
-        aug_order: 'official' blurs before the jitter, as the published iBOT-D code does; 'ibot'
+        aug_order: 'ibot_d' blurs before the jitter, as the published iBOT-D code does; 'ibot'
             blurs after grayscale, as the original iBOT does.
         keep_raw: Also return the uncoloured views as ``inputs['raw']``, :meth:`recolor` as
             ``inputs['recolor']`` and :meth:`normalise` as ``inputs['normalise']``, for branches
@@ -60,11 +60,11 @@ class MultiViewPreprocessor(BaseDataPreprocessor):
     def __init__(
         self,
         *,
-        views: Sequence[Mapping[str, Any]] | None = None,
+        policies: Sequence[Mapping[str, Any]] | None = None,
         num_views: Sequence[int] | None = None,
         mean: Sequence[float] = (123.675, 116.28, 103.53),
         std: Sequence[float] = (58.395, 57.12, 57.375),
-        aug_order: str = 'official',
+        aug_order: str = 'ibot_d',
         keep_raw: bool = False,
         student_size: int | tuple[int, int] | None = None,
         erase_key: str | None = None,
@@ -81,7 +81,7 @@ class MultiViewPreprocessor(BaseDataPreprocessor):
         self.student_size = (side, side) if isinstance(side, int) else side and tuple(side)
         self.erase_key = erase_key
         self.channels_last = channels_last
-        self.policies = None if views is None else _expand(views, num_views)
+        self.policies = None if policies is None else _expand(policies, num_views)
         # One kernel size for all views: a sample's blur does not depend on its neighbours.
         self._radius = max(
             (blur_radius(policy.sigma[1]) for policy in self.policies or () if policy.blur_prob),
@@ -243,19 +243,19 @@ class MultiViewPreprocessor(BaseDataPreprocessor):
 
 
 def _expand(
-    views: Sequence[Mapping[str, Any]], num_views: Sequence[int] | None
+    policies: Sequence[Mapping[str, Any]], num_views: Sequence[int] | None
 ) -> list[ColourPolicy]:
     """One policy a view."""
-    if isinstance(views, Mapping) or not views:
-        raise ValueError(f'views is a list with one policy dict a view, got {views!r}')
-    counts = [1] * len(views) if num_views is None else list(num_views)
-    if len(counts) != len(views) or not all(isinstance(n, int) and n > 0 for n in counts):
+    if isinstance(policies, Mapping) or not policies:
+        raise ValueError(f'policies is a list with one dict a view, got {policies!r}')
+    counts = [1] * len(policies) if num_views is None else list(num_views)
+    if len(counts) != len(policies) or not all(isinstance(n, int) and n > 0 for n in counts):
         raise ValueError(
-            f'num_views has one positive number for each of the {len(views)} policies in views, '
+            f'num_views has one positive number for each of the {len(policies)} policies, '
             f'got {num_views!r}'
         )
-    policies = [ColourPolicy.from_config(view, f'views[{i}]') for i, view in enumerate(views)]
-    return [policy for policy, n in zip(policies, counts, strict=True) for _ in range(n)]
+    read = [ColourPolicy.from_config(one, f'policies[{i}]') for i, one in enumerate(policies)]
+    return [policy for policy, n in zip(read, counts, strict=True) for _ in range(n)]
 
 
 def _erase_(views: Sequence[Tensor], masks: Sequence[Tensor] | None, key: str) -> None:

@@ -8,6 +8,7 @@ and the stage is initialised from the file the backbone comes from.
 
 from typing import Any
 
+from jaxtyping import Float
 from mmengine.model import BaseModule
 from mmengine.model.weight_init import initialize
 from mmpretrain.models.backbones import ResNet
@@ -83,7 +84,7 @@ class C4SharedHead(BaseModule):
         if self.pretrained:
             initialize(self, {'fresh': ('norm',), **self.pretrained})
 
-    def forward(self, regions: Tensor) -> Tensor:
+    def forward(self, regions: Float[Tensor, 'k c h w']) -> Float[Tensor, 'k c2 h2 w2']:
         """Features of regions.
 
         Args:

@@ -9,6 +9,7 @@ as the identity + 0.01.
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Float
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
@@ -50,7 +51,7 @@ class DynamicAlignment(BaseModule):
             else:
                 nn.init.xavier_uniform_(parameter)
 
-    def forward(self, hidden: Sequence[Tensor]) -> list[Tensor]:
+    def forward(self, hidden: Sequence[Float[Tensor, '*n c']]) -> list[Float[Tensor, '*n d']]:
         """Align.
 
         Args:
@@ -66,5 +67,5 @@ class DynamicAlignment(BaseModule):
         return [self.linears[i](x) for i, x in zip(self.layers, mixed, strict=True)]
 
     @staticmethod
-    def _start(depth: int) -> Tensor:
+    def _start(depth: int) -> Float[Tensor, '{depth} {depth}']:
         return torch.eye(depth) + 0.01

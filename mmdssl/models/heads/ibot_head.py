@@ -2,6 +2,7 @@
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
@@ -87,7 +88,7 @@ class IBOTHead(BaseModule):
                 nn.init.trunc_normal_(module.weight, std=self.init_std)
                 nn.init.zeros_(module.bias)
 
-    def project(self, tokens: Tensor) -> Tensor:
+    def project(self, tokens: Float[Tensor, '*n c']) -> Float[Tensor, '*n d']:
         """Tokens (..., in_channels) -> unit vectors (..., bottleneck_channels)."""
         x = self.mlp(tokens)
         # The official code clamps the norm at 1e-12; half precision cannot hold that.
@@ -95,16 +96,18 @@ class IBOTHead(BaseModule):
             x = x.float()
         return F.normalize(x, dim=-1)
 
-    def cls_logits(self, projected: Tensor) -> Tensor:
+    def cls_logits(self, projected: Float[Tensor, '*n d']) -> Float[Tensor, '*n k']:
         """Unit vectors (..., bottleneck_channels) -> CLS logits (..., out_channels)."""
         return self.last_layer(projected)
 
-    def patch_logits(self, projected: Tensor) -> Tensor:
+    def patch_logits(self, projected: Float[Tensor, '*n d']) -> Float[Tensor, '*n k']:
         """Unit vectors (..., bottleneck_channels) -> patch logits (..., patch_out_channels)."""
         layer = self.last_layer if self.last_layer_patch is None else self.last_layer_patch
         return layer(projected)
 
-    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, tokens: Float[Tensor, 'n t c']
+    ) -> tuple[Float[Tensor, 'n k'], Float[Tensor, 'n t-1 k2']]:
         """Tokens (N, 1 + L, C), CLS first -> CLS logits (N, K), patch logits (N, L, K')."""
         projected = self.project(tokens)
         return self.cls_logits(projected[:, 0]), self.patch_logits(projected[:, 1:])

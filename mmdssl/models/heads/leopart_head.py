@@ -2,6 +2,7 @@
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
@@ -64,11 +65,11 @@ class LeopartHead(BaseModule):
         """Bring every prototype back to unit length, in place."""
         self.prototypes.weight.copy_(F.normalize(self.prototypes.weight, dim=1))
 
-    def written_parameters(self) -> list[Tensor]:
+    def written_parameters(self) -> list[Float[Tensor, '...']]:
         """The prototypes, which :meth:`normalise_prototypes` writes before a step."""
         return [self.prototypes.weight]
 
-    def project(self, tokens: Tensor) -> Tensor:
+    def project(self, tokens: Float[Tensor, '*n c']) -> Float[Tensor, '*n d']:
         """Tokens (..., in_channels) -> unit vectors (..., bottleneck_channels), float32 or more."""
         x = self.mlp(tokens)
         # A norm of 1e-12, below which nothing is divided, does not exist in half precision.
@@ -76,11 +77,11 @@ class LeopartHead(BaseModule):
             x = x.float()
         return F.normalize(x, dim=-1)
 
-    def scores(self, projected: Tensor) -> Tensor:
+    def scores(self, projected: Float[Tensor, '*n d']) -> Float[Tensor, '*n k']:
         """Unit vectors (..., bottleneck_channels) -> cosines (..., num_prototypes)."""
         with torch.autocast(projected.device.type, enabled=False):
             return self.prototypes(projected)
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def forward(self, tokens: Float[Tensor, '*n c']) -> Float[Tensor, '*n k']:
         """Tokens (..., in_channels) -> cosines (..., num_prototypes)."""
         return self.scores(self.project(tokens))

@@ -8,6 +8,7 @@ import re
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor
 
 __all__ = ['alignment_loss', 'layer_weights', 'whiten']
@@ -39,13 +40,15 @@ def layer_weights(layers: str, depth: int) -> tuple[float, ...]:
     return (0.0,) * (depth - count) + (1 / count,) * count
 
 
-def whiten(tokens: Tensor) -> Tensor:
+def whiten(tokens: Float[Tensor, '*n c']) -> Float[Tensor, '*n c']:
     """Tokens (..., C) with mean 0 and variance 1 over their channels, float32 or float64."""
     tokens = tokens if tokens.dtype == torch.float64 else tokens.float()
     return F.layer_norm(tokens, tokens.shape[-1:])
 
 
-def alignment_loss(aligned: Tensor, target: Tensor) -> Tensor:
+def alignment_loss(
+    aligned: Float[Tensor, '*n c'], target: Float[Tensor, '*n c']
+) -> Float[Tensor, '*n']:
     """Twice the smooth L1 (beta 1) of each token, mean over channels.
 
     Args:

@@ -7,6 +7,7 @@ that count within a sample, mean over samples, mean over the terms (view pairs).
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from mmdssl.core.schedules import teacher_temperature
@@ -14,7 +15,7 @@ from mmdssl.models.utils.collectives import all_reduce
 from mmdssl.registry import MODELS
 
 
-def _wide(x: Tensor) -> Tensor:
+def _wide(x: Float[Tensor, '*n']) -> Float[Tensor, '*n']:
     """Half precision -> float32; single and double stay as they are."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
@@ -80,13 +81,18 @@ class IBOTLoss(nn.Module):
             start_epoch=self.pred_start_epoch,
         )
 
-    def cls_targets(self, teacher: Tensor, *, epoch: int) -> Tensor:
+    def cls_targets(self, teacher: Float[Tensor, 'b k'], *, epoch: int) -> Float[Tensor, 'b k']:
         """Centred and sharpened distributions (B, K) of raw CLS logits (B, K)."""
         return self._targets(teacher, self.center, self.cls_temperature(epoch))
 
     def cls_loss(
-        self, student: Tensor, teacher: Tensor, *, num_teacher_views: int, epoch: int
-    ) -> Tensor:
+        self,
+        student: Float[Tensor, 'vn k'],
+        teacher: Float[Tensor, 'tn k'],
+        *,
+        num_teacher_views: int,
+        epoch: int,
+    ) -> Float[Tensor, '']:
         """Cross entropy of every student view against every *other* teacher view.
 
         Args:
@@ -112,8 +118,13 @@ class IBOTLoss(nn.Module):
             return torch.stack(terms).sum() / (num_teacher_views * (views - 1))
 
     def patch_loss(
-        self, student: Tensor, teacher: Tensor, weights: Tensor, *, epoch: int
-    ) -> Tensor:
+        self,
+        student: Float[Tensor, 'm k'],
+        teacher: Float[Tensor, 'm k'],
+        weights: Float[Tensor, ' m'],
+        *,
+        epoch: int,
+    ) -> Float[Tensor, '']:
         """Weighted sum of patch cross entropies.
 
         Args:
@@ -127,11 +138,16 @@ class IBOTLoss(nn.Module):
         """
         return self.cross_entropy(student, self.patch_targets(teacher, epoch=epoch), weights)
 
-    def patch_targets(self, teacher: Tensor, *, epoch: int) -> Tensor:
+    def patch_targets(self, teacher: Float[Tensor, 'm k'], *, epoch: int) -> Float[Tensor, 'm k']:
         """Centred and sharpened distributions (M, K') of raw patch logits (M, K')."""
         return self._targets(teacher, self.patch_center, self.patch_temperature(epoch))
 
-    def cross_entropy(self, student: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    def cross_entropy(
+        self,
+        student: Float[Tensor, 'm k'],
+        targets: Float[Tensor, 'm k'],
+        weights: Float[Tensor, ' m'],
+    ) -> Float[Tensor, '']:
         """Weighted sum of the cross entropies of logits (M, K') with distributions (M, K')."""
         with torch.autocast(student.device.type, enabled=False):
             entropy = F.cross_entropy(_wide(student) / self.student_temp, targets, reduction='none')
@@ -139,13 +155,17 @@ class IBOTLoss(nn.Module):
 
     @staticmethod
     @torch.no_grad()
-    def _targets(logits: Tensor, center: Tensor, temperature: float) -> Tensor:
+    def _targets(
+        logits: Float[Tensor, 'm k'], center: Float[Tensor, '1 k'], temperature: float
+    ) -> Float[Tensor, 'm k']:
         with torch.autocast(logits.device.type, enabled=False):
             logits = _wide(logits)
             return ((logits - center.to(logits.dtype)) / temperature).softmax(dim=-1)
 
     @torch.no_grad()
-    def update_centers(self, cls_mean: Tensor, patch_mean: Tensor) -> None:
+    def update_centers(
+        self, cls_mean: Float[Tensor, ' k'], patch_mean: Float[Tensor, ' k2']
+    ) -> None:
         """Move both centres towards this step's mean teacher logits, over all processes.
 
         Args:

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -28,7 +29,9 @@ class _LogSumExpOfNegatives(torch.autograd.Function):
     """logsumexp over k of query . n_k, differentiable in the query only."""
 
     @staticmethod
-    def forward(ctx: Any, query: Tensor, negatives: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, query: Float[Tensor, 'm d'], negatives: Float[Tensor, 'd k']
+    ) -> Float[Tensor, ' m']:
         rows = max(_BLOCK.get(query.device.type, 2**24) // negatives.shape[1], 1)
         needs_mean = ctx.needs_input_grad[0]
         sums, means = [], []
@@ -46,12 +49,17 @@ class _LogSumExpOfNegatives(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None]:
+    def backward(ctx: Any, grad: Float[Tensor, ' m']) -> tuple[Float[Tensor, 'm d'], None]:
         (means,) = ctx.saved_tensors
         return grad[:, None] * means, None
 
 
-def info_nce(query: Tensor, positive: Tensor, negatives: Tensor, temperature: float) -> Tensor:
+def info_nce(
+    query: Float[Tensor, 'm d'],
+    positive: Float[Tensor, '...'],  # its shape and the next one's are judged below, in words
+    negatives: Float[Tensor, '_ k'],
+    temperature: float,
+) -> Float[Tensor, 'm ...']:
     """InfoNCE loss of every query.
 
     Computed in float32 (float64 for float64 queries), also under autocast.

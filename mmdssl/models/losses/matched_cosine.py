@@ -10,6 +10,7 @@ distance of unit vectors, |p - t|^2 = 2 - 2 cos, without its constant.
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 __all__ = ['correspondence', 'matched_cosine_loss', 'region_cosine']
@@ -18,7 +19,7 @@ __all__ = ['correspondence', 'matched_cosine_loss', 'region_cosine']
 _EPSILON = 1e-6
 
 
-def correspondence(ids: Tensor, other_ids: Tensor) -> Tensor:
+def correspondence(ids: Int[Tensor, 'n k'], other_ids: Int[Tensor, 'n l']) -> Bool[Tensor, 'n k l']:
     """Which regions of two views show the same proposal.
 
     Args:
@@ -31,12 +32,18 @@ def correspondence(ids: Tensor, other_ids: Tensor) -> Tensor:
     return ids[:, :, None] == other_ids[:, None, :]
 
 
-def region_cosine(predictions: Tensor, targets: Tensor) -> Tensor:
+def region_cosine(
+    predictions: Float[Tensor, '*#n d'], targets: Float[Tensor, '*#n d']
+) -> Float[Tensor, '...']:
     """Cosine of vectors at the same place: (..., D) and (..., D) to (...), at least float32."""
     return (_unit(predictions) * _unit(targets)).sum(dim=-1)
 
 
-def matched_cosine_loss(predictions: Tensor, targets: Tensor, matches: Tensor) -> Tensor:
+def matched_cosine_loss(
+    predictions: Float[Tensor, 'n k d'],
+    targets: Float[Tensor, 'n l d'],
+    matches: Bool[Tensor, 'n k l'] | Float[Tensor, 'n k l'],
+) -> Float[Tensor, '']:
     """One direction of SoCo's loss, see the module docstring.
 
     Args:
@@ -53,7 +60,7 @@ def matched_cosine_loss(predictions: Tensor, targets: Tensor, matches: Tensor) -
     return -2 * ((cosine * weights).sum(dim=(1, 2)) / (pairs + _EPSILON)).mean()
 
 
-def _unit(vectors: Tensor) -> Tensor:
+def _unit(vectors: Float[Tensor, '*n d']) -> Float[Tensor, '*n d']:
     if vectors.dtype in (torch.float16, torch.bfloat16):
         vectors = vectors.float()
     return F.normalize(vectors, dim=-1)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torchvision.ops import roi_align
 
@@ -20,25 +21,29 @@ __all__ = ['assignment_cross_entropy', 'region_assignment_loss']
 
 
 def assignment_cross_entropy(
-    assignments: Tensor, scores: Tensor, *, temperature: float, dim: int = -1
-) -> Tensor:
+    assignments: Float[Tensor, '*n'],
+    scores: Float[Tensor, '*n'],
+    *,
+    temperature: float,
+    dim: int = -1,
+) -> Float[Tensor, '...']:
     """Cross entropy -q log softmax(s / temperature) over ``dim``, in float32 or more."""
     scores = scores if scores.dtype == torch.float64 else scores.float()
     return -(assignments * F.log_softmax(scores / temperature, dim=dim)).sum(dim=dim)
 
 
 def region_assignment_loss(
-    assignments: Tensor,
-    scores: Sequence[Tensor],
-    boxes_in_global: Tensor,
-    boxes_in_other: Tensor,
+    assignments: Float[Tensor, 'g n k h w'],
+    scores: Sequence[Float[Tensor, 'n k _ _']],
+    boxes_in_global: Float[Tensor, 'n g v 4'],
+    boxes_in_other: Float[Tensor, 'n v g 4'],
     *,
-    masks: Tensor | None,
+    masks: Bool[Tensor, 'g n h w'] | None,
     patch_size: int,
     temperature: float = 0.1,
     roi_size: int = 7,
     tolerance: float = 1e-4,
-) -> Tensor:
+) -> Float[Tensor, '']:
     """The loss of all pairs of a global view and another view.
 
     Args:
@@ -77,8 +82,12 @@ def region_assignment_loss(
 
 
 def _predicted(
-    scores: Sequence[Tensor], other: Tensor, boxes: Tensor, patch_size: int, roi_size: int
-) -> Tensor:
+    scores: Sequence[Float[Tensor, 'n k _ _']],
+    other: Int[Tensor, ' p'],
+    boxes: Float[Tensor, 'p n 4'],
+    patch_size: int,
+    roi_size: int,
+) -> Float[Tensor, 'p n k r r']:
     """Student scores of the overlaps (P, N, K, r, r), one RoIAlign per size of the maps."""
     alike: dict[torch.Size, list[int]] = {}
     for view, map_ in enumerate(scores):
@@ -98,8 +107,13 @@ def _predicted(
 
 
 def _align(
-    maps: Tensor, view: Tensor, boxes: Tensor, size: int, patch_size: int, roi_size: int
-) -> Tensor:
+    maps: Float[Tensor, 'vn c h w'],
+    view: Int[Tensor, ' p'],
+    boxes: Float[Tensor, 'p n 4'],
+    size: int,
+    patch_size: int,
+    roi_size: int,
+) -> Float[Tensor, 'p n c r r']:
     """RoIAlign of boxes (P, N, 4) out of maps (views * N, C, h, w), view by view.
 
     ``view`` (P,) says which view's maps a pair reads. Returns (P, N, C, r, r).

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from mmdssl.datasets.transforms.common_boxes import CommonBoxViews
-from mmdssl.datasets.transforms.streams import restart_streams
+from mmdssl.datasets.transforms.random_streams import restart_streams
 from mmdssl.datasets.transforms.views import RandomResizedCropWithBoxes
 from tests.golden import Golden
 
@@ -30,7 +30,7 @@ def sample(boxes=None, height=120, width=160):
 
 
 def build(**kwargs):
-    return CommonBoxViews(**{'num_views': [1, 1], 'views': [WHOLE, CROP], **kwargs})
+    return CommonBoxViews(**{'num_views': [1, 1], 'pipelines': [WHOLE, CROP], **kwargs})
 
 
 def test_views_hold_the_same_boxes_where_the_pixels_are():
@@ -112,14 +112,14 @@ def test_redrawing_does_not_touch_pixels(monkeypatch):
     corner = [dict(CROP[0], scale=(0.05, 0.05))]
     np.random.seed(0)
     for _ in range(20):
-        build(views=[WHOLE, corner])(sample([[0, 0, 10, 10]]))
+        build(pipelines=[WHOLE, corner])(sample([[0, 0, 10, 10]]))
     assert len(resized) == 20
 
 
 @pytest.mark.parametrize('boxes', [[], [[0, 0, 3, 3]]], ids=['no proposals', 'none in common'])
 def test_without_a_common_proposal_the_whole_view_is_the_box(boxes):
     np.random.seed(2)
-    transform = build(views=[WHOLE, [dict(CROP[0], scale=(0.1, 0.1))]])
+    transform = build(pipelines=[WHOLE, [dict(CROP[0], scale=(0.1, 0.1))]])
     seen = 0
     for _ in range(20):
         views = transform(sample(boxes))['views']
@@ -180,7 +180,7 @@ def check_reference(golden: Golden, monkeypatch) -> None:
     )
     flips = [float(flip) for flip in golden['flips_view1_view2']]
     transform = build(
-        views=[
+        pipelines=[
             [WHOLE[0], dict(type='RandomFlipWithBoxes', prob=flips[0])],
             [CROP[0], dict(type='RandomFlipWithBoxes', prob=flips[1])],
         ],
@@ -207,7 +207,7 @@ def test_boxes_are_drawn_as_often_as_the_search_gave_them(shared):
     boxes, counts = np.unique(rows, axis=0, return_counts=True)
     assert counts.max() / len(rows) > 3 / len(boxes)  # far more than its share of the boxes
     np.random.seed(8)
-    transform = build(views=[WHOLE[:1], WHOLE[:1]])
+    transform = build(pipelines=[WHOLE[:1], WHOLE[:1]])
     draws, seen = 1500, np.zeros(len(boxes))
     for _ in range(draws):
         view = transform(sample(rows, height, width))['views'][0]
@@ -224,7 +224,7 @@ def test_boxes_are_drawn_as_often_as_the_search_gave_them(shared):
 def test_any_number_of_views_share_their_boxes():
     np.random.seed(3)
     small = [dict(CROP[0], size=32), CROP[1]]
-    transform = build(num_views=[1, 2, 1], views=[WHOLE, CROP, small], num_boxes=3)
+    transform = build(num_views=[1, 2, 1], pipelines=[WHOLE, CROP, small], num_boxes=3)
     data = sample()
     for _ in range(10):
         views = transform(dict(data))['views']
@@ -302,8 +302,8 @@ def test_ids_of_the_proposals_are_kept():
 @pytest.mark.parametrize(
     ('kwargs', 'message'),
     [
-        (dict(num_views=[1]), 'one count >= 1 for each pipeline'),
-        (dict(finish=[None]), r'finish for each in views: 1 and 2'),
+        (dict(num_views=[1]), 'one count >= 1 for each of the pipelines'),
+        (dict(finish=[None]), r'finish for each in pipelines: 1 and 2'),
         (dict(num_boxes=0), 'num_boxes=0 and tries=5 are at least 1'),
         (dict(tries=0), 'num_boxes=4 and tries=0 are at least 1'),
     ],
@@ -332,4 +332,4 @@ def test_proposals_of_another_image_are_refused():
 def test_a_second_crop_is_refused():
     late = [dict(type='RandomFlipWithBoxes'), dict(CROP[0], scale=(0.2, 0.2))]
     with pytest.raises(ValueError, match='view pipeline 1 crops behind its first step'):
-        build(views=[WHOLE, late])(sample())
+        build(pipelines=[WHOLE, late])(sample())

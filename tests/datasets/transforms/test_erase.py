@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mmdssl.datasets.transforms.erase import box_cells
-from mmdssl.datasets.transforms.prc import ProposalRandomCutout
-from mmdssl.datasets.transforms.prm import ProposalRandomMask
+from mmdssl.datasets.transforms.proposal_random_cutout import ProposalRandomCutout
+from mmdssl.datasets.transforms.proposal_random_mask import ProposalRandomMask
 from tests.datasets.transforms.random_boxes import random_boxes, view
 
 

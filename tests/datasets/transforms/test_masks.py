@@ -10,7 +10,7 @@ from mmdssl.datasets.transforms.masks import (
     RandomPatchMask,
     RectangleForeground,
 )
-from mmdssl.datasets.transforms.rcc import RegionCollaborativeCutout
+from mmdssl.datasets.transforms.region_collaborative_cutout import RegionCollaborativeCutout
 from mmdssl.evaluation.cutout_ratio import cut_shares
 from tests.datasets.transforms.golden_masks import assert_same_distribution, load_cases
 

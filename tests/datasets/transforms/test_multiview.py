@@ -21,7 +21,7 @@ def crop(size):
 
 def test_any_number_of_global_and_local_views():
     np.random.seed(0)
-    views = MultiViewWithBoxes(num_views=[2, 4], views=[crop(64), crop(32)])(sample())['views']
+    views = MultiViewWithBoxes(num_views=[2, 4], pipelines=[crop(64), crop(32)])(sample())['views']
     assert [view['img'].shape[0] for view in views] == [64] * 2 + [32] * 4
     assert [view['view_index'] for view in views] == [0] * 2 + [1] * 4
     boxes = np.stack([view['gt_bboxes'] for view in views])
@@ -41,7 +41,7 @@ def test_views_share_pixels_and_own_their_boxes():
             results['gt_labels'][:] = -1
             return results
 
-    results = MultiViewWithBoxes(num_views=[1, 1], views=[[Spoil()], crop(32)])(data)
+    results = MultiViewWithBoxes(num_views=[1, 1], pipelines=[[Spoil()], crop(32)])(data)
     np.testing.assert_array_equal(data['gt_bboxes'], boxes)
     np.testing.assert_array_equal(data['gt_labels'], [3, 4])
     np.testing.assert_array_equal(data['img'], pixels)
@@ -57,15 +57,15 @@ def test_every_view_gets_its_own_regions_and_masks():
         dict(type='RegionCollaborativeCutout', ratio=0.4, mask_size=8),
     ]
     np.random.seed(1)
-    views = MultiViewWithBoxes(num_views=2, views=[view])(sample())['views']
+    views = MultiViewWithBoxes(num_views=2, pipelines=[view])(sample())['views']
     assert (views[0]['regions'] != views[1]['regions']).any()
     assert (views[0]['mask'] != views[1]['mask']).any()
 
 
 @pytest.mark.parametrize('num_views', [[1], [1, 1, 1], [1, 0], 2, []])
 def test_counts_and_pipelines_must_match(num_views):
-    with pytest.raises(ValueError, match='one count >= 1 for each pipeline'):
-        MultiViewWithBoxes(num_views=num_views, views=[crop(8), crop(8)])
+    with pytest.raises(ValueError, match='one count >= 1 for each of the pipelines'):
+        MultiViewWithBoxes(num_views=num_views, pipelines=[crop(8), crop(8)])
 
 
 def test_transforms_are_registered_under_their_names():

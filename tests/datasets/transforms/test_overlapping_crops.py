@@ -19,7 +19,7 @@ LOCAL = [
 
 
 def build(**kwargs):
-    return OverlappingCrops(**{'num_views': [2, 4], 'views': [GLOBAL, LOCAL], **kwargs})
+    return OverlappingCrops(**{'num_views': [2, 4], 'pipelines': [GLOBAL, LOCAL], **kwargs})
 
 
 def image(height=120, width=160):
@@ -122,14 +122,14 @@ def test_masks_may_follow_but_crops_and_flips_may_not():
             stream='dc',
         ),
     ]
-    views = build(views=[GLOBAL + mask, LOCAL])(dict(img=image()))['views']
+    views = build(pipelines=[GLOBAL + mask, LOCAL])(dict(img=image()))['views']
     assert views[1]['dc_mask'].any()
     with pytest.raises(ValueError, match='crops or flips behind its first step'):
-        build(views=[[*GLOBAL, dict(type='RandomFlipWithBoxes', prob=1.0)], LOCAL])(
+        build(pipelines=[[*GLOBAL, dict(type='RandomFlipWithBoxes', prob=1.0)], LOCAL])(
             dict(img=image())
         )
     with pytest.raises(ValueError, match='crops or flips behind its first step'):
-        build(views=[GLOBAL * 2, LOCAL])(dict(img=image()))
+        build(pipelines=[GLOBAL * 2, LOCAL])(dict(img=image()))
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,10 @@ def test_masks_may_follow_but_crops_and_flips_may_not():
         (dict(num_global_views=7), 'num_global_views is 7'),
         (dict(tries=0), 'tries is 0'),
         (dict(min_overlap=1.5), 'min_overlap'),
-        (dict(views=[GLOBAL, [dict(type='ResizeWithBoxes', size=32)]]), 'make RandomResizedCrop'),
+        (
+            dict(pipelines=[GLOBAL, [dict(type='ResizeWithBoxes', size=32)]]),
+            'make RandomResizedCrop',
+        ),
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings, message):

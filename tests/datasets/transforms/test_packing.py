@@ -19,7 +19,7 @@ def views(index=0):
     data = dict(
         img=rng.integers(0, 256, (60, 80, 3), np.uint8), img_path=f'{index}.jpg', sample_idx=index
     )
-    return MultiViewWithBoxes(num_views=[2, 3], views=[GLOBAL, LOCAL])(data)
+    return MultiViewWithBoxes(num_views=[2, 3], pipelines=[GLOBAL, LOCAL])(data)
 
 
 def test_images_become_channels_first_tensors_with_the_same_pixels():

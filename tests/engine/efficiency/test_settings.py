@@ -1,9 +1,11 @@
 import gc
+from functools import partial
 
 import pytest
 import torch
 from mmengine.config import Config
 
+from mmdssl.engine.config import load_config
 from mmdssl.engine.efficiency import Efficiency, prepare_efficiency, set_up
 from mmdssl.engine.efficiency.device_prefetch import DevicePrefetcher
 from mmdssl.engine.launch import build_runner, set_precision
@@ -18,13 +20,48 @@ def gpu(monkeypatch):
 @pytest.mark.parametrize(
     ('given', 'message'),
     [
-        (dict(compiled=True), "no 'compiled'; it knows bf16, compile, "),
+        (dict(compiled=True), "no 'compiled'; it knows workers, .*compile, "),
         (dict(tf32='yes'), "tf32 is 'yes'"),
+        (dict(workers=-1), 'workers is -1; give 0 or more'),
+        (dict(workers=1.5), 'workers is 1.5'),
     ],
 )
 def test_unknown_entries_are_refused(given, message):
     with pytest.raises(ValueError, match=message):
         Efficiency.of(Config(dict(efficiency=given)))
+
+
+def test_the_block_reaches_loader_and_preprocessor_and_what_is_said_of_them_goes_before(tmp_path):
+    file = tmp_path / 'config.py'
+    file.write_text(
+        'efficiency = dict(workers=3, pin_memory=True, channels_last=True)\n'
+        'train_dataloader = dict(batch_size=2)\n'
+        "model = dict(data_preprocessor=dict(type='MultiViewPreprocessor'))\n"
+    )
+    config = load_config(file)
+    loader = dict(batch_size=2, num_workers=3, persistent_workers=True, pin_memory=True)
+    assert config.train_dataloader.to_dict() == loader
+    assert config.model.data_preprocessor.channels_last is True
+    config = load_config(file, {'efficiency.workers': 0, 'efficiency.channels_last': False})
+    assert (config.train_dataloader.num_workers, config.train_dataloader.persistent_workers) == (
+        0,
+        False,
+    )
+    assert config.model.data_preprocessor.channels_last is False
+    given = {'train_dataloader.num_workers': 1, 'efficiency.compile': False}
+    assert load_config(file, given).train_dataloader.num_workers == 1
+
+
+def test_attention_can_be_computed_step_by_step(tmp_path, monkeypatch):
+    asked = {}
+    for kernel in ('flash', 'mem_efficient', 'cudnn'):
+        name = f'enable_{kernel}_sdp'
+        monkeypatch.setattr(torch.backends.cuda, name, partial(asked.__setitem__, name))
+    config = toy_config(tmp_path)
+    config.efficiency = dict(sdpa=False)
+    assert 'attention step by step' in set_up(build_runner(config))
+    assert set(asked.values()) == {False}
+    assert len(asked) == 3
 
 
 def _optimizer(**settings):

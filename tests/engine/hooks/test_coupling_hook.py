@@ -12,9 +12,9 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from mmdssl.evaluation.measure import build_probes, measure_probes
+from mmdssl.evaluation.measure import build_diagnostics, measure_diagnostics
 from mmdssl.registry import DATASETS, MODELS
-from tests.datasets.probes.probe_files import write_objects
+from tests.datasets.diagnostics.diagnostic_files import write_objects
 
 
 def net() -> nn.Module:
@@ -52,7 +52,7 @@ class NoisePixels(Dataset):
 
 
 @pytest.fixture(scope='module')
-def probes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
+def diagnostics(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
     files = write_objects(tmp_path_factory.mktemp('objects'), images=16, classes=4)
     loader = dict(
         batch_size=2,
@@ -72,7 +72,7 @@ def probes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
     )
 
 
-def config(folder: Path, probes: dict | None, *, hook: dict | None, **changes: Any) -> Config:
+def config(folder: Path, diagnostics: dict | None, *, hook: dict | None, **changes: Any) -> Config:
     changes = dict(train_cfg=dict(by_epoch=True, max_epochs=2)) | changes
     return Config(
         dict(
@@ -90,7 +90,7 @@ def config(folder: Path, probes: dict | None, *, hook: dict | None, **changes: A
             optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.01)),
             custom_hooks=[] if hook is None else [dict(type='CouplingHook', **hook)],
             default_hooks=dict(checkpoint=dict(type='SafeCheckpointHook', interval=1)),
-            coupling_probes=probes,
+            coupling_diagnostics=diagnostics,
             randomness=dict(seed=0),
             log_level='WARNING',
             **changes,
@@ -98,22 +98,22 @@ def config(folder: Path, probes: dict | None, *, hook: dict | None, **changes: A
     )
 
 
-def train(folder: Path, probes: dict | None, **settings: Any) -> Runner:
-    runner = Runner.from_cfg(config(folder, probes, **settings))
+def train(folder: Path, diagnostics: dict | None, **settings: Any) -> Runner:
+    runner = Runner.from_cfg(config(folder, diagnostics, **settings))
     runner.train()
     return runner
 
 
 def records(runner: Runner) -> list[dict]:
-    lines = (Path(runner.work_dir) / 'coupling.json').read_text().splitlines()
+    lines = (Path(runner.work_dir) / 'coupling.jsonl').read_text().splitlines()
     return [json.loads(line) for line in lines]
 
 
 CHEAP = dict(interval=1, num=4, ratios=(0.0, 0.5))
 
 
-def test_it_measures_a_few_samples_of_the_teacher_every_interval(tmp_path, probes):
-    runner = train(tmp_path, probes, hook=dict(CHEAP, initial=True))
+def test_it_measures_a_few_samples_of_the_teacher_every_interval(tmp_path, diagnostics):
+    runner = train(tmp_path, diagnostics, hook=dict(CHEAP, initial=True))
     found = records(runner)
     assert [(r['epoch'], r['iter']) for r in found] == [(0, 0), (1, 3), (2, 6)]
     assert found[-1]['cr_inter/last/pairs'] == found[-1]['cr_intra/last/parts'] == 4
@@ -123,17 +123,19 @@ def test_it_measures_a_few_samples_of_the_teacher_every_interval(tmp_path, probe
     ]
     cheap = {
         name: {
-            **probe,
+            **diagnostic,
             'dataloader': {
-                **probe['dataloader'],
-                'dataset': {**probe['dataloader']['dataset'], 'num': 4}
+                **diagnostic['dataloader'],
+                'dataset': {**diagnostic['dataloader']['dataset'], 'num': 4}
                 | (dict(ratios=(0.0, 0.5)) if name == 'inter' else {}),
             },
         }
-        for name, probe in probes.items()
+        for name, diagnostic in diagnostics.items()
     }
     teacher = runner.model.teacher
-    for name, value in measure_probes(teacher, None, build_probes(cheap, backbone=teacher)).items():
+    for name, value in measure_diagnostics(
+        teacher, None, build_diagnostics(cheap, backbone=teacher)
+    ).items():
         assert found[-1][name] == pytest.approx(value), name
     assert found[0]['cr_inter/last/mean'] != found[-1]['cr_inter/last/mean']
     # The same numbers where one looks for them during a run.
@@ -148,19 +150,19 @@ def test_it_measures_a_few_samples_of_the_teacher_every_interval(tmp_path, probe
     ]
 
 
-def test_a_measured_run_equals_one_that_is_not(tmp_path, probes):
-    plain = train(tmp_path / 'plain', probes, hook=None).model
-    measured = train(tmp_path / 'measured', probes, hook=dict(CHEAP, initial=True)).model
+def test_a_measured_run_equals_one_that_is_not(tmp_path, diagnostics):
+    plain = train(tmp_path / 'plain', diagnostics, hook=None).model
+    measured = train(tmp_path / 'measured', diagnostics, hook=dict(CHEAP, initial=True)).model
     for name, value in plain.state_dict().items():
         assert torch.equal(value, measured.state_dict()[name]), name
     assert [m.training for m in plain.modules()] == [m.training for m in measured.modules()]
 
 
-def test_a_resumed_run_continues_its_file(tmp_path, probes):
-    before = records(train(tmp_path, probes, hook=CHEAP))
+def test_a_resumed_run_continues_its_file(tmp_path, diagnostics):
+    before = records(train(tmp_path, diagnostics, hook=CHEAP))
     resumed = train(
         tmp_path,
-        probes,
+        diagnostics,
         hook=CHEAP,
         resume=True,
         load_from=str(tmp_path / 'epoch_1.pth'),
@@ -171,15 +173,15 @@ def test_a_resumed_run_continues_its_file(tmp_path, probes):
     assert after[0] == before[0]
 
 
-def test_numbers_of_samples_and_ratios_may_be_left_as_they_are(tmp_path, probes):
-    own = dict(inter=probes['inter'])
-    hook = dict(interval=9, num=None, ratios=None, layers=['4'], probes=own, source='student')
+def test_numbers_of_samples_and_ratios_may_be_left_as_they_are(tmp_path, diagnostics):
+    own = dict(inter=diagnostics['inter'])
+    hook = dict(interval=9, num=None, ratios=None, layers=['4'], diagnostics=own, source='student')
     (found,) = records(train(tmp_path, None, hook=hook))
     assert found['cr_inter/4/pairs'] == 8
     assert 'cr_inter/4@0.9/mean' in found
 
 
-def test_the_log_has_averages_only(tmp_path, probes):
+def test_the_log_has_averages_only(tmp_path, diagnostics):
     from mmdssl.engine.hooks import CouplingHook
 
     hook = CouplingHook()
@@ -189,17 +191,17 @@ def test_the_log_has_averages_only(tmp_path, probes):
 
 
 @pytest.mark.parametrize(
-    ('hook', 'probed', 'message'),
+    ('hook', 'named', 'message'),
     [
         (dict(interval=0), True, 'CouplingHook: interval=0'),
-        (CHEAP, False, 'CouplingHook: the config has no coupling_probes.*coco_coupling.py'),
+        (CHEAP, False, 'CouplingHook: the config has no coupling_diagnostics.*coco_coupling.py'),
         (dict(CHEAP, layers=['C9']), True, "no layer 'C9'"),
         (dict(CHEAP, num=99), True, 'not the 99 asked for'),
     ],
 )
 def test_what_cannot_be_measured_is_refused_before_training(
-    tmp_path, probes, hook, probed, message
+    tmp_path, diagnostics, hook, named, message
 ):
     with pytest.raises(ValueError, match=message):
-        train(tmp_path, probes if probed else None, hook=hook)
+        train(tmp_path, diagnostics if named else None, hook=hook)
     assert not list(tmp_path.glob('*.pth'))

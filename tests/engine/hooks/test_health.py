@@ -87,7 +87,7 @@ def warnings_in(log: str) -> list[str]:
 def test_a_healthy_run_is_measured_without_a_word(tmp_path):
     _, log = run(tmp_path, 'spread')
     assert warnings_in(log) == []
-    lines = [json.loads(line) for line in (tmp_path / 'health.json').read_text().splitlines()]
+    lines = [json.loads(line) for line in (tmp_path / 'health.jsonl').read_text().splitlines()]
     assert [line['iter'] for line in lines] == list(range(10, 121, 10))
     assert lines[-1]['spread'] > 0.5
     assert lines[-1]['rank'] > 6

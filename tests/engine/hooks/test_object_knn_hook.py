@@ -90,7 +90,7 @@ def train(data: Path, name: str, **settings) -> Runner:
     return runner
 
 
-def records(runner: Runner, file: str = 'object_knn.json') -> list[dict]:
+def records(runner: Runner, file: str = 'object_knn.jsonl') -> list[dict]:
     return [json.loads(line) for line in (Path(runner.work_dir) / file).read_text().splitlines()]
 
 
@@ -148,7 +148,7 @@ def test_numbers_reach_hub_and_visualizer(data: Path):
 
 def test_a_resumed_run_continues_its_file_and_a_fresh_one_begins_anew(data: Path):
     runner = train(data, 'e', hook=dict(interval=1))
-    file = Path(runner.work_dir) / 'object_knn.json'
+    file = Path(runner.work_dir) / 'object_knn.jsonl'
     before = records(runner)
     with file.open('a') as stream:  # a later epoch that the checkpoint does not know
         stream.write('{"epoch": 3, "iter": 9, "oknn/top1": 0}\n{"epoch": 4, "it')
@@ -226,7 +226,7 @@ def test_two_processes_measure_what_one_does(data: Path):
         port = probe.getsockname()[1]
     mp.spawn(distributed, args=(port, str(data)), nprocs=2)
     one = records(train(data, 'one', epochs=1, hook=dict(interval=10, initial=True)))[0]
-    lines = (data.parent / 'two' / 'object_knn.json').read_text().splitlines()
+    lines = (data.parent / 'two' / 'object_knn.jsonl').read_text().splitlines()
     two = json.loads(lines[0])
     assert len(lines) == 2  # written by one process only
     del one['seconds'], two['seconds']

@@ -7,7 +7,7 @@ import torch
 from mmengine.model import BaseModel
 from torch import nn
 
-from mmdssl.datasets.transforms.streams import random_source, streams_state
+from mmdssl.datasets.transforms.random_streams import random_source, streams_state
 from mmdssl.engine.throughput.model_flops import flops_per_image, sample_batch
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from mmdssl.datasets.transforms.prc import ProposalRandomCutout
-from mmdssl.datasets.transforms.prm import ProposalRandomMask
-from mmdssl.datasets.transforms.rbj import RestrictedBoxJitter
+from mmdssl.datasets.transforms.proposal_random_cutout import ProposalRandomCutout
+from mmdssl.datasets.transforms.proposal_random_mask import ProposalRandomMask
+from mmdssl.datasets.transforms.restricted_box_jitter import RestrictedBoxJitter
 from mmdssl.datasets.transforms.shifted_foreground import ShiftedForeground
 from mmdssl.models.algorithms.d3ssl import D3SSL
 

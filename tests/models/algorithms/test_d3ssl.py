@@ -71,7 +71,8 @@ def by_hand(model, batch) -> tuple[dict, torch.Tensor]:
             decouple.append(nce(s1[n, k], t2[n, k], queue, t) + nce(s2[n, k], t1[n, k], queue, t))
             deposition.append(nce(s3[n, k], t2[n, k], queue, t) + nce(s3[n, k], t1[n, k], queue, t))
     losses = dict(
-        loss_decouple=torch.stack(decouple).mean(), loss_deposition=torch.stack(deposition).mean()
+        loss_decoupling=torch.stack(decouple).mean(),
+        loss_depositioning=torch.stack(deposition).mean(),
     )
     return losses, torch.cat([t1.flatten(0, 1), t2.flatten(0, 1)])
 
@@ -127,14 +128,14 @@ def test_each_net_sees_its_own_views():
 @pytest.mark.parametrize(
     ('switches', 'name', 'passes'),
     [
-        (dict(with_deposition_loss=False), 'loss_decouple', 2),
-        (dict(with_decoupling_loss=False), 'loss_deposition', 1),
+        (dict(with_depositioning_loss=False), 'loss_decoupling', 2),
+        (dict(with_decoupling_loss=False), 'loss_depositioning', 1),
     ],
 )
 def test_a_switch_removes_its_loss_its_passes_and_its_data(switches, name, passes):
     both = narrow_d3ssl().loss(d3ssl_batch())
     model, batch = narrow_d3ssl(**switches), d3ssl_batch()
-    for key in ('paste', 'shift') if name == 'loss_decouple' else ('erase_small',):
+    for key in ('paste', 'shift') if name == 'loss_decoupling' else ('erase_small',):
         del batch[key]
     counts = {'student': 0, 'teacher': 0}
     for net, label in ((model.backbone, 'student'), (model.teacher.backbone, 'teacher')):
@@ -148,7 +149,7 @@ def test_a_switch_removes_its_loss_its_passes_and_its_data(switches, name, passe
 
 
 def test_every_student_parameter_learns_and_no_teacher_parameter():
-    for switches in (dict(), dict(with_deposition_loss=False), dict(with_decoupling_loss=False)):
+    for switches in (dict(), dict(with_depositioning_loss=False), dict(with_decoupling_loss=False)):
         model = narrow_d3ssl(**switches)
         sum(model.loss(d3ssl_batch()).values()).backward()
         for name, parameter in model.named_parameters():
@@ -242,7 +243,7 @@ def test_the_queue_fits_itself_to_the_data():
     ('settings', 'words'),
     [
         (dict(decoupling=dict(type='DecouplingBranch')), 'DecouplingBranch'),
-        (dict(with_decoupling_loss=False, with_deposition_loss=False), 'both'),
+        (dict(with_decoupling_loss=False, with_depositioning_loss=False), 'both'),
         (dict(background='flip'), 'background'),
     ],
 )
@@ -254,7 +255,7 @@ def test_unusable_settings_are_refused(settings, words):
 def test_a_batch_that_does_not_fit_is_refused():
     with pytest.raises(ValueError, match='at least 2'):
         narrow_d3ssl().check_data(batch_size=1, num_images=100)
-    narrow_d3ssl(with_deposition_loss=False).check_batch_size(1)
+    narrow_d3ssl(with_depositioning_loss=False).check_batch_size(1)
     with pytest.raises(ValueError, match='num_boxes'):
         narrow_d3ssl(num_boxes=4).loss(d3ssl_batch())
     with pytest.raises(ValueError, match='small_size'):
@@ -277,4 +278,4 @@ def test_losses_are_float32_under_autocast(dtype):
 
 
 def test_a_loader_with_a_smaller_last_batch_is_refused_before_training():
-    assert narrow_d3ssl().needs_whole_batches  # build_runner asks, see tests/engine/test_launch.py
+    assert narrow_d3ssl().requires_drop_last  # build_runner asks, see tests/engine/test_launch.py

@@ -70,7 +70,7 @@ def test_boxes_of_a_row_belong_to_one_proposal_in_all_views():
     config = load_steps()
     steps = [dict(config.d3ssl_steps[0], finish=None), dict(config.d3ssl_steps[1])]
     steps[1]['keys'] = ('boxes', 'box_ids')
-    steps[0]['views'] = [[dict(type='ResizeWithBoxes', size=128)]] * 2  # no crop: equal boxes
+    steps[0]['pipelines'] = [[dict(type='ResizeWithBoxes', size=128)]] * 2  # no crop: equal boxes
     data = worker_batch(steps, size=24)['inputs']
     empty = dict(
         data,
@@ -88,11 +88,11 @@ def test_a_step_of_the_small_config_trains():
     model = narrow_d3ssl(**SMALL, data_preprocessor=config.data_preprocessor)
     data = worker_batch(config.d3ssl_steps)
     losses = model(**model.data_preprocessor(data, training=True), mode='loss')
-    assert set(losses) == {'loss_decouple', 'loss_deposition'}
+    assert set(losses) == {'loss_decoupling', 'loss_depositioning'}
     sum(losses.values()).backward()
     model = narrow_d3ssl(
-        **SMALL, with_deposition_loss=False, data_preprocessor=config.data_preprocessor
+        **SMALL, with_depositioning_loss=False, data_preprocessor=config.data_preprocessor
     )
     data = worker_batch(config.wo_depos_steps)
     losses = model(**model.data_preprocessor(data, training=True), mode='loss')
-    assert set(losses) == {'loss_decouple'}
+    assert set(losses) == {'loss_decoupling'}

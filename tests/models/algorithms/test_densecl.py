@@ -61,7 +61,7 @@ def test_batch_norm_of_the_branch_uses_the_batch_of_the_branch():
 def test_decoupling_loss_is_info_nce_of_foreground_cells_at_equal_places():
     """Recomputed cell by cell, without any of the model's loss code."""
     batch = two_views()
-    model = tiny_densecl(decoupling=dict(**BRANCH, fg_thr=0.6)).double()
+    model = tiny_densecl(decoupling=dict(**BRANCH, foreground_threshold=0.6)).double()
     batch['views'] = [view.double() for view in batch['views']]
     negatives = model.dense_queue.keys.clone()
     key_map = model.teacher.backbone(batch['views'][1])

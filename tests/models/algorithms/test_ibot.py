@@ -36,17 +36,21 @@ def test_the_branch_leaves_the_ordinary_losses_and_centers_bit_equal():
 
 def test_ibot_brings_the_public_codes_defaults_and_a_config_overrides_them():
     branch = tiny_ibot(decoupling=BRANCH).decoupling
-    assert (branch.combine_rule, branch.views, branch.complement_prob) == ('additive', (0, 1), 0.5)
+    assert (branch.loss_weighting, branch.key_views, branch.complement_ratio) == (
+        'additive',
+        (0, 1),
+        0.5,
+    )
     assert (branch.mix_level, branch.detach) == ('patch_embed', True)
     assert not branch.complement_rectangles
-    own = tiny_ibot(decoupling=dict(**BRANCH, combine='convex', views=(1,))).decoupling
-    assert (own.combine_rule, own.views) == ('convex', (1,))
+    own = tiny_ibot(decoupling=dict(**BRANCH, loss_weighting='convex', key_views=(1,))).decoupling
+    assert (own.loss_weighting, own.key_views) == ('convex', (1,))
 
 
 def test_decoupling_loss_is_the_cross_entropy_of_the_foreground():
     """Recomputed patch by patch, without any of the model's loss code."""
     batch = tiny_batch()
-    model = tiny_ibot(decoupling=dict(**BRANCH, views=(1,), complement_prob=0.0)).double()
+    model = tiny_ibot(decoupling=dict(**BRANCH, key_views=(1,), complement_ratio=0.0)).double()
     batch['views'] = [view.double() for view in batch['views']]
     got = model.loss(batch)['loss_decoupling'] / 0.3
     samples = [6, 7]
@@ -204,7 +208,7 @@ def test_a_random_alignment_depends_on_seed_and_step_only():
 # Ranks hold A and B. One process holds all eight images in an order in which the last
 # quarter (A3, B3) finds the same mirror partners (A0, B0) as on the ranks.
 ORDER = [('B', 0), ('A', 0), ('A', 1), ('A', 2), ('B', 1), ('B', 2), ('A', 3), ('B', 3)]
-SETTINGS = dict(decoupling=dict(**BRANCH, complement_prob=0.0), center_counts_decoupled=True)
+SETTINGS = dict(decoupling=dict(**BRANCH, complement_ratio=0.0), center_counts_decoupled=True)
 
 
 def _parts() -> dict[str, dict]:
@@ -258,7 +262,7 @@ def test_two_processes_equal_one_with_the_double_batch(tmp_path):
 def test_loss_weights_scale_their_own_terms():
     """lambda_1 the CLS term, lambda_2 the patch term and that of the branch."""
     weights = dict(warmup_epochs=2, loss_weights=(2.0, 5.0))
-    branch = dict(**BRANCH, complement_prob=0.0)
+    branch = dict(**BRANCH, complement_ratio=0.0)
     plain = tiny_ibot(decoupling=branch).loss(tiny_batch())
     weighted = tiny_ibot(decoupling=branch, loss=weights).loss(tiny_batch())
     for name, factor in (('loss_cls', 2), ('loss_patch', 5), ('loss_decoupling', 5)):

@@ -41,8 +41,8 @@ def test_the_branch_scales_the_ordinary_loss_and_changes_nothing_else_of_it():
 
 def test_maskalign_takes_the_papers_side_of_every_switch():
     branch = tiny_maskalign(decoupling=BRANCH).decoupling
-    assert (branch.combine_rule, branch.weight, branch.views) == ('convex', 0.3, (0,))
-    assert (branch.mix_level, branch.detach, branch.complement_prob) == ('pixel', False, 0.0)
+    assert (branch.loss_weighting, branch.weight, branch.key_views) == ('convex', 0.3, (0,))
+    assert (branch.mix_level, branch.detach, branch.complement_ratio) == ('pixel', False, 0.0)
 
 
 def test_decoupling_loss_is_that_of_the_foreground_patches_alone():

@@ -100,7 +100,7 @@ def test_branch_compares_with_the_teacher_of_the_same_box():
         },
     )
     assert result.loss.abs() < 1e-5  # -2 and +2
-    model.decoupling.views = (0,)
+    model.decoupling.key_views = (0,)
     boxes = dict(projection=torch.ones(8, 4, 12), boxes=batch['boxes'][0])
     assert model.decoupling(model, batch, {0: boxes}).loss.item() == pytest.approx(-2, abs=1e-5)
 

@@ -76,7 +76,7 @@ def test_branches_scale_the_hosts_losses_only_as_they_say(name):
     """De-coupling takes 1 - weight of the host's own losses, and nothing of the others'."""
     build, batch = HOSTS[name]
     (plain,) = train(build(), batch(), steps=1)
-    convex = dict(DECOUPLING, combine='convex')
+    convex = dict(DECOUPLING, loss_weighting='convex')
     (both,) = train(build(branches=[dict(type='Length', weight=2.0), convex]), batch(), steps=1)
     (alone,) = train(build(branches=[dict(type='Length', weight=1.0)]), batch(), steps=1)
     for key, value in plain.items():

@@ -37,7 +37,7 @@ def run(branch, batch, host=None):
 @pytest.mark.parametrize('views', [(0,), (1,), (0, 1)])
 def test_foreground_of_the_decoupled_view_equals_the_key_view(views):
     batch = tiny_batch()
-    branch = DecouplingBranch(views=views, sample_ratio=0.5)
+    branch = DecouplingBranch(key_views=views, sample_ratio=0.5)
     result, host = run(branch, batch)
     keys = torch.cat([batch['views'][s.view][s.index] for s in result.selections])
     backgrounds = torch.cat(
@@ -54,14 +54,16 @@ def test_foreground_of_the_decoupled_view_equals_the_key_view(views):
 
 def test_targets_are_the_rows_of_the_chosen_key_views():
     batch = tiny_batch()
-    result, host = run(DecouplingBranch(views=(0, 1), select='random', background='roll'), batch)
+    result, host = run(
+        DecouplingBranch(key_views=(0, 1), select='random', background='roll'), batch
+    )
     wanted = torch.cat([batch['views'][s.view][s.index].mean(1) for s in result.selections])
     assert torch.equal(host.targets, wanted)
 
 
 def test_patch_mixing_hands_over_images_background_and_mask():
     batch = tiny_batch()
-    branch = DecouplingBranch(mix_level='patch_embed', views=(0, 1))
+    branch = DecouplingBranch(mix_level='patch_embed', key_views=(0, 1))
     result, host = run(branch, batch)
     assert torch.equal(
         host.images, torch.cat([batch['views'][s.view][s.index] for s in result.selections])
@@ -85,7 +87,7 @@ def test_redraw_reaches_the_student_only_or_both():
     batch['raw'] = batch['views']
     batch['recolor'] = lambda raw, view: raw * 2 ** (1 + view)  # exact in floating point
     for mode, teacher_sees_it in (('student', False), ('both', True), (True, True)):
-        result, host = run(DecouplingBranch(reaugment=mode, views=(1,)), batch)
+        result, host = run(DecouplingBranch(reaugment=mode, key_views=(1,)), batch)
         (selection,) = result.selections
         key = batch['views'][1][selection.index]
         keep = host.foreground.keep.repeat_interleave(8, 1).repeat_interleave(8, 2)[:, None]
@@ -101,7 +103,7 @@ def test_redraw_reaches_the_student_only_or_both():
 def test_combine_splits_as_the_weights_say():
     batch = tiny_batch()
     for rule, scale in (('additive', 1.0), ('convex', 0.8)):
-        branch = DecouplingBranch(weight=0.2, combine=rule)
+        branch = DecouplingBranch(weight=0.2, loss_weighting=rule)
         result, _ = run(branch, batch)
         losses = branch.combine({'loss_a': torch.tensor(2.0), 'loss_b': torch.tensor(3.0)}, result)
         assert losses['loss_a'] == pytest.approx(2.0 * scale)
@@ -134,12 +136,12 @@ def test_mask_brought_to_pixels_by_nearest_cell():
         (dict(weight=1.5), 'at most 1'),
         (dict(sample_ratio=0), 'sample_ratio is 0'),
         (dict(sample_ratio=1.1), 'sample_ratio is 1.1'),
-        (dict(fg_thr=0), 'fg_thr'),
-        (dict(complement_prob=-0.1), 'complement_prob'),
-        (dict(combine='sum'), "'convex', 'additive'"),
+        (dict(foreground_threshold=0), 'foreground_threshold'),
+        (dict(complement_ratio=-0.1), 'complement_ratio'),
+        (dict(loss_weighting='sum'), "'convex', 'additive'"),
         (dict(background='other'), "'flip', 'roll', 'random'"),
         (dict(detach=True), 'patch_embed'),
-        (dict(views=()), 'distinct view indices'),
+        (dict(key_views=()), 'distinct view indices'),
     ],
 )
 def test_impossible_settings_are_refused_at_build_time(settings, message):
@@ -174,6 +176,6 @@ def test_missing_masks_and_views_are_named():
     with pytest.raises(ValueError, match="key='dc_mask'"):
         run(DecouplingBranch(), batch)
     with pytest.raises(ValueError, match='views'):
-        run(DecouplingBranch(views=(0, 5)), tiny_batch())
+        run(DecouplingBranch(key_views=(0, 5)), tiny_batch())
     with pytest.raises(ValueError, match='keep_raw=True'):
         run(DecouplingBranch(reaugment='both'), tiny_batch())

@@ -174,7 +174,7 @@ def test_the_gram_teacher_sees_the_raw_crop_in_full_resolution():
     """Views of 64 px are shrunk to 32 for the student; the Gram teacher has all 64."""
     pixels = torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8)
     colour = dict(jitter=dict(brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1, prob=1.0))
-    preprocessor = MultiViewPreprocessor(views=[colour, colour], keep_raw=True, student_size=32)
+    preprocessor = MultiViewPreprocessor(policies=[colour, colour], keep_raw=True, student_size=32)
     inputs = preprocessor(dict(inputs=dict(views=[pixels, pixels])), training=True)['inputs']
     assert inputs['views'][0].shape[2:] == (32, 32)
     model = tiny_ibot(branches=[dict(type='GramAnchoring', sees='raw')])

@@ -22,7 +22,7 @@ VIEWS = [
 
 
 def build(**kwargs):
-    return MultiViewPreprocessor(**{'views': VIEWS, **kwargs})
+    return MultiViewPreprocessor(**{'policies': VIEWS, **kwargs})
 
 
 def batch(n=6, views=2, size=37):
@@ -112,7 +112,7 @@ def test_without_policies_any_number_of_views_is_normalised():
 
 def test_views_of_equal_size_may_be_computed_together():
     """What an accelerator runs equals what the CPU runs view by view."""
-    preprocessor = build(views=[*VIEWS, VIEWS[0]])
+    preprocessor = build(policies=[*VIEWS, VIEWS[0]])
     views = [images(6, seed=0), images(6, 20, 22, seed=1), images(6, seed=2)]
     torch.manual_seed(0)
     draws = [policy.draw(6) for policy in preprocessor.policies]
@@ -181,7 +181,7 @@ def test_half_precision_models_do_not_round_the_statistics():
 
 def test_aug_order_is_passed_on():
     data, results = batch(), []
-    for aug_order in ('official', 'ibot'):
+    for aug_order in ('ibot_d', 'ibot'):
         torch.manual_seed(0)
         out = build(aug_order=aug_order)(data, training=True)
         results.append(out['inputs']['views'][0])
@@ -191,10 +191,10 @@ def test_aug_order_is_passed_on():
 @pytest.mark.parametrize(
     ('kwargs', 'message'),
     [
-        (dict(aug_order='soco'), r"aug_order is one of \['official', 'ibot'\], got 'soco'"),
-        (dict(views=[dict(blur=1)]), r'views\[0\]\.blur is a dict'),
-        (dict(views=VIEWS[0]), 'views is a list'),
-        (dict(views=[]), 'views is a list'),
+        (dict(aug_order='soco'), r"aug_order is one of \['ibot_d', 'ibot'\], got 'soco'"),
+        (dict(policies=[dict(blur=1)]), r'policies\[0\]\.blur is a dict'),
+        (dict(policies=VIEWS[0]), 'policies is a list'),
+        (dict(policies=[]), 'policies is a list'),
         (dict(num_views=[1]), 'num_views has one positive number for each of the 2 policies'),
         (dict(num_views=[1, 0]), 'num_views has one positive number'),
         (dict(mean=MEAN, std=STD), r'in pixel values 0\.\.255 .* multiply both by 255'),
@@ -267,7 +267,7 @@ def test_views_without_colours_are_erased_too_and_float_images_stay_as_given():
     data = with_masks()
     data['inputs']['views'] = [view.float() / 255 for view in data['inputs']['views']]
     given = [view.clone() for view in data['inputs']['views']]
-    out = build(views=None, erase_key='erase')(data, training=True)['inputs']
+    out = build(policies=None, erase_key='erase')(data, training=True)['inputs']
     for result, view, before, mask in zip(
         out['views'], data['inputs']['views'], given, data['inputs']['erase'], strict=True
     ):

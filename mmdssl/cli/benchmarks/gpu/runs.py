@@ -62,7 +62,7 @@ def rows(
     start = time.perf_counter()
     train(build_runner(settings))
     taken = time.perf_counter() - start
-    records = [json.loads(line) for line in (out / 'object_knn.json').read_text().splitlines()]
+    records = [json.loads(line) for line in (out / 'object_knn.jsonl').read_text().splitlines()]
     measuring = sum(record['seconds'] for record in records)
     name = f'run {config.stem}'
     rate = iterations * batch / max(taken - measuring, 1e-9)

@@ -1,0 +1,30 @@
+"""Studies: rows, controls and published values as data, trained, measured and compared.
+
+A study is a file of ``studies/``. Read in this order: :mod:`study` (what it declares),
+:mod:`scales` (on what), :mod:`run` and :mod:`recipe` (a row with a seed), :mod:`launch` (jobs),
+:mod:`measuring` and :mod:`afterwards` (what is measured), :mod:`results`, :mod:`tables`,
+:mod:`picture` (what comes out). ``mmdssl study`` is the command.
+"""
+
+from mmdssl.studies.scales import RATIOS, SCALES
+from mmdssl.studies.study import (
+    Published,
+    Row,
+    Scale,
+    Setting,
+    Study,
+    controls,
+    load_study,
+)
+
+__all__ = [
+    'RATIOS',
+    'SCALES',
+    'Published',
+    'Row',
+    'Scale',
+    'Setting',
+    'Study',
+    'controls',
+    'load_study',
+]

@@ -1,0 +1,160 @@
+"""What is measured of a finished run: position bias, transfer, cost.
+
+Each function gives numbers by name, which stand beside those of the run's end. None of them changes
+the run, so a study may ask for one more at any time.
+"""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from mmdssl.core.checkpointing import atomic_save, atomic_text
+from mmdssl.core.shipped import shipped
+from mmdssl.studies.recipe import make_config
+from mmdssl.studies.run import Run
+
+__all__ = ['MEASURES', 'measure_afterwards', 'missing_measures', 'numbers_of']
+
+
+def _position(run: Run) -> dict[str, float]:
+    """MCS of the last map: one picture in nine places (D3SSL, Fig. 4b)."""
+    from mmengine.registry import DefaultScope
+
+    from mmdssl.evaluation.measure import build_diagnostic, measure
+    from mmdssl.models.utils.backbone_weights import load_backbone
+    from mmdssl.registry import MODELS
+
+    config = make_config(run)
+    backbone = MODELS.build({**config.model.backbone})
+    load_backbone(backbone, run.checkpoint)
+    inter = config.coupling_diagnostics.inter.dataloader.dataset
+    images = dict(
+        type='ImageGrids',
+        data_root=str(Path(inter.data_root) / inter.data_prefix),
+        num=min(16, inter.num),
+        seed=0,
+        cell=inter.size,
+        stride=32,
+    )
+    loader = dict(
+        batch_size=1,
+        num_workers=0,
+        sampler=dict(type='DefaultSampler', shuffle=False),
+        collate_fn=dict(type='default_collate'),
+        dataset=images,
+    )
+    probe = build_diagnostic(dict(dataloader=loader, evaluator=dict(type='PositionalSimilarity')))
+    preprocessor = config.model.data_preprocessor.to_dict()
+    with DefaultScope.overwrite_default_scope('mmdssl'):  # fine-tuning before it has left another
+        return measure(
+            backbone, preprocessor, probe.loader, probe.metrics, max_images=1, progress=False
+        )
+
+
+def _transfer(run: Run) -> dict[str, float]:
+    """Scores of a detector or segmentor that is fine-tuned from the network."""
+    if not run.setting.transfer:
+        return {}
+    from mmdssl.conversion.convert import export_backbone
+    from mmdssl.engine.config import load_config
+    from mmdssl.engine.fine_tuned import build_test_runner
+    from mmdssl.engine.launch import build_runner, find_checkpoint, prepare_config, train
+
+    folder = run.folder / 'transfer'
+    root = run.plan.data_root(run.seed)
+    if root is not None and 'voc' in run.setting.transfer:
+        root = root / 'voc'
+    config = load_config(
+        shipped('configs') / run.setting.transfer,
+        {} if root is None else {'data_root': str(root)},
+    )
+    weights = folder / 'backbone.pth'
+    if not weights.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        found = export_backbone(
+            run.checkpoint, to=config.default_scope, c4='c4' in Path(run.setting.transfer).name
+        )
+        atomic_save(dict(state_dict=found.state, meta=found.meta), weights)
+    config = _with_weights(config, str(weights))
+    if run.plan.size.iters:
+        config.train_cfg.max_iters = config.train_cfg.val_interval = run.plan.size.iters
+    config.work_dir = str(folder)
+    if run.processes > 1:
+        prepare_config(config, launcher='pytorch')
+    config.randomness = {**(config.get('randomness') or {}), 'seed': run.seed}
+    found_at = find_checkpoint(folder, 'auto')
+    config.resume, config.load_from = found_at is not None, found_at and str(found_at)
+    train(build_runner(config))
+    scores = build_test_runner(config, find_checkpoint(folder, 'auto'), str(folder / 'test')).test()
+    return _in_percent(scores, config.default_scope)
+
+
+def _in_percent(scores: Mapping[str, Any], framework: str) -> dict[str, float]:
+    """As papers print them: mmdet gives shares of 1, and -1 for sizes that no object has."""
+    factor = 100.0 if framework == 'mmdet' else 1.0
+    return {f'transfer/{name}': factor * value for name, value in scores.items() if value >= 0}
+
+
+def _with_weights(config: Any, weights: str) -> Any:
+    """A config whose networks start from a file, wherever it names the published one's place."""
+    from mmengine.config import Config
+
+    published = config.pretrained
+
+    def changed(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: changed(entry) for key, entry in value.items()}
+        if isinstance(value, (list, tuple)):
+            return type(value)(changed(entry) for entry in value)
+        return weights if value == published else value
+
+    return Config(changed(config.to_dict()), filename=config.filename)
+
+
+def _cost(run: Run) -> dict[str, float]:
+    """Time and memory of an iteration as the training log has them, and the size of the network."""
+    files = sorted(run.folder.glob('*/vis_data/scalars.json'))
+    lines = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    found = {
+        'cost/ms': [1000 * line['time'] for line in lines if 'time' in line],
+        'cost/memory': [line['memory'] for line in lines if 'memory' in line],
+    }
+    return {name: float(median(values)) for name, values in found.items() if values}
+
+
+MEASURES: Mapping[str, Callable[[Run], dict[str, float]]] = {
+    'position': _position,
+    'transfer': _transfer,
+    'cost': _cost,
+}
+
+
+def _file(run: Run, name: str) -> Path:
+    return run.folder / f'{name}.json'
+
+
+def missing_measures(run: Run) -> list[str]:
+    """What the study wants to know of a run and has not measured; controls as well."""
+    return [name for name in run.plan.measures if not _file(run, name).exists()]
+
+
+def measure_afterwards(run: Run) -> None:
+    """Measure what is missing of a trained run; of several processes all fine-tune."""
+    first = int(os.environ.get('RANK', 0)) == 0
+    for name in missing_measures(run):
+        if first or name == 'transfer':
+            numbers = MEASURES[name](run)
+        if first:
+            atomic_text(json.dumps(numbers, indent=1) + '\n', _file(run, name))
+
+
+def numbers_of(run: Run) -> dict[str, float]:
+    """All that was measured of a run after its end."""
+    found: dict[str, float] = {}
+    for name in run.plan.measures:
+        file = _file(run, name)
+        found |= json.loads(file.read_text()) if file.exists() else {}
+    return found

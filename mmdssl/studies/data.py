@@ -1,0 +1,49 @@
+"""Fresh scenes, and their proposals where a row needs them; written once per seed."""
+
+from mmdssl.datasets.proposals.making import make_proposals
+from mmdssl.datasets.scenes import SceneSpec, write_scenes, write_voc
+from mmdssl.studies.recipe import proposal_settings
+from mmdssl.studies.run import Plan
+
+__all__ = ['make_data']
+
+PROPOSALS = 'proposals/ss_train.npz'  # as configs/_base_/datasets/scenes_proposals.py names it
+
+
+def make_data(plan: Plan, *, workers: int = 1, progress: bool = True) -> None:
+    """Write what is missing of the generated scenes of all seeds.
+
+    Args:
+        plan: Of a study.
+        workers: Processes.
+        progress: Show progress bars.
+
+    Raises:
+        ValueError: If a folder holds scenes of other settings.
+    """
+    scale = plan.size
+    if not scale.scenes:
+        return
+    for seed in plan.seeds:
+        root = plan.data_root(seed)
+        assert root is not None
+        write_scenes(
+            root,
+            SceneSpec(**{**scale.scenes, 'seed': plan.scene_seed(seed)}),
+            images=scale.train_images,
+            val_images=scale.val_images,
+            workers=workers,
+            progress=progress,
+        )
+        if any('LoadProposals' in str(run.published.train_dataloader) for run in plan.runs):
+            make_proposals(
+                root / 'train',
+                root / PROPOSALS,
+                proposal_settings(scale),
+                workers=workers,
+                progress=progress,
+            )
+        judges = [run.setting.transfer for run in plan.runs if 'transfer' in plan.measures]
+        written = (root / 'voc/ImageSets/Main/test.txt').exists()
+        if any('voc' in judge for judge in judges) and not written:
+            write_voc(root, root / 'voc', progress=progress)

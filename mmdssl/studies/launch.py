@@ -1,0 +1,239 @@
+"""Runs as jobs of submitit: processes of this machine or of a SLURM cluster, resumable.
+
+A run is a folder: ``settings.json``, ``measurements.jsonl``, checkpoints, ``jobs/`` with what it
+said, a file for each measure taken afterwards, and, once it is trained, ``done.json``. What is done
+is not done again; an interrupted run goes on from its last checkpoint. A run that needs the network
+of another one waits for it.
+"""
+
+import dataclasses
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+
+from mmdssl.core.checkpointing import atomic_text
+from mmdssl.studies.afterwards import measure_afterwards, missing_measures
+from mmdssl.studies.measuring import MeasureHook, read_measurements
+from mmdssl.studies.recipe import make_config
+from mmdssl.studies.run import Plan, Run
+
+__all__ = ['Failure', 'Job', 'execute', 'is_done', 'is_trained', 'run_all']
+
+_POLL = 0.5
+_GPUS_A_NODE = 8
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run that ended badly.
+
+    Attributes:
+        run: Which.
+        words: The end of what it said.
+    """
+
+    run: Run
+    words: str
+
+
+def is_trained(run: Run) -> bool:
+    """Whether a run has its network."""
+    return (run.folder / 'done.json').exists()
+
+
+def is_done(run: Run) -> bool:
+    """Whether a run is trained and measured."""
+    return is_trained(run) and not missing_measures(run)
+
+
+def run_all(
+    plan: Plan,
+    *,
+    executor: str = 'local',
+    jobs: int | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    progress: bool = True,
+) -> list[Failure]:
+    """Make every run of a plan that is not done yet.
+
+    Args:
+        plan: Its data are there.
+        executor: ``'local'``, ``'slurm'``, or ``'debug'``: in this process.
+        jobs: Runs side by side; None: all at once on SLURM, otherwise one.
+        parameters: Of the executor, as :meth:`submitit.AutoExecutor.update_parameters` takes them.
+        progress: Show a bar.
+
+    Returns:
+        Runs that failed; the others are done.
+
+    Raises:
+        KeyboardInterrupt: On Ctrl-C, once the local runs have left their checkpoints.
+        ValueError: If a config cannot be made.
+    """
+    waiting = {run.folder: run for run in plan.runs if not is_done(run)}  # equal ones once
+    for run in waiting.values():
+        make_config(run)  # mistakes show before anything has run
+    total = len(waiting)
+    jobs = jobs or (total if executor == 'slurm' else 1)
+    active: dict[Path, tuple[Run, Any]] = {}
+    failures: list[Failure] = []
+    with Progress(console=Console(stderr=True), disable=not progress) as bar:
+        task = bar.add_task('runs', total=total)
+        try:
+            while waiting or active:
+                for run in _ready(waiting)[: jobs - len(active)]:
+                    active[run.folder] = run, _submit(run, executor, parameters or {})
+                    del waiting[run.folder]
+                for run, job in list(active.values()):
+                    if job.done():
+                        del active[run.folder]
+                        if not is_done(run):
+                            failures.append(Failure(run, _last_words(job)))
+                            failures += _take_orphans(waiting, run)
+                names = ', '.join(f'{run.name} {run.seed}' for run, _ in active.values())
+                left = len(waiting) + len(active)
+                bar.update(task, completed=total - left, description=names or 'runs')
+                if active:
+                    time.sleep(_POLL)
+        except BaseException:
+            if executor == 'local':
+                _stop([job for _, job in active.values()])
+            raise
+    return failures
+
+
+class Job:
+    """A run from plain text, so that nothing else goes to another machine."""
+
+    def __call__(self, plan: str, name: str, seed: str) -> None:
+        """Make the run of a row with a seed; ``plan`` is the json of its fields."""
+        fields = json.loads(plan)
+        data = fields['data'] and Path(fields['data'])
+        measured = fields['measured'] and tuple(fields['measured'])
+        one = dict(out=Path(fields['out']), data=data, names=(name,), seeds=(int(seed),))
+        found = Plan(**{**fields, **one, 'measured': measured})
+        execute(Run(plan=found, name=name, seed=int(seed)))
+
+    def checkpoint(self, *words: str) -> Any:
+        """What SLURM starts in place of a job whose time is up: the same, which goes on."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self, *words)
+
+
+def execute(run: Run) -> None:
+    """Train a row with a seed in this process, measure it and mark it done."""
+    run.folder.mkdir(parents=True, exist_ok=True)
+    if not is_trained(run):
+        _train(run)
+    measure_afterwards(run)
+
+
+def _train(run: Run) -> None:
+    from mmengine.dist import is_main_process
+
+    from mmdssl.engine.launch import build_runner, find_checkpoint, prepare_config, train
+    from mmdssl.visualization.report import hardware, versions
+
+    begin = time.perf_counter()
+    atomic_text(json.dumps(run.settings, indent=1) + '\n', run.folder / 'settings.json')
+    config = make_config(run)
+    config.experiment_name = f'{run.folder.parent.name}-{run.seed}-{time.time_ns()}'
+    config.work_dir = str(run.folder)
+    if run.processes > 1:
+        from submitit.helpers import TorchDistributedEnvironment
+
+        TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
+        prepare_config(config, launcher='pytorch')
+    found = find_checkpoint(run.folder, 'auto')
+    config.resume, config.load_from = found is not None, found and str(found)
+    runner = build_runner(config)
+    measurements = run.folder / 'measurements.jsonl'
+    runner.register_hook(MeasureHook(run.shares, measurements))
+    train(runner)
+    record = dict(
+        row=run.name,
+        seconds_of_last_start=round(time.perf_counter() - begin, 1),
+        seconds_measuring=round(
+            sum(line['seconds'] for line in read_measurements(measurements)), 1
+        ),
+        hardware=hardware(),
+        versions=versions(),
+    )
+    if is_main_process():
+        atomic_text(json.dumps(record, indent=1) + '\n', run.folder / 'done.json')
+
+
+def _submit(run: Run, executor: str, parameters: Mapping[str, Any]) -> Any:
+    """Start the job of a run, or hand it to SLURM."""
+    import submitit
+    import torch
+
+    folder = run.folder / 'jobs'
+    found = submitit.AutoExecutor(folder=folder, cluster=executor)
+    gpus = run.processes if executor == 'slurm' or torch.cuda.is_available() else 0
+    nodes = -(-run.processes // _GPUS_A_NODE)
+    defaults: dict[str, Any] = dict(
+        name=f'{run.plan.study.name}-{run.name}-{run.seed}',
+        nodes=nodes,
+        tasks_per_node=run.processes // nodes,
+        gpus_per_node=gpus // nodes,
+        timeout_min=60 * 24 * (30 if executor == 'local' else 1),
+        stderr_to_stdout=True,
+    )
+    visible = os.environ.get('CUDA_VISIBLE_DEVICES', '')
+    if executor == 'local' and gpus and all(part.isdigit() for part in visible.split(',')):
+        defaults['local_visible_gpus'] = [int(part) for part in visible.split(',')]
+    found.update_parameters(**{**defaults, **parameters})
+    with _deaf_to_ctrl_c():
+        plan = json.dumps(dataclasses.asdict(run.plan), default=str)
+        return found.submit(Job(), plan, run.name, str(run.seed))
+
+
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Processes started here leave Ctrl-C to this one: submitit's would end theirs within a second.
+
+    A run takes it up again when it trains, and leaves a checkpoint.
+    """
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _stop(jobs: list[Any]) -> None:
+    """Ask local jobs for a checkpoint and wait for their end."""
+    for job in jobs:
+        os.kill(int(job.job_id), signal.SIGTERM)
+    while not all(job.done() for job in jobs):
+        time.sleep(_POLL)
+
+
+def _ready(waiting: Mapping[Path, Run]) -> list[Run]:
+    """Runs whose teacher, if they need one, has its network."""
+    return [r for r in waiting.values() if r.teacher is None or is_trained(r.teacher)]
+
+
+def _take_orphans(waiting: dict[Path, Run], lost: Run) -> list[Failure]:
+    """Take the runs that need the network of a failed one off the list."""
+    found = [r for r in waiting.values() if r.teacher and r.teacher.folder == lost.folder]
+    for run in found:
+        del waiting[run.folder]
+    words = f'not started: it needs the network of {lost.name}, seed {lost.seed}, which failed'
+    return [Failure(run, words) for run in found]
+
+
+def _last_words(job: Any) -> str:
+    lines = (job.stdout() or '').strip().splitlines()
+    return '\n'.join(lines[-6:])

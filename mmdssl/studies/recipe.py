@@ -1,0 +1,224 @@
+"""The config of a run: the row's own with the changes of its setting and scale.
+
+Pairs are made here. All rows of a seed start from the same weights and see the same images in the
+same crops, flips and colours, because masks draw from a random stream of their own and the branch
+from another one. So the rows of a family differ in what their names say, and a row with the branch
+has the very masks of its partner (iBOT-D, whose mask tokens follow RCC as published, those of
+iBOT-RCC).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmengine.config import Config
+
+from mmdssl.core.shipped import shipped
+from mmdssl.datasets.proposals.filters import ProposalFilter
+from mmdssl.datasets.proposals.producers import ProposalSettings
+from mmdssl.studies.study import Scale
+
+if TYPE_CHECKING:
+    from mmdssl.studies.run import Run
+
+__all__ = ['make_config', 'proposal_settings', 'set_masks', 'set_steps']
+
+_MASKS = (
+    'BlockwiseMask',
+    'GridRegions',
+    'ProposalCutout',
+    'RandomPatchMask',
+    'RectangleForeground',
+    'RegionCollaborativeCutout',
+    'SquareCutout',
+)
+_STREAM = 'masks'
+_MEASURING = ('ObjectKNNHook', 'CouplingHook')
+
+
+def make_config(run: 'Run') -> Config:
+    """Config of a run, ready for :func:`mmdssl.engine.launch.build_runner`.
+
+    Raises:
+        FileNotFoundError: If there is no such config.
+        ValueError: If the warm-up is as long as the run, or a mask to replace is not there.
+    """
+    row, setting, scale = run.row, run.setting, run.plan.size
+    config = run.published
+    config = Config(config.to_dict(), filename=config.filename)
+    config.merge_from_dict({**setting.options, **row.options})
+    if run.teacher is not None:
+        config.merge_from_dict({row.teacher_option: str(run.teacher.checkpoint)})
+    pipeline = config.train_dataloader.dataset.pipeline
+    steps = dict(setting.steps)
+    if scale.scenes:
+        steps['LoadProposals.expect'] = proposal_settings(scale).parameters()
+    set_steps(pipeline, steps)
+    for key, made_by in row.masks.items():
+        set_masks(pipeline, key, made_by)
+    for step in _steps(pipeline):
+        if step['type'] in _MASKS:
+            step.setdefault('stream', _STREAM)
+    config.optim_wrapper.optimizer.lr *= row.lr
+    _set_length(config, run)
+    loader = config.train_dataloader
+    if scale.batch is not None:
+        loader.batch_size = scale.batch
+    if scale.workers is not None:
+        loader.num_workers, loader.persistent_workers = scale.workers, scale.workers > 0
+    config.randomness = dict(seed=run.seed, diff_rank_seed=True)
+    # Measured by a hook of ours, at the points of the study.
+    config.custom_hooks = [h for h in config.custom_hooks if h.type not in _MEASURING]
+    config.log_level = 'WARNING'
+    _set_object_knn(config, scale)
+    _set_probes(config, run)
+    return config
+
+
+def proposal_settings(scale: Scale) -> ProposalSettings:
+    """Settings of the search for the scenes of a scale."""
+    own = {k: v for k, v in scale.proposals.items() if not k.startswith('filter_')}
+    rule = {k.removeprefix('filter_'): v for k, v in scale.proposals.items() if k not in own}
+    return ProposalSettings(**own, filter=ProposalFilter(**rule))
+
+
+def set_steps(pipeline: Any, changes: Mapping[str, Any]) -> None:
+    """Set arguments of the steps of a pipeline in place, wherever in it they occur.
+
+    Args:
+        pipeline: Nested configs of transforms.
+        changes: Values by ``'Transform.argument'``. Only arguments are changed that a step has,
+            or that belong to all steps of the type: a mask of pixels has no ``mask_size``.
+    """
+    for step in _steps(pipeline):
+        for name, value in changes.items():
+            kind, argument = name.split('.')
+            if step['type'] == kind and argument in step:
+                step[argument] = value
+
+
+def set_masks(pipeline: Any, key: str, made_by: Sequence[Mapping[str, Any]]) -> None:
+    """Let other steps make a mask, in place, wherever in a pipeline it is made.
+
+    Args:
+        pipeline: Nested configs of transforms.
+        key: Name of the mask, ``'mask'`` or ``'dc_mask'``.
+        made_by: The mask's step, behind those that make its regions, if it needs any. They get
+            name, size and random stream of the mask that they replace.
+
+    Raises:
+        ValueError: If the pipeline makes no such mask.
+    """
+    found = 0
+    for steps in list(_lists(pipeline)):
+        old = next((s for s in steps if s['type'] in _MASKS and s.get('key', 'mask') == key), None)
+        if old is None:
+            continue
+        found += 1
+        regions = f'{key}_regions'
+        shared = {'stream': old['stream']} if 'stream' in old else {}
+        new = [{**step, 'key': regions, **shared} for step in made_by[:-1]]
+        size = {'mask_size': old['mask_size']} if 'mask_size' in old else {}
+        new.append({**made_by[-1], 'key': key, **shared, **size})
+        if made_by[:-1]:
+            new[-1]['regions_key'] = regions
+        drawn_in = old.get('regions_key', 'regions')
+        left_out = [s for s in steps if s['type'] == 'GridRegions']
+        left_out = [s for s in left_out if s.get('key', 'regions') == drawn_in] + [old]
+        at = steps.index(old)
+        steps[:] = [s for s in steps[:at] if s not in left_out] + new + steps[at + 1 :]
+    if not found:
+        raise ValueError(f'the pipeline makes no mask {key!r} that could be made otherwise')
+
+
+def _steps(value: Any) -> Iterator[Any]:
+    """All configs of transforms in nested lists and configs."""
+    if isinstance(value, Mapping):
+        if 'type' in value:
+            yield value
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
+        return
+    for entry in list(value):
+        yield from _steps(entry)
+
+
+def _lists(value: Any) -> Iterator[list]:
+    """All lists of configs of transforms in nested lists and configs."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    elif not isinstance(value, (list, tuple)):
+        return
+    elif isinstance(value, list) and all(isinstance(e, Mapping) and 'type' in e for e in value):
+        yield value
+    for entry in list(value):
+        yield from _lists(entry)
+
+
+def _set_length(config: Config, run: 'Run') -> None:
+    """Schedule and warm-up, checkpoints and log in proportion to them."""
+    (kind, count), (_, base) = run.length, run.base_length
+    by_epoch = kind == 'epoch'
+    config.train_cfg[f'max_{kind}s'] = count
+    for scheduler in config.param_scheduler:
+        if by_epoch:
+            continue  # ends with the run, after the warm-up of the base
+        warmup = run.setting.warmup
+        if warmup is None:
+            warmup = scheduler.get('warmup_iters', 0)
+        if run.plan.size.iters:  # a shorter schedule shortens its warm-up
+            warmup = warmup * base // (run.setting.iters or run.published.train_cfg.max_iters)
+        if warmup >= base:
+            raise ValueError(
+                f'{run.name}: a warm-up of {warmup} iterations does not fit a run of {base} '
+                f'(published: {run.published.train_cfg.max_iters}); use more iterations'
+            )
+        scheduler.end = count
+        scheduler.warmup_iters = round(warmup * run.row.length)
+    gap = max(1, count // 4)
+    config.default_hooks.checkpoint.update(by_epoch=by_epoch, interval=gap, max_keep_ckpts=1)
+    if not by_epoch:
+        config.default_hooks.logger.interval = min(10, count)
+
+
+def _set_object_knn(config: Config, scale: Scale) -> None:
+    loader = config.object_knn_dataloader
+    if scale.scenes:
+        set_steps(loader.dataset.pipeline, {'ResizeWithBoxes.size': scale.size})
+        loader.num_workers, loader.persistent_workers = scale.workers or 0, False
+    if scale.bank_images is not None:
+        for name, part in loader.dataset.datasets.items():
+            if name.startswith('bank'):
+                part.max_images = scale.bank_images
+
+
+def _set_probes(config: Config, run: 'Run') -> None:
+    """Coupling probes: pairs, exchanged backgrounds, parts; all on unseen images."""
+    scale = run.plan.size
+    kind = 'scenes' if scale.scenes else 'coco'
+    base = Config.fromfile(shipped('configs') / f'_base_/datasets/{kind}_coupling.py')
+    probes = base.coupling_diagnostics.to_dict()
+    root = Path(config.data_root)
+    # The side at which O-KNN measures objects: a ViT's position table may be made for it.
+    resize = 'ResizeWithBoxes'
+    seen = config.object_knn_dataloader.dataset.pipeline
+    size = next(step['size'] for step in _steps(seen) if step['type'] == resize)
+    where = dict(scale.probe_data)
+    where['data_root'] = str(root / where.get('data_root', ''))
+    for name, probe in probes.items():
+        dataset = probe['dataloader']['dataset']
+        dataset.update(where, seed=run.seed)
+        if scale.probes:
+            dataset['num'] = scale.probes[name]
+        dataset['size'] = size
+        if scale.min_side is not None:
+            dataset['min_side'] = scale.min_side
+        if scale.ratios and name == 'inter':
+            # Few pictures of so small a set hold one object alone.
+            dataset.update(source='crop', ratios=scale.ratios)
+        if scale.ratios and name == 'intra':
+            dataset['min_part'] = 0.005
+        probe['dataloader'].update(batch_size=16, persistent_workers=False)
+        if scale.workers is not None:
+            probe['dataloader']['num_workers'] = scale.workers
+    config.coupling_diagnostics = probes

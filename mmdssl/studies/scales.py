@@ -1,0 +1,68 @@
+"""The four sizes that every study is declared for, from a rehearsal to the paper's own."""
+
+import dataclasses
+from collections.abc import Mapping
+
+from mmdssl.studies.study import Scale, Study
+
+__all__ = ['EARLY', 'RATIOS', 'SCALES', 'SHARES', 'choose_scale']
+
+#: Shares of a run at which it is measured; 0 is the random net, 1 the end.
+SHARES = (0.0, 0.2, 0.4, 0.7, 1.0)
+#: The share at which the base counts as stopped early.
+EARLY = 0.4
+RATIOS = (0.0, 0.2, 0.4, 0.6, 0.8)
+
+SCALES: Mapping[str, Scale] = {
+    'paper': Scale(
+        purpose='COCO, the published network, batch and length; as many GPUs as the configs name',
+        launched=True,
+    ),
+    'photos': Scale(
+        purpose='a few thousand photos, one GPU, minutes a run (configs/photos)',
+        probes=dict(inter=200, background=400, intra=400),
+        probe_data=dict(
+            data_root='voc', ann_file='annotations/instances_val2012.json', data_prefix='val2012/'
+        ),
+        ratios=RATIOS,
+        min_side=32,
+    ),
+    'scenes': Scale(
+        purpose='generated scenes of 128 px, one core, minutes a run (configs/scenes)',
+        scenes=dict(size=128),
+        train_images=2000,
+        val_images=400,
+        bank_images=600,
+        probes=dict(inter=80, background=200, intra=150),
+        ratios=RATIOS,
+        min_side=20,
+        workers=0,
+    ),
+}
+
+
+def choose_scale(study: Study, name: str) -> tuple[Scale, str]:
+    """A scale of a study, and the name by which its rows know their settings.
+
+    ``smoke`` is the scale of scenes with two iterations on a handful of them: whether all runs.
+
+    Raises:
+        ValueError: If there is no such scale.
+    """
+    scales = {**SCALES, **study.scales}
+    if name == 'smoke':
+        small = dataclasses.replace(
+            scales['scenes'],
+            purpose='whether it runs',
+            train_images=12,
+            val_images=8,
+            bank_images=6,
+            probes=dict.fromkeys(('inter', 'background', 'intra'), 3),
+            ratios=(0.0, 0.6),
+            iters=2,
+            batch=8,
+        )
+        return small, 'scenes'
+    if name not in scales:
+        raise ValueError(f'there is no scale {name!r}: choose from {" ".join([*scales, "smoke"])}')
+    return scales[name], name

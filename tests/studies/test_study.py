@@ -1,0 +1,103 @@
+"""What a study declares, and the studies that come with the package."""
+
+import dataclasses
+import re
+
+import pytest
+
+from mmdssl.core.shipped import shipped
+from mmdssl.studies import Published, Row, Setting, Study, controls, load_study
+
+SHIPPED = sorted(shipped('studies').rglob('*.py'))
+CONTROLLED = load_study('mind_your_augmentation/controlled')
+PAPER = 'papers/002_91588d95f5c4ab0d.txt'
+BASE = Row(name='base', settings={'scenes': Setting(config='a.py')})
+
+
+def test_rows_are_named_or_refused():
+    assert CONTROLLED.choose(['soco:all', 'ibot'], 'scenes') == (
+        'ibot',
+        'soco',
+        'soco-rcc',
+        'soco-d',
+        'soco-low-lr',
+        'soco-equal-compute',
+    )
+    # A teacher comes along.
+    chosen = CONTROLLED.choose(['leopart-d', 'maskalign'], 'scenes')
+    assert chosen == ('ibot', 'maskalign', 'leopart-d')
+    assert 'soco-rcc' not in CONTROLLED.choose([], 'scenes')
+    with pytest.raises(ValueError, match=r"no row 'ibott': choose from ibot "):
+        CONTROLLED.choose(['ibott'], 'scenes')
+    with pytest.raises(ValueError, match="soco has no setting at scale 'photos'"):
+        CONTROLLED.choose(['soco'], 'photos')
+    with pytest.raises(ValueError, match='has no row at scale'):
+        CONTROLLED.choose([], 'paper')
+
+
+def test_controls_are_one_number_away():
+    low, long = controls(BASE, equal_compute=1.5, optional=True)
+    changes = dict(base='base', optional=True)
+    assert low == dataclasses.replace(BASE, name='base-low-lr', role='low-lr', lr=0.3, **changes)
+    changes |= dict(name='base-equal-compute', role='equal-compute', length=1.5)
+    assert long == dataclasses.replace(BASE, **changes)
+    assert low.family == long.family == 'base'
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        (dict(rows=[BASE, BASE]), 'two rows have one name'),
+        (dict(rows=[dataclasses.replace(BASE, base='x')]), "its base 'x' is no row"),
+        (dict(rows=[dataclasses.replace(BASE, teacher='x')]), "its teacher 'x' is no row"),
+        (dict(measures=['speed']), "no measure 'speed'"),
+        (dict(published=[Published(title='T', columns={'a': 'A'}, rows={'x': (1,)})]), "T, 'x'"),
+        (dict(published=[Published(title='T', columns={'a': 'A'}, rows={'base': ()})]), '1 values'),
+    ],
+)
+def test_a_study_that_cannot_be_is_refused(changes, words):
+    with pytest.raises(ValueError, match=words):
+        Study(**{'title': 't', 'rows': [BASE], **changes})
+
+
+def test_a_file_without_a_study_is_refused(tmp_path):
+    file = tmp_path / 'x.py'
+    file.write_text('a = 1\n')
+    with pytest.raises(ValueError, match='defines no study'):
+        load_study(file)
+    with pytest.raises(FileNotFoundError, match=r'one of mind_your_augmentation/controlled\.py'):
+        load_study('nowhere')
+    assert load_study('studies/mind_your_augmentation/table_10.py').name == 'table_10'
+
+
+@pytest.mark.parametrize('file', SHIPPED, ids=lambda file: file.stem)
+def test_every_row_names_configs_that_exist(file):
+    settings = [s for row in load_study(file).rows for s in row.settings.values()]
+    for setting in settings:
+        for config in filter(None, (setting.config, setting.transfer)):
+            assert (shipped('configs') / config).is_file(), config
+
+
+@pytest.mark.parametrize(
+    ('name', 'number', 'columns'),
+    [
+        ('table_4', 4, ('COCO Det.', 'OKNN', 'CR Inter', 'CR Intra')),
+        ('table_6', 6, ('COCO Det.', 'COCO ISeg.', 'OKNN', 'CR Inter')),
+        ('table_10', 10, ('VOC Det.', 'OKNN', 'CR Inter', 'CR Intra')),
+        ('table_11', 11, ('VOC Det.', 'OKNN', 'CR Inter', 'CR Intra')),
+    ],
+)
+def test_published_values_are_those_of_the_paper(shared, name, number, columns):
+    lines = shared(PAPER).read_text().splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith(f'Table {number}:'))
+    table = []
+    for line in lines[start + 2 :]:
+        if '\t' not in line:
+            break
+        table.append(re.sub(r'[${}]|</?sub>|\s*\t', lambda m: '|' if '\t' in m[0] else '', line))
+    head, *rows = [line.split('|') for line in table]
+    published = load_study(f'mind_your_augmentation/{name}').published[0]
+    assert tuple(published.columns.values()) == columns
+    assert [re.sub(r'[_ ]', '', one) for one in head[1:]] == [c.replace(' ', '') for c in columns]
+    plain = {re.sub(r'[_ ]', '', row[0]): tuple(map(float, row[1:])) for row in rows}
+    assert {name.replace('_', ''): values for name, values in published.rows.items()} == plain
