@@ -146,7 +146,7 @@ def dino_blocks(
     if layer_cfgs is not None:
         raise ValueError("layer_cfgs is not for a ViT with rope or ffn='gated': leave it out")
     width, channels = arch['embed_dims'], arch['feedforward_channels']
-    common = dict(
+    common: dict[str, Any] = dict(
         embed_dims=width,
         num_heads=arch['num_heads'],
         feedforward_channels=channels,

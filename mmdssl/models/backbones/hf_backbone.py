@@ -51,7 +51,9 @@ class HFBackbone(MeasuredBackbone):
         blocks = list(taps) if taps is not None else [depth - 1]
         if not blocks or blocks != sorted(set(blocks) & set(range(depth))):
             raise ValueError(f'{self.title}: taps {blocks} must be rising blocks, 0 to {depth - 1}')
+        self.with_weights |= pretrained
         self.taps, self.depth = blocks, depth
+        self.patch_size = net.config.patch_size
         kind = str(net.config.model_type)
         self.with_class = not kind.startswith('siglip')
         self.registers = getattr(net.config, 'num_register_tokens', 0)
@@ -60,7 +62,7 @@ class HFBackbone(MeasuredBackbone):
     def tokens(self, images: Tensor) -> DenseTokens:
         """See :class:`DenseTokens`."""
         net: Any = self.wrapped
-        patch = net.config.patch_size
+        patch = int(net.config.patch_size)
         check_fit(tuple(images.shape[-2:]), patch, f'{self.title}: images of')
         options: dict[str, Any] = dict(output_hidden_states=True)
         if 'interpolate_pos_encoding' in inspect.signature(net.forward).parameters:

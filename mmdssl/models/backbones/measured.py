@@ -76,6 +76,8 @@ class MeasuredBackbone(BaseModule):
             safetensors), which has to be complete; heads of classifiers are spared.
     """
 
+    #: Side of a patch in pixels, of vision transformers.
+    patch_size: int | None = None
     #: Beginnings of the names of classifiers, which features do not depend on.
     heads: tuple[str, ...] = ('fc.', 'head.fc.', 'head.', 'heads.', 'classifier.')
 
@@ -83,6 +85,7 @@ class MeasuredBackbone(BaseModule):
         super().__init__()
         self.wrapped = wrapped
         self.title = f'{type(self).__name__}({name})'
+        self.with_weights = checkpoint is not None
         if checkpoint is not None:
             self._load(checkpoint)
         self.eval()

@@ -46,7 +46,11 @@ class TimmBackbone(MeasuredBackbone):
         if pretrained and checkpoint is not None:
             raise ValueError('TimmBackbone: give pretrained=True or checkpoint, not both')
         super().__init__(_network(name, pretrained, kwargs), name=name, checkpoint=checkpoint)
+        self.with_weights |= pretrained
         self.taps = list(taps) if taps is not None else 1
+        sides = getattr(getattr(self.wrapped, 'patch_embed', None), 'patch_size', None)
+        if getattr(self.wrapped, 'num_prefix_tokens', None) and isinstance(sides, tuple):
+            self.patch_size = sides[0]
         if not hasattr(self.wrapped, 'forward_intermediates'):
             raise ValueError(f'{self.title}: timm gives no intermediate maps of this network')
 
@@ -58,17 +62,17 @@ class TimmBackbone(MeasuredBackbone):
         accepted = inspect.signature(net.forward_intermediates).parameters
         if prefix and 'return_prefix_tokens' in accepted:
             options['return_prefix_tokens'] = True
-        patch = getattr(getattr(net, 'patch_embed', None), 'patch_size', None)
-        if prefix and isinstance(patch, tuple):
-            check_fit(tuple(images.shape[-2:]), patch[0], f'{self.title}: images of')
+        patch = self.patch_size
+        if patch is not None:
+            check_fit(tuple(images.shape[-2:]), patch, f'{self.title}: images of')
         found = net.forward_intermediates(images, **options)
         maps = tuple(one[0] if isinstance(one, (tuple, list)) else one for one in found)
         cells = maps[-1].shape[-2] * maps[-1].shape[-1]
-        if prefix and isinstance(patch, tuple):
-            wanted = images.shape[-2] // patch[0] * (images.shape[-1] // patch[1])
+        if patch is not None:
+            wanted = images.shape[-2] // patch * (images.shape[-1] // patch)
             if cells != wanted:
                 raise ValueError(
-                    f'{self.title} gives {cells} patches where {wanted} of {patch[0]} pixels are '
+                    f'{self.title} gives {cells} patches where {wanted} of {patch} pixels are '
                     'in the image: it counts its tokens in another way'
                 )
         cls = registers = None

@@ -59,6 +59,7 @@ class TorchvisionBackbone(MeasuredBackbone):
         except ValueError as error:
             raise ValueError(f'TorchvisionBackbone: torchvision has no network {name!r}') from error
         super().__init__(net, name=name, checkpoint=checkpoint)
+        self.with_weights |= pretrained
         if isinstance(net, VisionTransformer):
             depth = len(net.encoder.layers)
             blocks = [int(tap) for tap in taps] if taps is not None else [depth - 1]
@@ -67,6 +68,7 @@ class TorchvisionBackbone(MeasuredBackbone):
                     f'{self.title}: taps {blocks} must be rising blocks, 0 to {depth - 1}'
                 )
             self.taps: list[Any] = blocks
+            self.patch_size = net.patch_size
             return
         last = next((part for part in _LAST if hasattr(net, part)), None)
         if taps is None and last is None:

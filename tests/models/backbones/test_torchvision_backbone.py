@@ -6,6 +6,7 @@ from torchvision.models import VisionTransformer
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from mmdssl.evaluation.features import dense_map
+from mmdssl.evaluation.measure import removal_for
 from mmdssl.models.backbones import TorchvisionBackbone, torchvision_backbone
 from mmdssl.models.backbones.measured import as_maps
 from mmdssl.registry import MODELS
@@ -45,6 +46,8 @@ def test_maps_are_those_of_the_library(name):
     assert seen.normed == (name == 'swin_t')
     assert torch.equal(adapter(images())[-1], want)
     assert not adapter.training
+    assert not adapter.with_weights
+    assert removal_for(adapter) == dict(remove='shrink')
     if name == 'resnet18':  # O-KNN's rule for ResNets reaches it
         assert dense_map(adapter, images()).shape[-2:] == (4, 4)
         assert torch.equal(dense_map(adapter, images()), dense_map(adapter.wrapped, images()))
@@ -62,6 +65,7 @@ def test_tokens_of_the_vit_are_those_of_the_library_at_every_size(vit):
         assert_close(tap.flatten(2).mT, want[key][:, 1:], 1e-6)
     assert_close(seen.cls, want['last'][:, 0], 1e-6)
     assert (seen.prefix, seen.stride, seen.normed) == (1, (16, 16), True)
+    assert removal_for(adapter) == dict(remove='patches', patch_size=16)
     wide = adapter.tokens(images(48, 96))
     assert wide.patches[-1].shape == (2, 32, 3, 6)
     # At its own size the table is as it is; a constant table is constant at any.
@@ -85,7 +89,9 @@ def test_files_are_whole_or_refused(tmp_path):
     state = TorchvisionBackbone(name='resnet18').wrapped.state_dict()
     file = tmp_path / 'net.pth'
     torch.save({n: v for n, v in state.items() if not n.startswith('fc.')}, file)
-    loaded = TorchvisionBackbone(name='resnet18', checkpoint=str(file)).wrapped.state_dict()
+    adapter = TorchvisionBackbone(name='resnet18', checkpoint=str(file))
+    assert adapter.with_weights
+    loaded = adapter.wrapped.state_dict()
     assert all(torch.equal(loaded[n], v) for n, v in state.items() if not n.startswith('fc.'))
     with pytest.raises(ValueError, match=r'not of TorchvisionBackbone\(mobilenet_v2\): 2\d\d of'):
         TorchvisionBackbone(name='mobilenet_v2', checkpoint=str(file))
