@@ -7,11 +7,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from mmdssl.conversion.convert import export_backbone
+from mmdssl.conversion.convert import export_backbone, import_weights
+from mmdssl.conversion.files import write_weights
+from mmdssl.engine.weight_facts import stated_facts
 from mmdssl.models.backbones import HFBackbone, TimmBackbone
 from mmdssl.registry import MODELS
-from tests.conversion.nets import checkpoint, dinov2, dinov3
+from tests.conversion.nets import VIT, checkpoint, dinov2, dinov3
 from tests.golden import assert_close
+from tests.models.tiny import tiny_batch, tiny_ibot
 
 TIMM = dict(img_size=32, patch_size=8, embed_dim=24, depth=2, num_heads=3)
 HF = dict(hidden_size=24, num_hidden_layers=2, num_attention_heads=3, patch_size=8, image_size=32)
@@ -96,6 +99,46 @@ def test_transformers_gives_what_our_network_gives(kind, tmp_path):
     adapter.registers += 1
     with pytest.raises(ValueError, match='counts its tokens in another way'):
         adapter(images())
+
+
+@pytest.mark.parametrize('library', ['timm', 'hf'])
+@pytest.mark.parametrize('kind', NETS)
+def test_a_file_is_trained_further_and_goes_back_into_its_library(kind, library, tmp_path):
+    pytest.importorskip('timm' if library == 'timm' else 'transformers')
+    build, timm, config = NETS[kind]
+    start = build()
+    file = exported(start, library, tmp_path)
+    imported = import_weights(file)
+    write_weights(imported.state, imported.meta, tmp_path / 'ours.pth')
+    init = dict(type='mmdssl.PretrainedBackbone', checkpoint=str(tmp_path / 'ours.pth'))
+    settings = dict(VIT, layer_scale_init_value=1.0, registers=start.registers, init_cfg=init)
+    if start.rope is not None:
+        settings |= dict(rope=dict(rescale=2.0), ffn='gated')
+    branch = dict(type='DecouplingBranch', weight=0.3, sample_ratio=0.5)
+    host = tiny_ibot(backbone=dict(type='DenseViT', **settings), decoupling=branch).train()
+    assert torch.equal(host.teacher.backbone.layers[1].ln2.weight, start.layers[1].ln2.weight)
+    optimizer = torch.optim.SGD(host.parameters(), lr=0.05)
+    for seed in range(3):
+        losses = host.loss(tiny_batch(seed=seed))
+        optimizer.zero_grad()
+        sum(value for name, value in losses.items() if 'loss' in name).backward()
+        optimizer.step()
+        host.update_teacher()
+    moved = host.backbone.layers[1].ln2.weight - start.layers[1].ln2.weight
+    assert moved.abs().max() > 1e-6
+    run = dict(meta=stated_facts(host), state_dict=host.state_dict())
+    torch.save(run, tmp_path / 'run.pth')
+    result = export_backbone(tmp_path / 'run.pth', to=library, what='student')
+    assert result.meta.get('licence') == imported.meta.get('licence')
+    write_weights(result.state, result.meta, tmp_path / 'back.safetensors')
+    given = dict(checkpoint=str(tmp_path / 'back.safetensors'))
+    adapter = (
+        TimmBackbone(**timm, **given) if library == 'timm' else HFBackbone(config=config, **given)
+    )
+    net = host.backbone
+    net.eval()
+    with torch.no_grad():
+        compare(adapter.tokens(images()), net, images())
 
 
 @torch.no_grad()
