@@ -183,7 +183,9 @@ def trainings(
 
 TRAININGS = {
     'scenes': trainings(250, (60, 20), (0.3, 1.0), (0.1, 0.3), (24, 1.5e-3), (64, (0.5, 1.0))),
-    'shape-texture': trainings(1000, (100, 50), (0.2, 0.7), (0.05, 0.2), (32, 1e-3), (96, (0.4, 1.0))),
+    'shape-texture': trainings(
+        1000, (100, 50), (0.2, 0.7), (0.05, 0.2), (32, 1e-3), (96, (0.4, 1.0))
+    ),
     'default-scenes': {},
     'coco-mini': {'densecl': dict(iters=400, warmup=20)},
 }
