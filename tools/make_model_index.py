@@ -23,7 +23,7 @@ from mmdssl.core.checkpointing import atomic_text
 from mmdssl.engine.command_line import CommandLine
 
 ROOT = Path(__file__).resolve().parents[1]
-#: Entries of a header. It needs one of each group; the others stand where there is something to say.
+#: Entries of a header: one of each group is needed, the others stand where they say something.
 NEEDED = (('Reproduces', 'Purpose'), ('Command',), ('Measured',))
 ENTRIES = ('Reproduces', 'Purpose', 'Command', 'Costs', 'Published', 'Measured')
 

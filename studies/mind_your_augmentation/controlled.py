@@ -11,10 +11,11 @@ What came out, and at which scale: docs/controlled_study.md.
 de-coupling: the base soon turns object features into background features, and an untrained
 network already reads colours, so that no row need rise above it.
 
-``shape-texture``: 128 px scenes whose classes are shape x texture while all objects have one hue, on loud
-backgrounds. An untrained network is weak there, so that it shows whether the base learns objects and which
-way the branch then moves it. Crops of a quarter to three quarters of the picture at its own
-resolution: neither the whole scene nor its colours tell two views of it.
+``shape-texture``: 128 px scenes whose classes are shape x texture while all objects have one hue,
+on loud backgrounds. An untrained network is weak there, so that it shows whether the base learns
+objects and which way the branch then moves it. Crops of a quarter to three
+quarters of the picture at its own resolution: neither the whole scene nor its colours tell two
+views of it.
 
 ``default-scenes``: 128 px scenes whose classes are shape x texture with a hue for each
 texture, and the configs of configs/scenes as they are. SoCo's base rises above the
@@ -44,7 +45,7 @@ scales = {
         workers=0,
     ),
     'shape-texture': Scale(
-        purpose='where an untrained network is weak: does the base learn objects, what does -D change?',
+        purpose='hard for an untrained network: does the base learn objects, what does -D change?',
         scenes=dict(
             size=128,
             objects=(3, 8),
