@@ -127,9 +127,9 @@ def family_rows(study: Study, points: Sequence[Point], family: str) -> dict[str,
     """Rows of a family by name: numbers by seed. Only rows that have been measured.
 
     ``'random'`` and ``'early'`` come from the base; without its runs, the untrained network from
-    any other row, since all begin with the same weights. Where they are those of another network, the
-    row is called ``'start'``. ``'teacher'`` is the network that a family with random weights of
-    its own learns from.
+    any other row, since all begin with the same weights. Where they are those of another
+    network, the row is called ``'start'``. ``'teacher'`` is the network that a family with
+    random weights of its own learns from.
     """
     begin, teacher = start_of(study, family), study.row(family).teacher
     rows: dict[str, dict[int, Values]] = {begin: {}}
