@@ -88,7 +88,7 @@ def tokens_together(
     if not hasattr(backbone, 'forward_embedded'):
         alone = backbone.forward_tokens(decoupled.images, **decoupled.mixing)
         return backbone.forward_tokens(images, **embedding), alone
-    x, _ = backbone.embed(images, **embedding)
+    x, grid = backbone.embed(images, **embedding)
     y, _ = backbone.embed(decoupled.images, **decoupled.mixing)
-    tokens = backbone.forward_embedded(torch.cat((x, y)))
+    tokens = backbone.forward_embedded(torch.cat((x, y)), grid)
     return tokens[: len(x)], tokens[len(x) :]

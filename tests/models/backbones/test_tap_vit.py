@@ -97,7 +97,10 @@ def test_same_maps_as_the_pre_training_network():
         (dict(out_indices=(3, 5, 7, 11)), 'after block 11 .* has 4 blocks .*set out_indices'),
         (dict(out_indices=(2, 1)), 'must be rising'),
         (dict(out_indices=(-1,)), 'must be rising'),
-        (dict(load_rule='offset'), "load_rule='offset' must be 'size' or 'factor'"),
+        (
+            dict(load_rule='offset'),
+            "load_rule='offset' must be one of 'factor', 'size'",
+        ),
         (dict(arch='vit-s'), "no architecture 'vit-s'"),
     ],
 )
