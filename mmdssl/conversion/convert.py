@@ -80,7 +80,7 @@ def export_backbone(
         path: Checkpoint of a run of this package, or a converted or published one.
         to: 'mmdet', 'mmseg', 'mmpretrain', 'timm', 'torchvision', 'dinov2', 'dinov3' or 'hf'
             (files of transformers).
-        what: 'teacher', 'student', or 'auto': the one that the method keeps.
+        what: 'teacher', 'student', or 'auto': the evaluation backbone.
         c4: Put ``layer4`` of a ResNet where mmdet's C4 detectors have it, in the shared
             head, instead of the backbone.
         image_size: (height, width) in pixels that a ViT's position table is resampled

@@ -74,7 +74,7 @@ def load_backbone(
     Args:
         file_or_run: Folder of a run (its newest whole checkpoint is taken), a checkpoint, or a file
             that ``mmdssl convert`` has written under names of mmpretrain, mmdet or mmseg.
-        source: ``'teacher'``, ``'student'``, or ``'auto'``: the one that the method keeps.
+        source: ``'teacher'``, ``'student'``, or ``'auto'``: the evaluation backbone.
         device: Where it computes; default: a GPU where there is one.
 
     Raises:

@@ -1,7 +1,7 @@
 """Start a part of a detector or segmentor from a pre-trained backbone: completely, or not at all.
 
-mmengine's ``Pretrained`` loads what fits and goes on, so that a network of another width or
-depth starts from chance under the name of a pre-trained one. This initializer compares both
+mmengine's ``Pretrained`` loads what fits and continues, so that a network of another width or
+depth starts untrained under the name of a pre-trained one. This initializer compares both
 directions first, says what it read, and refuses what does not fit.
 """
 
@@ -35,8 +35,8 @@ class PretrainedBackbone:
     Args:
         checkpoint: A file of ``mmdssl convert export --to mmdet`` (or mmseg; with or
             without ``--c4``), or a checkpoint of a run of this package.
-        source: Which backbone of a run's checkpoint: 'teacher', 'student', or 'auto', the one
-            that the method keeps.
+        source: Which backbone of a run's checkpoint: 'teacher', 'student', or 'auto', the
+            evaluation backbone of the method.
         fresh: Children of the module that no file holds and that keep their initial values.
     """
 
@@ -56,9 +56,9 @@ class PretrainedBackbone:
         """
         report = load_part(module, self.checkpoint, source=self.source, fresh=self.fresh)
         print_log(
-            f'{type(module).__name__} starts from {self.checkpoint}: all its {len(report.matched)} '
-            f'tensors found under {report.prefix!r}, coverage {report.coverage:.1%}; not used of '
-            f'the file: {", ".join(report.unexpected) or "nothing"}',
+            f'Loaded {len(report.matched)}/{len(report.matched)} tensors of '
+            f'{type(module).__name__} from {self.checkpoint} (prefix {report.prefix!r}; '
+            f'unused: {", ".join(report.unexpected) or "none"})',
             logger='current',
         )
 

@@ -58,7 +58,7 @@ def test_every_parameter_gets_a_gradient():
 
 
 @pytest.mark.parametrize('rule', [None, 'size', 'factor'])
-def test_positions_are_resized_by_the_loaders_rule_and_per_image_by_that_of_pre_training(rule):
+def test_positions_are_resized_by_the_loaders_rule_then_per_image(rule):
     settings = {} if rule is None else dict(load_rule=rule)
     small, wide = vit(), vit(img_size=(48, 64), **settings)
     wide.load_state_dict(small.state_dict())
