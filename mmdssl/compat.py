@@ -212,7 +212,11 @@ def _mixed(package: Package) -> Iterator[Problem]:
         remedy = f'pip uninstall -y {rest} && {_REINSTALL} {name}=={version}'
         remedy += f' && {_COMPILE}' if module == 'mmcv' else ''
         blocks = frozenset() if module == 'cv2' else _needing(module)
-        yield Problem(f'{module} is written by {listed}: files are mixed.', remedy, blocks)
+        yield Problem(
+            f'{module} is installed by two or more packages: {listed} (their files are mixed).',
+            remedy,
+            blocks,
+        )
     elif package.mislabelled and module != 'torch':
         message = f'{module} has the files of {package.file_version}, but pip knows {listed}.'
         yield Problem(message, f'{_REINSTALL} {name}=={version}')
@@ -294,7 +298,7 @@ def diagnose(
         remedy = f'{_REINSTALL} {name}=={version}'
         if modules[0] == 'mmcv._ext':  # compiled for another torch, as a rule
             remedy = f'{_COMPILE} (installs ops compiled for the tested torch)'
-        message = f'no import of {", ".join(modules)}: {error}'
+        message = f'cannot import {", ".join(modules)}: {error}'
         problems.append(Problem(message, remedy, _needing(*modules)))
     return sorted(problems, key=lambda problem: not problem.blocks)
 

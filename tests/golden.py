@@ -32,6 +32,10 @@ class Golden(Mapping):
         """A scalar entry."""
         return self._arrays[key].item()
 
+    def text(self, key: str) -> str:
+        """A single string."""
+        return str(self._arrays[key])
+
     def strings(self, key: str) -> list[str]:
         return [str(entry) for entry in self._arrays[key]]
 

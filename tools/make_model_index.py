@@ -23,7 +23,9 @@ from mmdssl.core.checkpointing import atomic_text
 from mmdssl.engine.command_line import CommandLine
 
 ROOT = Path(__file__).resolve().parents[1]
-ENTRIES = ('Reproduces', 'Command', 'Costs', 'Published', 'Measured')
+#: Entries of a header: one of each group is needed, the others stand where they say something.
+NEEDED = (('Reproduces', 'Purpose'), ('Command',), ('Measured',))
+ENTRIES = ('Reproduces', 'Purpose', 'Command', 'Costs', 'Published', 'Measured')
 
 #: Methods by the first word of a config's name: collection, architecture and paper.
 METHODS: Mapping[str, tuple[str, str, dict[str, str]]] = {
@@ -69,18 +71,23 @@ METHODS: Mapping[str, tuple[str, str, dict[str, str]]] = {
 def read_header(path: Path) -> dict[str, str]:
     """The first sentence (``summary``) and the entries of a config's docstring, on one line each.
 
+    ``Published`` is 'none' where nothing is.
+
     Raises:
         ValueError: There is no docstring, or an entry is missing.
     """
     text = ast.get_docstring(ast.parse(path.read_text(encoding='utf-8'))) or ''
     if not text:
         raise ValueError(f'{path}: a config begins with a docstring that describes it')
-    header = {'summary': ' '.join(text.split('\n\n')[0].split())}
+    header = {'summary': ' '.join(text.split('\n\n')[0].split()), 'Published': 'none'}
     for entry in ENTRIES:
         found = re.search(rf'^{entry}:(.*?)(?=^\S|\Z)', text, re.DOTALL | re.MULTILINE)
-        if not found:
-            raise ValueError(f"{path}: its docstring has no entry '{entry}:'")
-        header[entry] = ' '.join(found[1].split())
+        if found:
+            header[entry] = ' '.join(found[1].split())
+    for one_of in NEEDED:
+        if not any(entry in header for entry in one_of):
+            names = ' or '.join(f"'{entry}:'" for entry in one_of)
+            raise ValueError(f'{path}: its docstring has no entry {names}')
     return header
 
 

@@ -1,10 +1,8 @@
 """iBOT-D on a few hundred COCO photos at 128 px: a CPU, minutes.
 
-Reproduces: no table; the partner of the iBOT run beside it.
+Purpose: comparison with the iBOT run of this folder.
 Command: python tools/train.py configs/coco_mini/ibot-d_vit-micro-p16_1xb32-400i_coco-mini.py
     --cfg-options data_root=FOLDER, see ibot_vit-micro-p16_1xb32-400i_coco-mini.py
-Costs: see README.md beside this file.
-Published: none.
 Measured: see README.md beside this file.
 """
 

@@ -1,10 +1,8 @@
 """iBOT with RCC masks on a few hundred COCO photos: a small ViT, a CPU, minutes.
 
-Reproduces: no table; the small counterpart of iBOT-RCC.
+Purpose: CPU-sized version of iBOT-RCC.
 Command: python tools/train.py configs/coco_mini/ibot-rcc_vit-micro-p16_1xb32-400i_coco-mini.py
     --cfg-options data_root=FOLDER, see ibot_vit-micro-p16_1xb32-400i_coco-mini.py
-Costs: see README.md beside this file.
-Published: none.
 Measured: see README.md beside this file.
 """
 

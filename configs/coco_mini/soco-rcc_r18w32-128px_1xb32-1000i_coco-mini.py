@@ -1,10 +1,8 @@
 """SoCo with RCC for its cutout on a few hundred COCO photos: ResNet-18, a CPU, half an hour.
 
-Reproduces: no table; the small counterpart of the COCO run.
+Purpose: CPU-sized version of the COCO run.
 Command: python tools/train.py configs/coco_mini/soco-rcc_r18w32-128px_1xb32-1000i_coco-mini.py
     --cfg-options data_root=FOLDER, a folder in COCO's layout with proposals
-Costs: see README.md beside this file.
-Published: none.
 Measured: see README.md beside this file.
 """
 

@@ -1,9 +1,8 @@
 """D3SSL without the de-positioning loss, 800 epochs.
 
-Reproduces: no table; the long run of the ablation without L_dp.
+Purpose: the ablation without L_dp at full length.
 Command: tools/dist_train.sh configs/d3ssl/d3ssl-wo-depos_resnet50-c4_8xb32-coslr-800e_coco.py 8
 Costs: one student pass of three less than with the loss. Ours: not measured.
-Published: none.
 Measured: not measured.
 """
 

@@ -1,9 +1,8 @@
 """MoCo v2, 200 epochs on COCO.
 
-Reproduces: no table; the partner of the 200-epoch runs of DenseCL.
+Purpose: baseline of the 200-epoch runs of DenseCL.
 Command: tools/dist_train.sh configs/densecl/mocov2_resnet50_8xb32-coslr-200e_coco.py 8
 Costs: a quarter of the 800 epochs. Ours: not measured.
-Published: none.
 Measured: not measured.
 """
 

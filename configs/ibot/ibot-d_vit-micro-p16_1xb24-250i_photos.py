@@ -1,10 +1,9 @@
-"""iBOT-D in small on a folder of photos of your own: no labels, no boxes, a CPU, minutes.
+"""iBOT-D with a small ViT on a folder of your own images: no labels, no boxes, a CPU, minutes.
 
-Reproduces: no table; a rehearsal of the runs with ViT-S/16, see docs/photos_to_detector.md.
+Purpose: smoke test before the runs with ViT-S/16, see docs/photos_to_detector.md.
 Command: python tools/train.py configs/ibot/ibot-d_vit-micro-p16_1xb24-250i_photos.py
     --cfg-options data_root=PHOTOS
 Costs: 6 minutes of one CPU core (AMD EPYC) for 250 iterations.
-Published: none.
 Measured: on scenes as photos, docs/photos_to_detector.md: a Faster R-CNN from it has box AP50 29.9
     (random start 25.5), O-KNN top-1 is 31.2 (untrained 30.9); one seed.
 """

@@ -1,12 +1,11 @@
-"""iBOT-D on a folder of photos of your own: no labels, no boxes, one GPU.
+"""iBOT-D on a folder of your own images: no labels, no boxes, one GPU.
 
-Reproduces: no table. The settings of iBOT-D for COCO at an eighth of the batch (and so of the
+Purpose: iBOT-D on one GPU: the settings for COCO at an eighth of the batch (and so of the
     learning rate), 300 epochs, a tenth of them with rising teacher temperature as there.
 Command: python tools/train.py configs/ibot/ibot-d_vit-small-p16_1xb64-coslr-300e_photos.py
     --cfg-options data_root=PHOTOS
     python tools/test.py THIS_FILE CHECKPOINT --data-root LABELLED
 Costs: add --dry-run to the command; it tells images/s, memory and hours.
-Published: none.
 Measured: not measured.
 """
 

@@ -1,11 +1,9 @@
 """MaskAlign with DINO's ViT-B/16 as teacher, which has seen no captions.
 
-Reproduces: no table; the other teacher of MaskAlign's own code.
+Purpose: the second teacher that MaskAlign's own code offers.
 Command: the teacher first, see README.md; then
     tools/dist_train.sh
     configs/maskalign/maskalign-dino_vit-small-p16_8xb128-coslr-800e_coco.py 8
-Costs: not measured.
-Published: none.
 Measured: not measured.
 """
 

@@ -1,10 +1,9 @@
 """O-KNN and O-KNN-D of mmpretrain's MobileNetV2 on a few hundred COCO images, all objects.
 
-Reproduces: no table; a check of the evaluation with features of known worth.
+Purpose: check of the evaluation with features of known quality.
 Command: python tools/test.py configs/object_knn/mobilenet-v2_coco-mini.py CHECKPOINT
-    (any mmpretrain MobileNetV2 of ImageNet; without CHECKPOINT the untrained net)
+    (any mmpretrain MobileNetV2 of ImageNet; without CHECKPOINT the untrained network)
 Costs: 45 s of processor time: 388 images, clean and disturbed, at 224 px.
-Published: none.
 Measured: see README.md beside this file.
 """
 

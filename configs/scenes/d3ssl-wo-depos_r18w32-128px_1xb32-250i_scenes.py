@@ -1,9 +1,7 @@
 """D3SSL without the de-positioning loss on generated scenes: a CPU, minutes.
 
-Reproduces: no table; the partner of the D3SSL run beside it.
+Purpose: comparison with the D3SSL run of this folder.
 Command: python tools/train.py configs/scenes/d3ssl-wo-depos_r18w32-128px_1xb32-250i_scenes.py
-Costs: see README.md beside this file.
-Published: none.
 Measured: see README.md beside this file.
 """
 

@@ -1,11 +1,9 @@
 """DenseCL-D in the demo: quarter-width ResNet-18, 64 px views, one CPU core, minutes.
 
-Reproduces: no table; what `make demo` runs beside DenseCL.
+Purpose: `make demo` runs this beside DenseCL.
 Command: python tools/make_scenes.py data/demo --preset demo
     python tools/train.py configs/scenes/densecl-d_r18w16-64px_1xb32-150i_scenes.py
     --cfg-options data_root=data/demo
-Costs: see README.md beside this file.
-Published: none.
 Measured: see README.md beside this file.
 """
 

@@ -1,10 +1,8 @@
 """DenseCL-D on generated scenes: a CPU, minutes.
 
-Reproduces: no table; the small counterpart of DenseCL-D.
+Purpose: CPU-sized version of DenseCL-D.
 Command: python tools/make_scenes.py data/scenes
     python tools/train.py configs/scenes/densecl-d_r18w32-128px_1xb32-250i_scenes.py
-Costs: see README.md beside this file.
-Published: none.
 Measured: see README.md beside this file.
 """
 

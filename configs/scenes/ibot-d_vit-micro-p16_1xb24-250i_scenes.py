@@ -1,10 +1,8 @@
-"""iBOT-D on generated scenes: a CPU, minutes. `make demo` runs this.
+"""iBOT-D on generated scenes: a CPU, minutes.
 
-Reproduces: no table; the small counterpart of iBOT-D.
+Purpose: CPU-sized version of iBOT-D.
 Command: python tools/make_scenes.py data/scenes
     python tools/train.py configs/scenes/ibot-d_vit-micro-p16_1xb24-250i_scenes.py
-Costs: see README.md beside this file.
-Published: none.
 Measured: see README.md beside this file.
 """
 

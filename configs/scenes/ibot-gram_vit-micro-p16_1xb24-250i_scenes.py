@@ -4,11 +4,9 @@ The small form of DINOv3's third stage: from iteration 150 the student's patch-t
 follow those of the teacher of iteration 100, which sees each crop uncoloured at 256 px while the
 student has 128 px; at iteration 200 the present teacher takes its place.
 
-Reproduces: no table; ours.
+Purpose: Gram anchoring on a CPU; ours, of no published table.
 Command: python tools/make_scenes.py data/scenes
     python tools/train.py configs/scenes/ibot-gram_vit-micro-p16_1xb24-250i_scenes.py
-Costs: not measured.
-Published: none.
 Measured: not measured.
 """
 

@@ -1,9 +1,7 @@
 """iBOT with two local crops of 64 px on generated scenes: a CPU, minutes.
 
-Reproduces: no table; the small counterpart of iBOT-MC.
+Purpose: CPU-sized version of iBOT-MC.
 Command: python tools/train.py configs/scenes/ibot-mc_vit-micro-p16_1xb24-250i_scenes.py
-Costs: see README.md beside this file.
-Published: none.
 Measured: not measured.
 """
 

@@ -1,9 +1,7 @@
 """iBOT with RCC masks on generated scenes: a CPU, minutes.
 
-Reproduces: no table; the small counterpart of iBOT-RCC.
+Purpose: CPU-sized version of iBOT-RCC.
 Command: python tools/train.py configs/scenes/ibot-rcc_vit-micro-p16_1xb24-250i_scenes.py
-Costs: see README.md beside this file.
-Published: none.
 Measured: not measured.
 """
 

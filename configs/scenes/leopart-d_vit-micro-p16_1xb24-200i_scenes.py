@@ -1,11 +1,9 @@
 """Leopart-D on generated scenes: a CPU, minutes.
 
-Reproduces: no table; the partner of the Leopart run beside it.
+Purpose: comparison with the Leopart run of this folder.
 Command: python tools/make_scenes.py data/scenes
     python tools/train.py configs/scenes/ibot_vit-micro-p16_1xb24-250i_scenes.py  # the start
     python tools/train.py configs/scenes/leopart-d_vit-micro-p16_1xb24-200i_scenes.py
-Costs: see README.md beside this file.
-Published: none.
 Measured: see README.md beside this file.
 """
 

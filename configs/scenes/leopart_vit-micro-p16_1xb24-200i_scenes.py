@@ -1,12 +1,10 @@
 """Leopart on generated scenes: a CPU, minutes.
 
-Reproduces: no table; the small counterpart of the COCO run.
+Purpose: CPU-sized version of the COCO run.
 Command: python tools/make_scenes.py data/scenes
     python tools/train.py configs/scenes/ibot_vit-micro-p16_1xb24-250i_scenes.py  # the start
     python tools/train.py configs/scenes/leopart_vit-micro-p16_1xb24-200i_scenes.py
     Another start: --cfg-options model.init=FILE
-Costs: see README.md beside this file.
-Published: none.
 Measured: see README.md beside this file.
 """
 

@@ -1,9 +1,8 @@
 """SoCo-D: SoCo with the de-coupling branch, 200 epochs.
 
-Reproduces: no row of its own; the partner of the 200 epochs of SoCo, de-coupled as in the 800.
+Purpose: comparison with the 200 epochs of SoCo, de-coupled as in the 800.
 Command: as SoCo, with configs/soco/soco-d_resnet50-c4_16xb64-coslr-200e_coco.py
 Costs: a quarter of the 800 epochs. Ours: not measured.
-Published: none.
 Measured: not measured.
 """
 

@@ -1,9 +1,8 @@
 """SoCo with Region Collaborative Cutout of the proposals, 200 epochs.
 
-Reproduces: no table; the short run of SoCo-RCC, as the ablations of the papers are short.
+Purpose: SoCo-RCC at the length of the papers' ablations.
 Command: as SoCo, with configs/soco/soco-rcc_resnet50-c4_16xb64-coslr-200e_coco.py
 Costs: a quarter of the run of 800 epochs. Ours: not measured.
-Published: none.
 Measured: not measured.
 """
 

@@ -1,6 +1,6 @@
 """SoCo (C4), ResNet-50, COCO train2017, 200 epochs: the length of the ablations.
 
-Reproduces: no row of its own; the setting of D3SSL's Table 6 with COCO for OpenImage-MINI.
+Purpose: the setting of D3SSL's Table 6, on COCO in place of OpenImage-MINI.
 Command: as the 800 epochs, with configs/soco/soco_resnet50-c4_16xb64-coslr-200e_coco.py
 Costs: a quarter of the 800 epochs. Ours: not measured.
 Published: on OpenImage-MINI 55.3 VOC AP, inter-object coupling 1.31.

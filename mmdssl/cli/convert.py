@@ -1,11 +1,12 @@
 """Checkpoints in and out: translate names, report coverage, publish.
 
     mmdssl convert export CKPT --to mmdet [--source teacher] [--c4] [--out FILE]
-    mmdssl convert import FILE --from ibot [--out FILE]
+    mmdssl convert import FILE [--from ibot] [--out FILE]
     mmdssl convert publish CKPT FOLDER
 
-`export` writes the backbone of a run for mmdet, mmseg, mmpretrain, timm or torchvision. `import`
-reads files of the official iBOT, DINO, DenseCL, MoCo and SoCo code, timm and torchvision. `publish`
+`export` writes the backbone of a run for mmdet, mmseg, mmpretrain, timm, torchvision, transformers
+(hf), or under the names of DINOv2 and DINOv3. `import` reads files of these, and of the official
+iBOT, DINO, DenseCL, MoCo and SoCo code; without --from it tells them by their names. `publish`
 strips what only the run itself needs and puts a hash into the name. Files are `.pth` with plain
 tensors (dict(meta, state_dict)) or `.safetensors`, as `--out` ends; no code of a
 file is executed (`.pth` is read with torch's `weights_only`).
@@ -67,7 +68,10 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
     reader = commands.add_parser('import', parents=[both], help='import a file of another package')
     reader.add_argument(
-        '--from', dest='origin', choices=list(FORMATS), required=True, help='whose names it has'
+        '--from',
+        dest='origin',
+        choices=list(FORMATS),
+        help='whose names it has (default: told by them)',
     )
     _add_coverage(reader, 0.95)
 
@@ -88,14 +92,15 @@ def _convert(args: argparse.Namespace) -> 'tuple[Converted, Path]':
     from mmdssl.conversion.files import check_target
 
     if args.command == 'export':
-        ending = '.safetensors' if args.to == 'timm' else '.pth'
+        ending = '.safetensors' if args.to in ('timm', 'hf') else '.pth'
         out = args.out or args.file.with_name(f'{args.file.stem}_{args.source}-{args.to}{ending}')
         check_target(out, args.file)
         size = tuple(args.img_size) if args.img_size else None
         return export_backbone(
             args.file, to=args.to, what=args.source, c4=args.c4, image_size=size
         ), out
-    out = args.out or args.file.with_name(f'{args.file.stem}_from-{args.origin}.pth')
+    kind = f'from-{args.origin}' if args.origin else 'imported'
+    out = args.out or args.file.with_name(f'{args.file.stem}_{kind}.pth')
     check_target(out, args.file)
     return import_weights(args.file, source=args.origin), out
 
@@ -135,5 +140,7 @@ def main(argv: list[str] | None = None) -> int:
         write_weights(result.state, result.meta, out)
     except (ValueError, OSError) as error:
         return failed(error)
+    for note in result.notes:
+        print(note)
     print(f'wrote {out}: {len(result.state)} tensors')
     return 0

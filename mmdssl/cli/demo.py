@@ -8,7 +8,7 @@
 3. draws what was trained on, how it went and what the features see;
 4. prints a table and writes ``metrics.json`` and ``report.html``.
 
-Interrupted, the same command goes on where it stopped.
+Interrupted, the same command resumes where it stopped.
 """
 
 import argparse
@@ -286,6 +286,6 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         return failed(error)
     except (KeyboardInterrupt, SystemExit):  # the latter: training stopped by a signal
-        print('interrupted: the same command goes on where it stopped', file=sys.stderr)
+        print('interrupted: the same command resumes where it stopped', file=sys.stderr)
         return 130
     return 0

@@ -3,7 +3,7 @@
     mmdssl pretrain ibot-d data=PHOTOS out=run
     mmdssl pretrain ibot-d data=PHOTOS out=run epochs=100 batch=64 backbone=resnet50 ...
     mmdssl pretrain ibot-d data=PHOTOS out=run dry_run=true     # what it would take
-    mmdssl pretrain ibot-d data=PHOTOS out=run resume=true      # go on with it
+    mmdssl pretrain ibot-d data=PHOTOS out=run resume=true      # resume it
     mmdssl pretrain CONFIG.py out=run model.decoupling.weight=0.2
 
 Everything that depends on data and machine is decided, and told with its reason; what is typed is

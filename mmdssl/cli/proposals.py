@@ -6,7 +6,7 @@
     mmdssl proposals IMAGES OUT --validate
     mmdssl proposals IMAGES OUT --draw 4       # look first: OUT's name with .png
 
-Interrupted, the same command goes on where it stopped; with new images in the folder it adds them.
+Interrupted, the same command resumes where it stopped; with new images in the folder it adds them.
 Unreadable images are skipped and reported. Defaults are SoCo's settings (selective search,
 `ratio3size0308`).
 """
@@ -192,7 +192,7 @@ def main(argv: list[str] | None = None) -> int:
         )
         return 2
     except KeyboardInterrupt:
-        print('interrupted: the same command goes on', file=sys.stderr)
+        print('interrupted: the same command resumes', file=sys.stderr)
         return 130
     _print(report)
     return 0

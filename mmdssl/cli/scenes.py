@@ -2,7 +2,7 @@
 
     mmdssl scenes data/scenes --images 2000 --size 128 --seed 0
 
-Interrupted, the same command goes on where it stopped. `--context-bias` turns the coupling of
+Interrupted, the same command resumes where it stopped. `--context-bias` turns the coupling of
 objects to background and neighbours up (1) or off (0); `scenes.json` in the folder says what
 came out.
 """

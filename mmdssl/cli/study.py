@@ -6,7 +6,7 @@
     mmdssl study FILE --dry-run          # what would run
 
 FILE defines `study = Study(...)`; those that come with the package are found by their names in
-studies/. Interrupted, the same command goes on; more seeds or rows may be added to a finished
+studies/. Interrupted, the same command resumes; more seeds or rows may be added to a finished
 study, and studies with one --out share the runs that they have in common. Results: tables on the
 terminal, and in OUT/FILE-SCALE measurements.csv (every number), tables.csv, published.csv,
 study.json, tradeoff.png.
@@ -106,7 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f'error: {says_what_happened(error)}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print('interrupted: the same command goes on where it stopped', file=sys.stderr)
+        print('interrupted: the same command resumes where it stopped', file=sys.stderr)
         return 130
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -116,7 +116,8 @@ def build_extractor(
     extractor = FeatureExtractor(**settings)
     if checkpoint is None:
         extractor.init_weights()
-        print_log('no checkpoint: evaluating the untrained backbone', logger='current')
+        if not getattr(extractor.backbone, 'with_weights', False):  # as adapters have
+            print_log('no checkpoint: evaluating the untrained backbone', logger='current')
     else:
         report = load_backbone(extractor.backbone, checkpoint, source=source)
         print_log(f'{checkpoint}: {report}', logger='current')

@@ -10,27 +10,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
-from mmdssl.conversion.key_maps import family_of
-from mmdssl.core.tokens import table_side
-
-__all__ = ['Blueprint', 'backbone_config', 'blueprint']
+__all__ = ['Blueprint', 'blueprint', 'count', 'is_rotary', 'size']
 
 Shape = tuple[int, ...]
 
-_HEAD = 64  # channels of an attention head of every ViT that is published
-# Depth of a ResNet by blocks of its stages, and whether they are bottlenecks.
-_DEPTHS: dict[tuple[tuple[int, ...], bool], int] = {
-    ((2, 2, 2, 2), False): 18,
-    ((3, 4, 6, 3), False): 34,
-    ((3, 4, 6, 3), True): 50,
-    ((3, 4, 23, 3), True): 101,
-    ((3, 8, 36, 3), True): 152,
-}
 _NORM = ('weight', 'bias', 'running_mean', 'running_var')
 
 
@@ -54,75 +40,15 @@ def blueprint(state: Mapping[str, Tensor], family: str) -> Blueprint:
 
     Args:
         state: Tensors of a backbone under our names.
-        family: 'vit' or 'resnet'.
+        family: 'vit', 'resnet' or 'convnext'.
 
     Raises:
         ValueError: If too little is there to tell the size of the network.
     """
-    return _vit(state) if family == 'vit' else _resnet(state)
+    return {'vit': _vit, 'resnet': _resnet, 'convnext': _convnext}[family](state)
 
 
-def backbone_config(state: Mapping[str, Tensor], path: str | Path) -> dict[str, Any]:
-    """The config of the backbone that tensors are of, with the usual heads and strides.
-
-    Args:
-        state: Tensors of a backbone under our names.
-        path: Of the file, for messages.
-
-    Raises:
-        ValueError: If they are of no ViT or ResNet, or of one that cannot be told by its tensors.
-    """
-    family = family_of(state, 'ours')
-    try:
-        if family is None:
-            raise ValueError('no name is known')
-        plan = blueprint(state, family)
-    except ValueError as error:
-        raise ValueError(
-            f'{path} has no backbone under the names of this package ({error}; they are like '
-            f'{", ".join(list(state)[:2])}): a file of another project is converted first: mmdssl '
-            'convert import FILE --from ...'
-        ) from error
-    if family == 'resnet':
-        return _resnet_config(state, path, plan.title)
-    width = _size(state, r'layers\.\d+\.ln[12]\.weight', 0)
-    patch = _size(state, r'patch_embed\.projection\.weight', -1)
-    table = state.get('pos_embed')
-    other = any(name.startswith('pre_norm.') for name in state)  # CLIP, and its activations
-    if width % _HEAD or patch < 1 or table is None or other:
-        raise ValueError(
-            f'{path} holds a {plan.title} of its own kind: its heads, patches or activations '
-            'cannot be told by its tensors; give the checkpoint of its run'
-        )
-    return dict(
-        type='DenseViT',
-        arch=dict(
-            embed_dims=width,
-            num_layers=_count(state, r'layers\.(\d+)\.'),
-            num_heads=width // _HEAD,
-            feedforward_channels=_size(state, r'layers\.\d+\.ffn\.layers\.0\.0\.weight', 0),
-        ),
-        img_size=table_side(table.shape[1]) * patch,
-        patch_size=patch,
-        with_mask_token=False,
-    )
-
-
-def _resnet_config(state: Mapping[str, Tensor], path: str | Path, title: str) -> dict[str, Any]:
-    blocks = tuple(_count(state, rf'layer{stage}\.(\d+)\.') for stage in range(1, 5))
-    bottleneck = any(re.fullmatch(r'layer\d+\.\d+\.conv3\.weight', name) for name in state)
-    depth = _DEPTHS.get((blocks, bottleneck))
-    stem = _size(state, r'conv1\.weight', 0)
-    base = _size(state, r'layer1\.\d+\.conv1\.weight', 0)
-    if depth is None or stem < 1:
-        raise ValueError(
-            f'{path} holds a {title}, which is no ResNet-18, 34, 50, 101 or 152: give the '
-            'checkpoint of its run'
-        )
-    return dict(type='ResNet', depth=depth, stem_channels=stem, base_channels=base)
-
-
-def _size(state: Mapping[str, Tensor], pattern: str, dimension: int) -> int:
+def size(state: Mapping[str, Tensor], pattern: str, dimension: int) -> int:
     """The most frequent size of a dimension among the tensors with such names; -1 for none."""
     sizes = Counter(
         value.shape[dimension]
@@ -132,19 +58,18 @@ def _size(state: Mapping[str, Tensor], pattern: str, dimension: int) -> int:
     return sizes.most_common(1)[0][0] if sizes else -1
 
 
-def _count(names: Iterable[str], pattern: str) -> int:
+def count(names: Iterable[str], pattern: str) -> int:
     """One more than the largest number at the group of ``pattern``."""
     found = (re.match(pattern, name) for name in names)
     return max((int(match[1]) for match in found if match), default=-1) + 1
 
 
 def _vit(state: Mapping[str, Tensor]) -> Blueprint:
-    width = _size(state, r'layers\.\d+\.ln[12]\.weight', 0)
-    depth = _count(state, r'layers\.(\d+)\.')
+    width = size(state, r'layers\.\d+\.ln[12]\.weight', 0)
+    depth = count(state, r'layers\.(\d+)\.')
     if width < 0 or not depth:
         raise ValueError('no block of a vision transformer is complete enough to tell its width')
-    hidden = _size(state, r'layers\.\d+\.ffn\.layers\.0\.0\.weight', 0)
-    patch = _size(state, r'patch_embed\.projection\.weight', -1)
+    patch = size(state, r'patch_embed\.projection\.weight', -1)
     result = Blueprint(f'ViT {depth} x {width}, patch {patch if patch > 0 else "unknown"}')
     shapes: dict[str, Shape] = {
         'cls_token': (1, 1, width),
@@ -163,24 +88,91 @@ def _vit(state: Mapping[str, Tensor]) -> Blueprint:
         'attn.proj.bias': (width,),
         'ln2.weight': (width,),
         'ln2.bias': (width,),
-        'ffn.layers.0.0.weight': (hidden, width),
-        'ffn.layers.0.0.bias': (hidden,),
-        'ffn.layers.1.weight': (width, hidden),
-        'ffn.layers.1.bias': (width,),
+        **_mlp(state, width),
     }
+    if any('.gamma' in name for name in state):  # LayerScale, in all blocks or none
+        block |= {'attn.gamma1.weight': (width,), 'ffn.gamma2.weight': (width,)}
+    if 'register_tokens' in state:
+        registers = state['register_tokens'].shape[1] if state['register_tokens'].ndim == 3 else -1
+        shapes['register_tokens'] = (1, registers, width)
+        result.title += f', {registers} registers'
+    if is_rotary(state):
+        del shapes['pos_embed']
+        shapes['rope.periods'] = (-1,)
+        result.title += ', rotary positions'
     if any(name.endswith('.attn.qkv.bias') for name in state):  # built without, or with all
         block['attn.qkv.bias'] = (3 * width,)
     for index in range(depth):
         shapes |= {f'layers.{index}.{name}': shape for name, shape in block.items()}
     shapes |= {'ln1.weight': (width,), 'ln1.bias': (width,), 'mask_token': (1, 1, width)}
-    result.shapes, result.optional = shapes, {'mask_token'}
+    # Files of libraries have no periods: they are computed where none are loaded.
+    result.shapes, result.optional = shapes, {'mask_token', 'rope.periods'}
     return result
 
 
+def is_rotary(state: Mapping[str, Tensor]) -> bool:
+    """Whether a ViT under our names has rotary positions: DINOv3 has, and registers always."""
+    return 'rope.periods' in state or ('pos_embed' not in state and 'register_tokens' in state)
+
+
+def _mlp(state: Mapping[str, Tensor], width: int) -> dict[str, Shape]:
+    """The MLP of a block, plain or gated."""
+    if any('.ffn.w12.' in name or '.ffn.w3.' in name for name in state):
+        hidden = size(state, r'layers\.\d+\.ffn\.w3\.weight', 1)
+        return {
+            'ffn.w12.weight': (2 * hidden if hidden > 0 else -1, width),
+            'ffn.w12.bias': (2 * hidden if hidden > 0 else -1,),
+            'ffn.w3.weight': (width, hidden),
+            'ffn.w3.bias': (width,),
+        }
+    hidden = size(state, r'layers\.\d+\.ffn\.layers\.0\.0\.weight', 0)
+    return {
+        'ffn.layers.0.0.weight': (hidden, width),
+        'ffn.layers.0.0.bias': (hidden,),
+        'ffn.layers.1.weight': (width, hidden),
+        'ffn.layers.1.bias': (width,),
+    }
+
+
+def _convnext(state: Mapping[str, Tensor]) -> Blueprint:
+    blocks = [count(state, rf'stages\.{stage}\.(\d+)\.') for stage in range(4)]
+    if not all(blocks):
+        raise ValueError('a stage of a ConvNeXt is not there')
+    shapes: dict[str, Shape] = {}
+    widths = [
+        size(state, rf'stages\.{stage}\.\d+\.depthwise_conv\.weight', 0) for stage in range(4)
+    ]
+    for stage, (number, width) in enumerate(zip(blocks, widths, strict=True)):
+        before = widths[stage - 1] if stage else 3
+        norm, conv = (1, 0) if stage == 0 else (0, 1)
+        side = 4 if stage == 0 else 2
+        down = f'downsample_layers.{stage}'
+        shapes[f'{down}.{conv}.weight'] = (width, before, side, side)
+        shapes[f'{down}.{conv}.bias'] = (width,)
+        for leaf in ('weight', 'bias'):
+            shapes[f'{down}.{norm}.{leaf}'] = (width if stage == 0 else before,)
+        for index in range(number):
+            block = f'stages.{stage}.{index}'
+            shapes |= {
+                f'{block}.depthwise_conv.weight': (width, 1, -1, -1),
+                f'{block}.depthwise_conv.bias': (width,),
+                f'{block}.norm.weight': (width,),
+                f'{block}.norm.bias': (width,),
+                f'{block}.pointwise_conv1.weight': (-1, width),
+                f'{block}.pointwise_conv1.bias': (-1,),
+                f'{block}.pointwise_conv2.weight': (width, -1),
+                f'{block}.pointwise_conv2.bias': (width,),
+                f'{block}.gamma': (width,),
+            }
+    norms = {f'norm{s}.{leaf}': (w,) for s, w in enumerate(widths) for leaf in ('weight', 'bias')}
+    title = f'ConvNeXt of {"+".join(map(str, blocks))} blocks, width {widths[0]} to {widths[3]}'
+    return Blueprint(title, shapes | norms, {name for name in norms if name < 'norm3'})
+
+
 def _resnet(state: Mapping[str, Tensor]) -> Blueprint:
-    stem = _size(state, r'conv1\.weight', 0)
+    stem = size(state, r'conv1\.weight', 0)
     bottleneck = any(re.fullmatch(r'layer\d+\.\d+\.conv3\.weight', name) for name in state)
-    blocks = [_count(state, rf'layer{stage}\.(\d+)\.') for stage in range(1, 5)]
+    blocks = [count(state, rf'layer{stage}\.(\d+)\.') for stage in range(1, 5)]
     if not any(blocks):
         raise ValueError('no stage of a ResNet is there')
     kind = 'bottleneck' if bottleneck else 'basic'
@@ -191,8 +183,8 @@ def _resnet(state: Mapping[str, Tensor]) -> Blueprint:
     before = stem
     for stage, number in enumerate(blocks, 1):
         prefix = rf'layer{stage}\.\d+\.'
-        middle = _size(state, prefix + r'conv1\.weight', 0)
-        after = _size(state, prefix + r'conv3\.weight', 0) if bottleneck else middle
+        middle = size(state, prefix + r'conv1\.weight', 0)
+        after = size(state, prefix + r'conv3\.weight', 0) if bottleneck else middle
         for index in range(max(number, 1)):  # a lost stage is at least one block short
             name = f'layer{stage}.{index}'
             shapes |= _block(name, before, middle, after, bottleneck=bottleneck)

@@ -2,9 +2,11 @@
 
 Export: choose a network of one of our checkpoints, compare it with what its architecture
 needs, rename. Import: find the networks in a file of other code, rename, compare. Values
-are never touched, except that a position table can be resampled for another image size.
+are never touched, except that a position table can be resampled for another image size, and
+where a scheme splits or merges tensors (:mod:`mmdssl.conversion.value_rules`).
 """
 
+import re
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,23 +15,28 @@ from typing import Any
 
 from torch import Tensor
 
-from mmdssl.conversion.architecture import Blueprint, blueprint
+from mmdssl.conversion.architecture import blueprint, is_rotary
 from mmdssl.conversion.coverage import Coverage, measure
 from mmdssl.conversion.formats import FORMATS, Format, flat_state
-from mmdssl.conversion.key_maps import FAMILIES, family_of, translate
+from mmdssl.conversion.key_maps import FAMILIES, Dialect, family_of, translate
 from mmdssl.conversion.metadata import origin
+from mmdssl.conversion.networks import LAYER4, Network, fitting, misfit, read_networks, recognised
 from mmdssl.conversion.official_ibot import has_heads, heads_and_centers
+from mmdssl.conversion.value_rules import exact_periods, scattered
 from mmdssl.core.checkpointing import EVALUATED_KEY
-from mmdssl.core.locating import SHARED_HEAD, Source, essential, find, named, tensors
+from mmdssl.core.locating import SHARED_HEAD, Source, find, tensors
 from mmdssl.core.reading import load_checkpoint_file
-from mmdssl.core.tokens import extra_tokens, other_table, table_side
+from mmdssl.core.tokens import table_side
+from mmdssl.core.weight_facts import DINOV2_LICENCE, DINOV3_LICENCE
 from mmdssl.core.weight_values import check_finite
 
 __all__ = ['Converted', 'export_backbone', 'import_weights']
 
-# Heads of classifiers, which stand beside a backbone that has no prefix of its own.
-_CLASSIFIERS = ('fc.', 'head.', 'heads.', 'head_dist.')
-_LAYER4 = 'layer4.'
+# What an export may lack: no features depend on the first two, and the second is a constant that
+# libraries compute; the norms of earlier stages are mmpretrain's own.
+_SPARED = frozenset({'mask_token', 'rope.periods'})
+_OWN_NORMS = ('norm0.', 'norm1.', 'norm2.')
+_PART = re.compile(r'-(\d+)-of-(\d+)\.(?:safetensors|bin)$')
 
 
 @dataclass(frozen=True)
@@ -40,11 +47,13 @@ class Converted:
         state: Tensors under the new names.
         meta: Origin: method, hash of the config, epoch, versions; no paths.
         reports: Coverage of each network.
+        notes: Sentences on licence and on what the other side does differently.
     """
 
     state: dict[str, Tensor]
     meta: dict[str, Any]
     reports: tuple[Coverage, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def coverage(self) -> float:
@@ -69,12 +78,13 @@ def export_backbone(
 
     Args:
         path: Checkpoint of a run of this package, or a converted or published one.
-        to: 'mmdet', 'mmseg', 'mmpretrain', 'timm' or 'torchvision'.
-        what: 'teacher', 'student', or 'auto': the one that the method keeps.
+        to: 'mmdet', 'mmseg', 'mmpretrain', 'timm', 'torchvision', 'dinov2', 'dinov3' or 'hf'
+            (files of transformers).
+        what: 'teacher', 'student', or 'auto': the evaluation backbone.
         c4: Put ``layer4`` of a ResNet where mmdet's C4 detectors have it, in the shared
             head, instead of the backbone.
         image_size: (height, width) in pixels that a ViT's position table is resampled
-            for, by the rule of the official DINO / iBOT code. None leaves it.
+            for, by the rule of its weights. None leaves it.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -92,10 +102,18 @@ def export_backbone(
     if c4 and (to != 'mmdet' or family != 'resnet'):
         raise ValueError(f'--c4 is for a ResNet in mmdet, not for a {family} to {to}')
     check_finite(own, path)
+    meta = origin(content)
     if image_size is not None:
-        own = _resized(own, family, image_size)
+        own = _resized(own, family, image_size, meta.get('pos_rule'))
     plan = blueprint(own, family)
-    renamed = translate(own, family, 'ours', form.dialect)
+    dialect = _dialect(own, family, form, to, path)
+    renamed = translate(own, family, 'ours', dialect)
+    lost = [n for n in renamed.left_out if n not in _SPARED and not n.startswith(_OWN_NORMS)]
+    if lost:
+        raise ValueError(
+            f'{path} cannot be exported to {to}, which has no place for '
+            f'{len(lost)} of its tensors ({", ".join(lost[:3])}): the features depend on them'
+        )
     known = {name: own[name] for name in own if name not in renamed.unknown}
     report = measure(
         known,
@@ -104,24 +122,66 @@ def export_backbone(
         unknown={name: own[name] for name in renamed.unknown},
         left_out=renamed.left_out,
     )
-    meta = origin(content)
     meta |= dict(architecture=plan.title, format=to)
+    if to == 'hf':  # transformers refuse safetensors of any other format
+        meta |= dict(format='pt', scheme=to)
     if any(name.startswith('teacher.') for name in tensors(content, path)):
         meta['network'] = 'teacher' if prefix.startswith('teacher') else 'student'
-    state = {f'{form.prefix}{name}': value for name, value in renamed.state.items()}
+    whole = scattered(renamed.state, dialect) if report.share == 1 else renamed.state
+    state = {f'{form.prefix}{name}': value for name, value in whole.items()}
     if c4:
-        stage = f'{form.prefix}{_LAYER4}'
+        stage = f'{form.prefix}{LAYER4}'
         state = {
             SHARED_HEAD + name.removeprefix(form.prefix or '')
             if name.startswith(stage)
             else name: v
             for name, v in state.items()
         }
-    return Converted(state, meta, (report,))
+    return Converted(state, meta, (report,), _export_notes(own, meta, dialect))
+
+
+def _dialect(
+    own: Mapping[str, Tensor], family: str, form: Format, to: str, path: str | Path
+) -> Dialect:
+    """Names for a network in files of a kind.
+
+    Raises:
+        ValueError: If there are none.
+    """
+    if family not in form.families:
+        raise ValueError(f'{path} holds a {family}, for which files of {to} have no names')
+    second = is_rotary(own) if family == 'vit' else family == 'convnext' and to == 'hf'
+    dialect = form.dialects[min(int(second), len(form.dialects) - 1)]
+    reason = misfit(own, family, dialect)
+    if reason:
+        raise ValueError(f'{path} cannot be exported to {to}: {reason}')
+    return dialect
+
+
+def _export_notes(
+    own: Mapping[str, Tensor], meta: Mapping[str, Any], dialect: Dialect
+) -> tuple[str, ...]:
+    """What somebody has to know who gets the file."""
+    notes = [f'licence: {meta["licence"]}'] if 'licence' in meta else []
+    plain = 'pos_embed' in own and 'register_tokens' not in own and '.gamma' in ''.join(own)
+    if plain and dialect in ('hf2', 'timm'):
+        notes.append(
+            'its position table is resampled there by another rule than that of DINOv2: outputs '
+            'are equal at the size of the table only'
+        )
+    periods = own.get('rope.periods')
+    if periods is not None and dialect in ('hf3', 'timm3'):
+        exact = exact_periods(4 * len(periods)).to(periods)
+        if not periods.allclose(exact, rtol=1e-6):
+            notes.append(
+                'its rotary periods are not the exact ones, which are computed there: outputs '
+                'differ slightly'
+            )
+    return tuple(notes)
 
 
 def _resized(
-    state: dict[str, Tensor], family: str, image_size: tuple[int, int]
+    state: dict[str, Tensor], family: str, image_size: tuple[int, int], rule: str | None
 ) -> dict[str, Tensor]:
     """The state with its position table resampled for images of another size."""
     if family != 'vit' or not {'pos_embed', 'patch_embed.projection.weight'} <= state.keys():
@@ -138,10 +198,12 @@ def _resized(
         side = table_side(table.shape[1])
     except ValueError as error:
         raise ValueError(f'--img-size: {error}: leave it out') from error
-    return {**state, 'pos_embed': resize_position_embedding(table, (side, side), grid)}
+    own = rule or ('antialias' if 'register_tokens' in state else 'factor')
+    resized = resize_position_embedding(table, (side, side), grid, rule=own)  # type: ignore[arg-type]
+    return {**state, 'pos_embed': resized}
 
 
-def import_weights(path: str | Path, *, source: str) -> Converted:
+def import_weights(path: str | Path, *, source: str | None = None) -> Converted:
     """A file of other code under our names.
 
     Training checkpoints of iBOT come whole: both networks, heads and centres. Of other
@@ -151,31 +213,59 @@ def import_weights(path: str | Path, *, source: str) -> Converted:
 
     Args:
         path: ``torch.save`` file or safetensors. Only plain data is read.
-        source: Kind of file, a key of ``FORMATS``.
+        source: Kind of file, a key of ``FORMATS``; None: recognised from its names.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is not of this kind, or holds NaN or Inf.
+        ValueError: If the file is not of this kind or of none, or holds NaN or Inf.
     """
-    form = _format(source, list(FORMATS))
+    if source is not None:
+        _format(source, list(FORMATS))
+    part = _PART.search(str(path))
+    if part and int(part[2]) > 1:
+        raise ValueError(
+            f'{path} is part {int(part[1])} of {int(part[2])} of a network: join the parts first '
+            '(all their tensors in one dict, saved with safetensors.torch.save_file)'
+        )
     # Official files hold the command line as an argparse.Namespace: plain data, safe to allow.
     content = load_checkpoint_file(path, allow=(Namespace,))
     flat = flat_state(content, path)
-    read = _read(flat, form)
-    if read is None:
+    source = source or _recognised(flat, path)
+    form = FORMATS[source]
+    networks = read_networks(flat, form)
+    if networks is None:
         raise ValueError(
             f'{path} is not a file of {source}: {_expected(form)}, the names of this one are like '
             f'{_some(flat)}; {_advice(flat, source)}'
         )
-    state, reports = read
-    meta = origin(content)
+    state = {name: value for network in networks for name, value in network.state.items()}
+    reports = tuple(network.report for network in networks)
+    facts = _facts(networks[0])
+    meta = facts | origin(content)
     meta |= dict(architecture=reports[0].title, format=source)
     if source == 'ibot' and isinstance(content, Mapping) and has_heads(content):
         state |= heads_and_centers(content)
     check_finite(state, path)
     if any(name.startswith('teacher.') for name in state):
         meta[EVALUATED_KEY] = 'teacher'
-    return Converted(state, meta, reports)
+    notes = [note for network in networks for note in network.notes]
+    if 'licence' in meta:
+        notes.append(f'licence: {meta["licence"]}')
+    return Converted(state, meta, reports, tuple(dict.fromkeys(notes)))
+
+
+def _facts(network: Network) -> dict[str, str]:
+    """What is known of weights by their names: origin, licence, rule of the position table."""
+    names = ''.join(network.state)
+    if network.dialect in ('dinov3', 'hf3', 'timm3'):
+        return dict(weights_origin='DINOv3', licence=DINOV3_LICENCE)
+    if network.family != 'vit' or '.gamma' not in names:
+        return {}
+    rule = 'antialias' if 'register_tokens' in names else 'factor'
+    if network.dialect in ('dinov2', 'hf2'):
+        return dict(weights_origin='DINOv2', licence=DINOV2_LICENCE, pos_rule=rule)
+    # The class of timm holds others, too.
+    return dict(pos_rule=rule)
 
 
 def _format(name: str, names: list[str]) -> Format:
@@ -184,75 +274,25 @@ def _format(name: str, names: list[str]) -> Format:
     return FORMATS[name]
 
 
-def _read(
-    flat: Mapping[str, Tensor], form: Format
-) -> tuple[dict[str, Tensor], tuple[Coverage, ...]] | None:
-    """Networks of a file and what they hold; None if it holds none of this kind."""
-    moved = {  # mmdet's C4 detectors hold layer4 elsewhere
-        n.replace(SHARED_HEAD, 'backbone.'): v
-        for n, v in flat.items()
-        if n.startswith(SHARED_HEAD + _LAYER4)
-    }
-    if form.prefix and moved:
-        flat = {**{n: v for n, v in flat.items() if not n.startswith(SHARED_HEAD)}, **moved}
-    for places in form.places:
-        if all(any(name.startswith(theirs) for name in flat) for theirs, _ in places):
-            parts = [_network(named(flat, theirs), form, ours) for theirs, ours in places]
-            if all(part is not None for part in parts):
-                found = [part for part in parts if part is not None]
-                state = {name: value for part, _ in found for name, value in part.items()}
-                return state, tuple(report for _, report in found)
-    return None
-
-
-def _network(
-    state: Mapping[str, Tensor], form: Format, prefix: str
-) -> tuple[dict[str, Tensor], Coverage] | None:
-    """One network under our names and its coverage; None if it is no known network."""
-    heads = [name for name in state if name.startswith(_CLASSIFIERS)]
-    own = {name: value for name, value in state.items() if name not in heads}
-    family = family_of(own, form.dialect)
-    if family is None or family not in form.families:
-        return None
-    renamed = translate(own, family, form.dialect, 'ours')
-    try:
-        plan = blueprint(renamed.state, family)
-    except ValueError:  # a few names alike, but no network
-        return None
-    report = measure(
-        renamed.state,
-        plan,
-        part=prefix.removesuffix('.'),
-        unknown={name: own[name] for name in renamed.unknown},
-        left_out=[*heads, *renamed.left_out],
-        faults=_faults(renamed.state, renamed.unknown, plan, form),
-    )
-    return {f'{prefix}{name}': value for name, value in renamed.state.items()}, report
-
-
-def _faults(
-    state: Mapping[str, Tensor], unknown: list[str], plan: Blueprint, form: Format
-) -> list[str]:
-    """What makes a ViT another network than its tensors say; corrects the size in ``plan``."""
-    faults = []
-    extra = extra_tokens(unknown)
-    if extra:
-        faults.append(
-            f'it has {", ".join(extra)}: tokens that the ViT here does not have and its '
-            'features depend on'
+def _recognised(flat: Mapping[str, Tensor], path: str | Path) -> str:
+    """The kind of a file whose kind was not given."""
+    kinds = recognised(flat)
+    if len(kinds) == 1:
+        return kinds[0]
+    if kinds:
+        raise ValueError(
+            f'{path} reads completely as a file of {" or of ".join(kinds)}, with different '
+            'results: say which with --from'
         )
-    table = state.get('pos_embed')
-    # OpenMMLab and torchvision have a row for every class token, whatever the grid.
-    if table is not None and table.ndim == 3 and form.dialect in ('timm', 'official'):
-        other = other_table(table.shape[1])
-        if other:
-            rows, sentence = other
-            plan.shapes['pos_embed'] = (1, rows, table.shape[2])
-            faults.append(sentence)
-    lost = essential(name for name in plan.shapes if name not in state)
-    if lost:
-        faults.append(f'it lacks {", ".join(lost)}, without which nothing is computed')
-    return faults
+    almost = fitting(flat, '')
+    advice = (
+        f'it is almost one of {" or ".join(almost)}: name it with --from to see what differs'
+        if almost
+        else f'known kinds are {", ".join(FORMATS)}'
+    )
+    raise ValueError(
+        f'{path} is of no scheme that is known here, its names are like {_some(flat)}; {advice}'
+    )
 
 
 def _expected(form: Format) -> str:
@@ -264,15 +304,10 @@ def _expected(form: Format) -> str:
 
 def _advice(flat: Mapping[str, Tensor], source: str) -> str:
     """Which kind of file it is instead."""
-    fitting = [name for name in FORMATS if name != source and _complete(flat, FORMATS[name])]
-    if fitting:
-        return f'it reads completely with --from {" or ".join(fitting)}'
+    kinds = fitting(flat, source)
+    if kinds:
+        return f'it reads completely with --from {" or ".join(kinds)}'
     return 'no other --from reads it completely either'
-
-
-def _complete(flat: Mapping[str, Tensor], form: Format) -> bool:
-    read = _read(flat, form)
-    return read is not None and all(r.share >= 0.95 and not r.faults for r in read[1])
 
 
 def _some(names: Mapping[str, Any], limit: int = 4) -> str:

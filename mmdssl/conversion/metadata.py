@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from mmdssl.core.weight_facts import facts_of
 from mmdssl.version import __version__
 
 __all__ = ['method_of', 'origin']
@@ -47,7 +48,8 @@ def origin(content: Any) -> dict[str, Any]:
 
     Returns:
         ``method``, ``config_sha256``, ``epoch``, ``iter``, ``seed``, the versions of the
-        training, and ``converted_with``; absent where unknown.
+        training, ``pos_rule``, ``weights_origin`` and ``licence``, and ``converted_with``; absent
+        where unknown.
     """
     meta = content.get('meta') if isinstance(content, Mapping) else None
     meta = meta if isinstance(meta, Mapping) else {}
@@ -60,6 +62,7 @@ def origin(content: Any) -> dict[str, Any]:
         method = method_of(config)
         if method:
             found['method'] = method
+    found |= facts_of(content)
     for key in ('method', 'config_sha256', 'architecture', 'network'):  # converted before
         if isinstance(meta.get(key), str):
             found.setdefault(key, meta[key])

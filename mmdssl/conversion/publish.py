@@ -25,14 +25,14 @@ def publish(path: str | Path, folder: str | Path, *, keep: Keep = 'all') -> Path
     """Write a checkpoint without what only its own run needs.
 
     Optimizer, schedules, message hub and random states go; of ``meta`` stay progress,
-    versions, which backbone the method keeps, and the config without absolute paths. The
+    versions, which backbone is evaluated, and the config without absolute paths. The
     file works for ``load_from`` (not for ``--resume``), evaluation and export.
 
     Args:
         path: Checkpoint of a run.
         folder: Where the file is put, as ``<name>-<first 8 hex digits of its SHA-256>.pth``.
         keep: 'all' of the model, which is what further training needs; only the 'teacher'
-            or the 'student' with their necks and heads; 'auto': the one the method keeps.
+            or the 'student' with their necks and heads; 'auto': the evaluation one.
 
     Returns:
         The file.

@@ -61,6 +61,12 @@ _HARMLESS: tuple[Any, ...] = (
 )
 
 
+_SHARDED = (
+    'a folder of torch.distributed.checkpoint, whose files hold shards: make one file of it with '
+    'torch.distributed.checkpoint.format_utils.dcp_to_torch_save(FOLDER, FILE)'
+)
+
+
 def load_checkpoint_file(
     path: str | Path,
     *,
@@ -130,6 +136,11 @@ def refusal(path: str | Path, error: pickle.UnpicklingError) -> str:
     culprit = _culprit(error)
     if culprit is None:
         return _damaged(path, 'checkpoint', 'it is cut off, damaged, or not of torch.save')
+    if culprit.startswith('torch.distributed'):
+        return (
+            f'{path} is the shard of one process of a distributed training ({culprit}), not a '
+            'whole network: gather it with the code that wrote it, and save plain tensors'
+        )
     return (
         f'{path} holds more than plain data ({culprit}) and is not loaded, because unpickling it '
         'could run code: ask its maker for the weights alone, as a plain state_dict or as '
@@ -139,8 +150,12 @@ def refusal(path: str | Path, error: pickle.UnpicklingError) -> str:
 
 def _check_there(path: Path) -> None:
     if path.is_file():
+        if path.suffix == '.distcp':
+            raise ValueError(f'{path.parent} is {_SHARDED}')
         return
     if path.is_dir():
+        if (path / '.metadata').is_file() or any(path.glob('*.distcp')):
+            raise ValueError(f'{path} is {_SHARDED}')
         raise FileNotFoundError(f'no checkpoint at {path}, which is a folder: give a file in it')
     if path.is_symlink():
         raise FileNotFoundError(

@@ -72,11 +72,11 @@ class DryRunReport:
                 f'{self.seconds_per_iteration:.3f} s per iteration (mean of {self.measured})',
                 f'waiting for data  {self.loader_share:.0%} of the time; the loader alone delivers '
                 f'{self.loader_images_per_second:.1f} images/s',
-                f'memory            {self.memory_gb:.2f} GB, its workers '
+                f'memory            {self.memory_gb:.2f} GB, loader workers '
                 f'{self.workers_memory_gb:.2f} GB{gpu}',
-                f'whole run         {self.iterations} iterations, {self.hours:.2f} hours '
+                f'estimated total   {self.iterations} iterations, {self.hours:.2f} hours '
                 '(evaluations not counted)',
-                f'a batch           {self.picture}',
+                f'sample batch      {self.picture}',
             )
         )
 

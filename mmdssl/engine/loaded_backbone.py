@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from mmdssl.conversion.architecture import backbone_config
+from mmdssl.conversion.backbone_config import backbone_config
 from mmdssl.conversion.config_text import read_config_text
 from mmdssl.core.locating import Source, find
 from mmdssl.core.newest import newest_checkpoint
@@ -67,13 +67,14 @@ def load_backbone(
     """The backbone of a run or a file, complete, with the normalisation it was trained with.
 
     A checkpoint of a run knows its network and its mean and standard deviation. Of a converted file
-    the network is read off the tensors (a ViT with heads of 64 channels, a ResNet with the usual
-    strides) and ImageNet's statistics are taken, which all methods here are trained with.
+    the network is read off the tensors (a ViT with heads of 64 channels, DINOv2 and DINOv3 among
+    them, a ResNet with the usual strides, a ConvNeXt) and ImageNet's statistics are taken, which
+    all methods here are trained with.
 
     Args:
         file_or_run: Folder of a run (its newest whole checkpoint is taken), a checkpoint, or a file
             that ``mmdssl convert`` has written under names of mmpretrain, mmdet or mmseg.
-        source: ``'teacher'``, ``'student'``, or ``'auto'``: the one that the method keeps.
+        source: ``'teacher'``, ``'student'``, or ``'auto'``: the evaluation backbone.
         device: Where it computes; default: a GPU where there is one.
 
     Raises:

@@ -15,7 +15,7 @@ from mmdssl.datasets.image_header import ImageDecodeError
 
 __all__ = ['plain_sentence', 'says_what_happened']
 
-_FULL = 'make room there, or choose another place; a run goes on with --resume'
+_FULL = 'make room there, or choose another place; a run continues with --resume'
 _REMEDIES = {
     errno.ENOSPC: _FULL,
     errno.EDQUOT: _FULL,

@@ -88,8 +88,8 @@ def check_folder(config: Config, *, overwrite: bool = False) -> None:
         return
     names = ', '.join(file.name for file in found[:3]) + (', ...' if len(found) > 3 else '')
     raise ValueError(
-        f'{folder} holds a run ({names}), which a new one would overwrite: add --resume to go on '
-        'with it, give another --work-dir, or add --overwrite to replace it'
+        f'{folder} holds a run ({names}), which a new one would overwrite: add --resume to '
+        'continue it, give another --work-dir, or add --overwrite to replace it'
     )
 
 

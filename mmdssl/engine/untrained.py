@@ -18,8 +18,8 @@ __all__ = ['calibrate_batch_norms', 'calibrate_untrained']
 def calibrate_batch_norms(backbone: nn.Module, batches: list[Tensor]) -> int:
     """Give a backbone's BatchNorms the mean statistics of some batches.
 
-    New layers say mean 0 and variance 1, which is true of no layer of a random net: measured so,
-    it looks worse than its weights are.
+    New layers say mean 0 and variance 1, which is true of no layer of an untrained network:
+    measured so, it looks worse than its weights are.
 
     Args:
         backbone: Its mode, momentum and weights stay as they are.

@@ -65,8 +65,9 @@ def dense_map(
     Raises:
         ValueError: If the backbone returns no map, e.g. a ViT set to give its class token.
     """
-    if isinstance(backbone, (ResNet, TorchvisionResNet)) and hasattr(backbone, 'layer4'):
-        with _last_stage(backbone.layer4, upsample=upsample_c4) as outputs:
+    net = getattr(backbone, 'wrapped', backbone)  # of an adapter
+    if isinstance(net, (ResNet, TorchvisionResNet)) and hasattr(net, 'layer4'):
+        with _last_stage(net.layer4, upsample=upsample_c4) as outputs:
             backbone(images)
         features = outputs[-1]
     else:

@@ -202,6 +202,9 @@ def removal_for(backbone: nn.Module) -> dict[str, Any]:
         ``dict(remove='patches', patch_size=...)`` for a plain vision transformer (patch and
         position embedding, blocks of one size), else ``dict(remove='shrink')``.
     """
+    if hasattr(backbone, 'wrapped'):  # an adapter to another library
+        patch = getattr(backbone, 'patch_size', None)
+        return dict(remove='shrink') if patch is None else dict(remove='patches', patch_size=patch)
     embedding = getattr(backbone, 'patch_embed', None)
     if embedding is None or not hasattr(backbone, 'cls_token'):
         return dict(remove='shrink')

@@ -1,4 +1,4 @@
-"""One short run with its untrained net beside it: what ``tools/demo.py`` trains and measures."""
+"""One short run beside its untrained network: what ``tools/demo.py`` trains and measures."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ def train(config: Any) -> Any:
     """Pre-train, or go on; gives the runner back.
 
     The untrained backbone is kept in ``initial_backbone.pth``; its BatchNorms have the statistics
-    of training images, without which a random net looks worse than it is.
+    of training images, without which an untrained network looks worse than it is.
     """
     from mmengine.config import Config
     from mmengine.hooks import Hook
@@ -22,7 +22,7 @@ def train(config: Any) -> Any:
     from mmdssl.engine.untrained import calibrate_untrained
 
     class KeepInitialBackbone(Hook):
-        """Saves what the untrained net of the report is, before it is measured."""
+        """Saves what the untrained network of the report is, before it is measured."""
 
         def before_train(self, runner: Any) -> None:
             if runner.iter == 0:
@@ -48,8 +48,8 @@ def scores(work_dir: Path) -> dict[str, dict[str, float]]:
     records = [json.loads(line) for line in (work_dir / 'object_knn.jsonl').open()]
     if not records or records[0]['iter'] != 0 or len(records) < 2:
         raise ValueError(
-            f'{work_dir}/object_knn.jsonl does not begin with the random net and end with the '
-            'trained one; run again with --fresh'
+            f'{work_dir}/object_knn.jsonl does not begin with the untrained network and end with '
+            'the trained one; run again with --fresh'
         )
     skipped = ('epoch', 'iter', 'seconds')
     first, last = (

@@ -92,7 +92,7 @@ class MeasureHook(Hook):
     """Measures the backbone to keep at shares of a run; a line of json each.
 
     Args:
-        shares: Of the iterations of the run; 0 is the untrained net.
+        shares: Of the iterations of the run; 0 is the untrained network.
         file: Where the lines go. A resumed run goes on with it, a fresh one starts it anew.
     """
 

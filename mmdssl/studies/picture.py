@@ -21,8 +21,8 @@ _LOOK: dict[Role, tuple[tuple[str, ...], str]] = {
     'equal-compute': (('green',), '^'),
 }
 _X = {
-    'cr_inter/last/full_angle_pooled': 'CR inter, full angle, pooled (coupling →)',
-    'bg_self/last/centred': 'self-cosine, other background (← coupling)',
+    'cr_inter/last/full_angle_pooled': 'angular coupling, pooled (coupling →)',
+    'bg_self/last/centred': 'background invariance (← coupling)',
 }
 _SCORES = {'oknn/top1': 'tradeoff.png', 'oknn_d/top1': 'tradeoff_disturbed.png'}
 _LABELS = {'oknn/top1': 'O-KNN top-1, %', 'oknn_d/top1': 'O-KNN-D top-1, %'}

@@ -2,8 +2,8 @@
 
 Seeds are paired, so a difference is taken within each seed before it is averaged; its standard
 error says more than the two spreads. Besides the trained rows there are rows without a run of their
-own: the random net (the base before its first step), the base stopped early (a point of its run),
-and the base where its coupling was that of the row with the branch at its end.
+own: the untrained network (the base before its first step), the base stopped early (a point of its
+run), and the base where its coupling was that of the row with the branch at its end.
 """
 
 from collections.abc import Mapping, Sequence
@@ -59,10 +59,10 @@ METRICS = (
     Metric('oknn/top1', 'O-KNN', 1, 1),
     Metric('oknn_d/top1', 'O-KNN-D', 1, 1),
     Metric('oknn_clean_bank/top1', 'clean bank', 1, 1),
-    Metric('bg_self/last/centred', 'self-cosine', 3, 1),
+    Metric('bg_self/last/centred', 'background invariance', 3, 1),
     Metric('cr_inter/last/mean', 'CR inter', 2, -1),
     Metric('cr_inter/last/clamped', 'clamped', 2, 0),
-    Metric('cr_inter/last/full_angle', 'full angle', 3, -1),
+    Metric('cr_inter/last/full_angle', 'angular coupling', 3, -1),
     Metric('cr_inter/last/full_angle_pooled', 'pooled', 3, -1),
     Metric('cr_intra/last/mean', 'CR intra', 3, -1),
     Metric('cr_intra_all/last/mean', 'intra, all', 3, -1),
@@ -126,10 +126,10 @@ def read_points(plan: Plan) -> list[Point]:
 def family_rows(study: Study, points: Sequence[Point], family: str) -> dict[str, dict[int, Values]]:
     """Rows of a family by name: numbers by seed. Only rows that have been measured.
 
-    ``'random'`` and ``'early'`` come from the base; without its runs, the random net from any
-    other row, since all begin with the same weights. Where they are those of another network, the
-    row is called ``'start'``. ``'teacher'`` is the network that a family with random weights of
-    its own learns from.
+    ``'random'`` and ``'early'`` come from the base; without its runs, the untrained network from
+    any other row, since all begin with the same weights. Where they are those of another
+    network, the row is called ``'start'``. ``'teacher'`` is the network that a family with
+    random weights of its own learns from.
     """
     begin, teacher = start_of(study, family), study.row(family).teacher
     rows: dict[str, dict[int, Values]] = {begin: {}}

@@ -80,7 +80,7 @@ def draw_affinity(
     """Photos with their points in the first row, then one row of maps per network.
 
     Every network has one colour scale for all its maps, from its lowest cosine to
-    1; the scale is printed, because a random net's cosines span a sliver only.
+    1; the scale is printed, because an untrained network's cosines span a sliver only.
 
     Args:
         images: (N, 3, H, W) uint8 RGB.

@@ -53,7 +53,7 @@ def draw_coupling_curves(
     """
     _refuse_nothing(values, 'draw_coupling_curves')
     figure, axes = sheet(1, 2, width=9.5, height=4.2)
-    for place, column, name in ((axes[0, 0], 0, 'published form'), (axes[0, 1], 1, 'full angle')):
+    for place, column, name in ((axes[0, 0], 0, 'published form'), (axes[0, 1], 1, 'angular')):
         for number, (network, found) in enumerate(values.items()):
             one = found[:, :, column]  # (pairs, ratios)
             colour, marker = _look(number)
@@ -65,7 +65,7 @@ def draw_coupling_curves(
             place.plot(ratios, mean, color=colour, marker=marker, ms=4.5, label=label)
             place.plot(ratios, np.median(one, axis=0), color=colour, lw=1, ls=(0, (4, 2)))
         _no_leakage(place)
-        place.set_title('Full angle, centred (ours)' if column else f'CR, {name}')
+        place.set_title('Angular coupling, centred (ours)' if column else f'CR, {name}')
         place.set(xlabel=missing, ylabel='CR: mean, median dashed' if not column else '')
         place.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f'{value:.0%}'))
         place.legend(loc='upper left', fontsize=8, frameon=False)

@@ -103,7 +103,7 @@ def draw_curves(
     Args:
         losses: Curves by the label to print.
         scores: Percentages by the label to print; a dashed line marks the first
-            value of each (the random net, where the run began with a measurement).
+            value of each (the untrained network, where the run began with a measurement).
         path: PNG to write.
         title: Printed above both.
         beside: Scores of a run to compare with, by the same labels: dashed in the same colours.

@@ -35,8 +35,8 @@ _FIGURES = (
         'The run',
         'Left: the losses of the run with the branch; those with a queue rise while it fills. '
         'Right: top-1 of object nearest neighbours, measured during training; iteration 0 is the '
-        'untrained net, and the dashed lines are the plain partner. Look for curves that leave '
-        'the dotted lines of the untrained net.',
+        'untrained network, and the dashed lines are the plain partner. Look for curves that leave '
+        'the dotted lines of the untrained network.',
     ),
     (
         'xd',
@@ -66,8 +66,8 @@ _FIGURES = (
         'affinity',
         'Point affinity',
         'Cosine between the feature at the marked point and all others; first a point on an '
-        'object, then one on the background, for each image. The untrained net answers to colour '
-        'and position. Look for maps that follow the outline of the object, or avoid it.',
+        'object, then one on the background, for each image. The untrained network answers to '
+        'colour and position. Look for maps that follow the outline of the object, or avoid it.',
     ),
 )
 
@@ -92,7 +92,7 @@ def method_names(config: str) -> tuple[str, str]:
 
 
 def score_rows(measured: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """Name, untrained net, plain partner (if any), pre-trained net and its rise, per metric."""
+    """Name, untrained network, plain partner (if any), pre-trained net and its rise, per metric."""
     first, last = measured['random'], measured['pretrained']
     plain = measured.get('plain')
     return [
@@ -110,7 +110,12 @@ def score_rows(measured: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 def _header(measured: Mapping[str, Any]) -> list[str]:
     method, plain = method_names(measured['config'])
-    return ['untrained net', *([plain] if 'plain' in measured else []), method, f'rise, {method}']
+    return [
+        'untrained network',
+        *([plain] if 'plain' in measured else []),
+        method,
+        f'rise, {method}',
+    ]
 
 
 def console_table(measured: Mapping[str, Any]) -> ConsoleTable:
@@ -143,7 +148,7 @@ def in_words(measured: Mapping[str, Any]) -> tuple[str, str]:
     shown = (
         f'Without a label, {measured["iterations"]} iterations of {method} {learned}: the nearest '
         f'neighbours of an object in unseen pictures now name the class of {after:.1f} % of them, '
-        f'those of the untrained net that of {before:.1f} %{foreign}.'
+        f'those of the untrained network that of {before:.1f} %{foreign}.'
     )
     alone = 'One seed, generated pictures and minutes of training are'
     if plain is not None:
@@ -172,7 +177,7 @@ def write_demo_report(
 
     Args:
         path: HTML file to write.
-        measured: ``config`` (its stem), ``iterations``, the metrics of the untrained net
+        measured: ``config`` (its stem), ``iterations``, the metrics of the untrained network
             (``random``), of the trained one (``pretrained``) and of the plain partner (``plain``,
             where one was trained).
         pictures: PNG files by the names of ``_FIGURES``; those absent are left out.
@@ -195,8 +200,8 @@ def write_demo_report(
             f'nearest among {objects[1]} training objects vote for; features are those of the '
             'frozen net, averaged over the box of the object. O-KNN-D: the same after '
             'everything outside the boxes was replaced by another image. Labels are used here '
-            'only, never in training. The untrained net has random weights; its BatchNorms know '
-            'the mean and variance of training images.',
+            'only, never in training. The untrained network has random weights; its BatchNorms '
+            'know the mean and variance of training images.',
         ),
         figures=[
             Figure(title, pictures[name], caption)

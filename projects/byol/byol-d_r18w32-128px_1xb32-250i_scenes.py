@@ -1,11 +1,9 @@
 """BYOL with the de-coupling branch at feature-map level on generated scenes: a CPU, minutes.
 
-Reproduces: no table; the branch on a method of mmpretrain, see README.md beside this file.
+Purpose: the branch on a method of mmpretrain, see README.md beside this file.
 Command: python tools/make_scenes.py data/scenes
     python tools/train.py projects/byol/byol-d_r18w32-128px_1xb32-250i_scenes.py
     Plain BYOL: --cfg-options model.decoupling=None
-Costs: see README.md beside this file.
-Published: none.
 Measured: see README.md beside this file.
 """
 

@@ -1,11 +1,9 @@
 """Faster R-CNN on a ViT pre-trained by this package, as a config of mmdet: one import is added.
 
-Reproduces: no table; mmdet's faster-rcnn_r50_fpn_1x_coco.py with another backbone, small enough for
+Purpose: mmdet's faster-rcnn_r50_fpn_1x_coco.py with another backbone, small enough for
     a CPU, on generated scenes or any data set in COCO's format.
 Command: python MMDETECTION/tools/train.py projects/own_configs/faster-rcnn_tapvit_mmdet.py
     (or tools/train.py of this package), see README.md beside this file for what comes before
-Costs: see README.md beside this file.
-Published: none.
 Measured: see README.md beside this file.
 """
 

@@ -1,11 +1,9 @@
 """UPerNet on a ViT pre-trained by this package, as a config of mmseg: one import is added.
 
-Reproduces: no table; UPerNet small enough for a CPU, on generated scenes or any folders of images
+Purpose: UPerNet small enough for a CPU, on generated scenes or any folders of images
     and label maps.
 Command: python MMSEGMENTATION/tools/train.py projects/own_configs/upernet_tapvit_mmseg.py
     (or tools/train.py of this package), see README.md beside this file for what comes before
-Costs: see README.md beside this file.
-Published: none.
 Measured: see README.md beside this file.
 """
 

@@ -5,20 +5,21 @@ early, at 0.3 of its learning rate, and with as many student views as its partne
 
     mmdssl study mind_your_augmentation/controlled --scale scenes --seeds 11 12 13 --jobs 2
 
-What came out, and at which scale: configs/scenes/README.md, "The claim in miniature".
+What came out, and at which scale: docs/controlled_study.md.
 
 ``scenes``: 96 px scenes whose classes are colour x texture on quiet backgrounds. A test of
-de-coupling: the base soon turns object features into background features, and the random net
-already reads colours, so that no row need rise above it.
+de-coupling: the base soon turns object features into background features, and an untrained
+network already reads colours, so that no row need rise above it.
 
-``shapes``: 128 px scenes whose classes are shape x texture while all objects have one hue, on loud
-backgrounds. A random net is weak there, so that it shows whether the base learns objects and which
-way the branch then moves it. Crops of a quarter to three quarters of the picture at its own
-resolution: neither the whole scene nor its colours tell two views of it.
+``shape-texture``: 128 px scenes whose classes are shape x texture while all objects have one hue,
+on loud backgrounds. An untrained network is weak there, so that it shows whether the base learns
+objects and which way the branch then moves it. Crops of a quarter to three
+quarters of the picture at its own resolution: neither the whole scene nor its colours tell two
+views of it.
 
-``forms``: the default scenes of 128 px, whose classes are shape x texture with a hue for each
-texture, and the configs of configs/scenes as they are. SoCo's base rises above the random net
-there, in O-KNN and in O-KNN-D, within 250 iterations.
+``default-scenes``: 128 px scenes whose classes are shape x texture with a hue for each
+texture, and the configs of configs/scenes as they are. SoCo's base rises above the
+untrained network there, in O-KNN and in O-KNN-D, within 250 iterations.
 
 ``coco-mini``: a folder of a few hundred photos in the layout of COCO, given by ``--data-root``.
 """
@@ -43,8 +44,8 @@ scales = {
         proposals=dict(SEARCH, filter_min_side=12),
         workers=0,
     ),
-    'shapes': Scale(
-        purpose='where a random net is weak: does the base learn objects, what does -D change?',
+    'shape-texture': Scale(
+        purpose='hard for an untrained network: does the base learn objects, what does -D change?',
         scenes=dict(
             size=128,
             objects=(3, 8),
@@ -67,7 +68,7 @@ scales = {
         proposals=dict(SEARCH, filter_min_side=14),
         workers=0,
     ),
-    'forms': SCALES['scenes'],
+    'default-scenes': SCALES['scenes'],
     'coco-mini': Scale(
         purpose='a few hundred photos in the layout of COCO',
         probes=dict(inter=80, background=70, intra=50),
@@ -183,8 +184,10 @@ def trainings(
 
 TRAININGS = {
     'scenes': trainings(250, (60, 20), (0.3, 1.0), (0.1, 0.3), (24, 1.5e-3), (64, (0.5, 1.0))),
-    'shapes': trainings(1000, (100, 50), (0.2, 0.7), (0.05, 0.2), (32, 1e-3), (96, (0.4, 1.0))),
-    'forms': {},
+    'shape-texture': trainings(
+        1000, (100, 50), (0.2, 0.7), (0.05, 0.2), (32, 1e-3), (96, (0.4, 1.0))
+    ),
+    'default-scenes': {},
     'coco-mini': {'densecl': dict(iters=400, warmup=20)},
 }
 # What names the configs: of scenes, of photos, of thousands of photos.

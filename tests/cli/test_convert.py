@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 
 from mmdssl.cli import convert
-from tests.conversion.nets import checkpoint, resnet
+from tests.conversion.nets import checkpoint, dinov3, resnet
 from tests.models.tiny import tiny_batch, tiny_ibot
 
 
@@ -89,6 +90,25 @@ def test_export_reports_and_writes_beside_the_checkpoint(run, capsys):
     assert '100.0%' in text
     file = run.with_name('epoch_3_auto-torchvision.pth')
     assert 'layer4.1.conv2.weight' in torch.load(file, weights_only=True)['state_dict']
+
+
+def test_import_tells_the_kind_of_file_and_says_what_it_has_to(tmp_path, capsys):
+    run = checkpoint(tmp_path / 'run.pth', dinov3(), dinov3())
+    assert convert.main(['export', str(run), '--to', 'dinov3']) == 0
+    theirs = tmp_path / 'run_auto-dinov3.pth'
+    assert convert.main(['import', str(theirs)]) == 0
+    assert 'licence: DINOv3 License' in capsys.readouterr().out
+    ours = tmp_path / 'run_auto-dinov3_imported.pth'
+    assert convert.main(['export', str(ours), '--to', 'hf']) == 0
+    assert 'licence: DINOv3 License' in capsys.readouterr().out
+    with safe_open(ours.with_name(f'{ours.stem}_auto-hf.safetensors'), 'pt') as file:
+        assert file.metadata()['format'] == 'pt'  # or transformers refuses it
+        assert 'DINOv3' in file.metadata()['licence']
+    torch.save({'encoder.h.0.w': torch.ones(2)}, tmp_path / 'x.pth')
+    assert convert.main(['import', str(tmp_path / 'x.pth')]) == 2
+    error = capsys.readouterr().err
+    assert error.count('\n') == 1
+    assert 'of no scheme that is known here' in error
 
 
 def test_import_of_safetensors_and_publish(run, capsys):

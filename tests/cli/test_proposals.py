@@ -110,4 +110,4 @@ def test_interrupt_says_how_to_go_on(images, tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr('mmdssl.datasets.proposals.making.make_proposals', interrupted)
     assert tool.main([str(images), str(tmp_path / 'p.npz')]) == 130
-    assert 'the same command goes on' in capsys.readouterr().err
+    assert 'the same command resumes' in capsys.readouterr().err

@@ -32,7 +32,7 @@ def test_a_mask_data_set_is_over_clustered(tmp_path: Path):
     file.write_text('\n'.join(f'{key} = {value!r}' for key, value in entries.items()))
     torch.manual_seed(0)
     found = run(tmp_path, str(file))
-    # Every patch is of one colour, so even an untrained net tells the classes apart.
+    # Every patch is of one colour, so even an untrained network tells the classes apart.
     assert found['overclustering/miou_precision'] > 90
     assert found['overclustering/miou_hungarian'] < found['overclustering/miou_precision']
     assert found['overclustering/num_classes'] == 4

@@ -81,7 +81,7 @@ def test_dry_run_measures_and_draws_and_leaves_nothing_else(
     config, scenes, run_file, tmp_path, capsys
 ):
     tool('train', config, '--dry-run', '--work-dir', tmp_path, *options(scenes, run_file))
-    assert 'whole run         1 iterations' in capsys.readouterr().out
+    assert 'estimated total   1 iterations' in capsys.readouterr().out
     left = sorted(path.name for path in tmp_path.rglob('*') if path.is_file())
     assert left == ['batch.png', 'report.json']
     assert json.loads((tmp_path / 'dry_run/report.json').read_text())['images_per_batch'] == 2

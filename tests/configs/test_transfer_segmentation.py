@@ -23,7 +23,6 @@ ROOT = Path(__file__).parents[2]
 TRANSFER = ROOT / 'configs/transfer'
 PUBLISHED = 'ade20k_segmentation/upernet_vit-small-p16_8xb2-160k_ade20k-512x512.py'
 SCENES = 'scenes_segmentation/upernet_vit-micro-p16_1xb8-300i_scenes.py'
-CONFIGS = sorted(path.relative_to(TRANSFER) for path in TRANSFER.glob('*_segmentation/*.py'))
 
 
 @pytest.fixture(scope='module')
@@ -90,13 +89,6 @@ def test_published_settings():
     assert model.test_cfg == dict(mode='slide', crop_size=(512, 512), stride=(341, 341))
     crop = next(step for step in config.train_pipeline if step.type == 'mmseg.RandomCrop')
     assert (crop.crop_size, crop.cat_max_ratio) == ((512, 512), 0.75)
-
-
-@pytest.mark.parametrize('path', CONFIGS, ids=str)
-def test_header_says_what_a_reader_needs(path: Path):
-    header = (TRANSFER / path).read_text().split('"""')[1]
-    for entry in ('Reproduces:', 'Command:', 'Costs:', 'Published:', 'Measured:'):
-        assert entry in header
 
 
 def test_probes_follow_the_official_settings():
@@ -211,7 +203,7 @@ def test_missing_label_maps_end_the_run_in_one_sentence(tmp_path: Path, weights:
 
 
 @pytest.mark.slow
-def test_a_few_scenes_are_learned_by_heart(tmp_path: Path, scenes: Path, weights: Path):
+def test_a_few_scenes_are_overfitted(tmp_path: Path, scenes: Path, weights: Path):
     """Fails where weights do not arrive or get lost on the way, or labels and pixels do not fit.
 
     python -m pytest -m slow tests/configs/test_transfer_segmentation.py
@@ -230,7 +222,7 @@ def test_a_few_scenes_are_learned_by_heart(tmp_path: Path, scenes: Path, weights
     command = options(scenes, weights, **few, **steps, **faster)
     tool('train', TRANSFER / SCENES, '--work-dir', tmp_path, *command)
     (log,) = tmp_path.glob('*/*.log')
-    assert f'starts from {weights}: all its' in log.read_text()
+    assert f' from {weights} (prefix ' in log.read_text()
     tool(
         'test', TRANSFER / SCENES, tmp_path / 'iter_300.pth', '--work-dir', tmp_path / 'test',
         '--out', tmp_path / 'scores.json', *options(scenes, weights, **few),

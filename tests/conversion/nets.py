@@ -1,7 +1,7 @@
 """Small backbones with known weights, and a ViT under the names of timm and DINO."""
 
 import torch
-from mmpretrain.models.backbones import ResNet
+from mmpretrain.models.backbones import ConvNeXt, ResNet
 from torch import Tensor, nn
 
 from mmdssl.models.backbones.dense_vit import DenseViT
@@ -32,6 +32,28 @@ def shaken(net: nn.Module, seed: int = 0) -> nn.Module:
 def vit(**kwargs) -> DenseViT:
     """Width 24, depth 2, 4x4 patches of 8 px."""
     return shaken(DenseViT(**{**VIT, **kwargs}))
+
+
+DINO = dict(layer_scale_init_value=1e-5, registers=4)
+
+
+def dinov2(**kwargs) -> DenseViT:
+    """The same with registers and LayerScale."""
+    return vit(**{**DINO, **kwargs})
+
+
+def dinov3(**kwargs) -> DenseViT:
+    """The same with rotary positions and a gated MLP; heads of 8 channels."""
+    net = DenseViT(**{**VIT, **DINO, 'rope': dict(), 'ffn': 'gated', **kwargs})
+    periods = net.rope.periods.clone()
+    shaken(net).rope.periods.copy_(periods)  # a constant
+    return net
+
+
+def convnext() -> ConvNeXt:
+    """mmpretrain's, four narrow stages."""
+    arch = dict(depths=[1, 1, 2, 1], channels=[8, 16, 24, 32])
+    return shaken(ConvNeXt(arch=arch))
 
 
 def resnet(depth: int, width: int = 8, **kwargs) -> ResNet:

@@ -9,11 +9,16 @@ from safetensors.torch import save_file
 from mmdssl.conversion.convert import export_backbone, import_weights
 from mmdssl.conversion.files import write_weights
 from mmdssl.conversion.formats import FORMATS
-from tests.conversion.nets import PlainViT, checkpoint, resnet, shaken, vit
+from tests.conversion.nets import PlainViT, checkpoint, dinov3, resnet, shaken, vit
 from tests.golden import Golden, assert_close
 
 NETS = {'vit': vit, 'resnet18': lambda: resnet(18), 'resnet50': lambda: resnet(50)}
-TARGETS = [name for name, form in FORMATS.items() if form.prefix is not None]
+# For which all of these networks have names; the others: test_dino.py.
+TARGETS = [
+    name
+    for name, form in FORMATS.items()
+    if form.prefix is not None and name not in ('dinov2', 'dinov3', 'hf')
+]
 
 
 @pytest.fixture(scope='module', params=list(NETS))
@@ -153,9 +158,9 @@ def test_a_network_with_parts_that_no_rule_knows_is_short(tmp_path):
     state = export_backbone(
         checkpoint(tmp_path / 'run.pth', vit(), vit()), to='timm', what='student'
     ).state
-    save_file({**state, 'blocks.0.ls1.gamma': torch.ones(24)}, tmp_path / 'x.safetensors')
+    save_file({**state, 'blocks.0.ls3.gamma': torch.ones(24)}, tmp_path / 'x.safetensors')
     result = import_weights(tmp_path / 'x.safetensors', source='timm')
-    assert result.reports[0].unexpected == ('blocks.0.ls1.gamma',)
+    assert result.reports[0].unexpected == ('blocks.0.ls3.gamma',)
     assert result.coverage < 1
 
 
@@ -163,6 +168,24 @@ def test_an_export_of_something_else_is_refused(tmp_path):
     torch.save(dict(state_dict={'backbone.w': torch.ones(2)}), tmp_path / 'x.pth')
     with pytest.raises(ValueError, match='no backbone of a known architecture'):
         export_backbone(tmp_path / 'x.pth', to='timm')
+
+
+@pytest.mark.parametrize(
+    ('net', 'to', 'words'),
+    [
+        (vit, 'dinov2', 'no LayerScale, which every DINOv2'),
+        (vit, 'hf', 'no LayerScale'),
+        (dinov3, 'dinov2', r'no position table \(pos_embed\)'),
+        (dinov3, 'torchvision', 'no position table'),
+        (lambda: vit(layer_scale_init_value=1.0), 'torchvision', 'no place for 4 of its tensors'),
+        (lambda: vit(layer_scale_init_value=1.0), 'dinov3', 'no rotary positions'),
+        (lambda: resnet(18), 'hf', 'a resnet, for which files of hf have no names'),
+    ],
+)
+def test_an_export_to_a_scheme_without_names_for_it_is_refused(net, to, words, tmp_path):
+    path = checkpoint(tmp_path / 'run.pth', net(), net())
+    with pytest.raises(ValueError, match=words):
+        export_backbone(path, to=to)
 
 
 @pytest.mark.golden

@@ -354,7 +354,7 @@ def test_boxes_that_cannot_be_used_are_counted_and_the_first_named(folder, monke
     assert not lines
 
 
-def test_boxes_of_the_turned_picture_with_the_size_of_the_stored_one_are_refused(folder):
+def test_boxes_of_the_turned_picture_need_its_size(folder):
     """A phone's photo: stored lying, 64 wide; shown standing, 48 wide and 64 high."""
     (folder / '1.jpg').write_bytes(save(picture(), 'JPEG', exif=turned_exif()))
     data = content()

@@ -105,7 +105,7 @@ def test_all_commands_of_the_page_run_in_order(text, tmp_path):
     )
     output = run.stdout + run.stderr
     assert run.returncode == 0, output[-4000:]
-    assert re.search(r'TapViT starts from weights/my-vit_mmdet.pth: all its 52 tensors', output)
+    assert re.search(r'Loaded 52/52 tensors of TapViT from weights/my-vit_mmdet.pth', output)
     work = folder / 'work_dirs'
     rehearsal = work / 'ibot-d_vit-micro-p16_1xb24-250i_photos'
     made = [
@@ -117,15 +117,15 @@ def test_all_commands_of_the_page_run_in_order(text, tmp_path):
         work / 'look/object_knn.csv',
         work / 'detector/dry_run/batch.png',
         work / 'detector/iter_2.pth',
-        work / 'from-chance/iter_2.pth',
+        work / 'scratch/iter_2.pth',
     ]
     assert [path for path in made if not path.is_file()] == []
     assert len(list((work / 'detections').glob('*.jpg'))) == 6  # photos of val/
-    # The detector started from the teacher of the rehearsal, and not from chance.
+    # The detector started from the teacher of the pre-training run, and not from random weights.
     exported = torch.load(folder / 'weights/my-vit_mmdet.pth', weights_only=True)['state_dict']
     source = torch.load(work / 'rehearsal/iter_3.pth', weights_only=True)['state_dict']
     tuned = torch.load(work / 'detector/iter_2.pth', weights_only=True)['state_dict']
-    chance = torch.load(work / 'from-chance/iter_2.pth', weights_only=True)['state_dict']
+    chance = torch.load(work / 'scratch/iter_2.pth', weights_only=True)['state_dict']
     name = 'backbone.layers.0.attn.qkv.weight'
     assert torch.equal(exported[name], source[f'teacher.{name}'])
     assert (tuned[name] - exported[name]).abs().mean() < 0.01 * exported[name].abs().mean()

@@ -88,8 +88,8 @@ COLUMNS = [
     'O-KNN',
     'O-KNN-D',
     'clean bank',
-    'self-cosine',
-    'full angle',
+    'background invariance',
+    'angular coupling',
     'CR inter',
     'CR intra',
     'intra, all',
@@ -105,14 +105,14 @@ def table_rows(text: str) -> list[dict[str, str]]:
             head = None
         elif head is None:
             head = cells
-        elif 'self-cosine' in head and not set(line) <= set('|-'):
+        elif 'background invariance' in head and not set(line) <= set('|-'):
             rows.append({'': cells[0], **dict(zip(head, cells, strict=True)), 'of': head[0]})
     return rows
 
 
 def test_every_comparison_is_reported_with_every_measure():
     """The table of README is the rows 'minus base' of the study, all columns, no row left out."""
-    study = table_rows((ROOT / 'configs/scenes/README.md').read_text())
+    study = table_rows((ROOT / 'docs/controlled_study.md').read_text())
     pairs = [row for row in study if row[''] == '-D minus base']
     shown = [row for row in table_rows(TEXT) if row['of'] == 'pair']
     assert len(pairs) == 6
@@ -123,7 +123,7 @@ def test_every_comparison_is_reported_with_every_measure():
 
 def test_single_seeds_are_reported_with_every_measure():
     shapes, photos = [row for row in table_rows(TEXT) if row['of'] == 'pair'][6:]
-    study = table_rows((ROOT / 'configs/scenes/README.md').read_text())
+    study = table_rows((ROOT / 'docs/controlled_study.md').read_text())
     study = [row for row in study if row['of'].startswith('iBOT, one seed')]
     two = [next(r for r in study if r[''] == name) for name in ('**-D**', 'base')]
     mini = [

@@ -33,9 +33,7 @@ def test_the_scope_names_the_framework(scope, framework):
     assert framework_of(config_of(scope)) == framework
 
 
-def test_missing_compiled_ops_are_one_sentence_before_the_config_imports_anything(
-    monkeypatch, tmp_path
-):
+def test_missing_ops_error_is_short(monkeypatch, tmp_path):
     monkeypatch.setattr(compat, 'inspect_stack', lambda: make_stack('mmcv._ext'))
     for scope in ('mmdet', 'mmseg'):
         with pytest.raises(ImportError, match=r'no compiled ops.*Remedy: make env-full'):

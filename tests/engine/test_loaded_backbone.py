@@ -95,7 +95,26 @@ def test_student_and_teacher_can_be_chosen(tmp_path):
     assert not torch.equal(kept, student)
 
 
-@pytest.mark.parametrize('backbone', [VIT, RESNET], ids=['ViT', 'ResNet'])
+DINOV2 = dict(VIT, layer_scale_init_value=0.5, registers=2)
+DINOV3 = dict(
+    dict(VIT, arch=dict(VIT['arch'], num_heads=2)),
+    layer_scale_init_value=0.5,
+    registers=2,
+    rope=dict(),
+    ffn='gated',
+)
+CONVNEXT = dict(
+    type='ConvNeXt',
+    arch=dict(depths=[1, 1, 2, 1], channels=[8, 16, 24, 32]),
+    gap_before_final_norm=False,
+)
+
+
+@pytest.mark.parametrize(
+    'backbone',
+    [VIT, RESNET, DINOV2, DINOV3, CONVNEXT],
+    ids=['ViT', 'ResNet', 'DINOv2', 'DINOv3', 'ConvNeXt'],
+)
 def test_of_an_exported_file_the_network_is_read_off_the_tensors(tmp_path, backbone):
     write_run(tmp_path / 'iter_3.pth', backbone)
     done = export_backbone(tmp_path / 'iter_3.pth', to='mmdet')

@@ -1,4 +1,4 @@
-"""An untrained net is measured with BatchNorms that know the data, and nothing else changes."""
+"""An untrained network is measured with BatchNorms that know the data, and nothing else changes."""
 
 import copy
 

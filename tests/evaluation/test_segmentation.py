@@ -66,7 +66,7 @@ def blobs(per_class: int = 4, images: int = 6, side: int = 4):
     return features.astype(np.float32), kinds // per_class
 
 
-def test_clusters_that_are_parts_of_classes_score_fully_unless_only_one_a_class_counts():
+def test_parts_of_classes_score_fully_unless_one_a_class_counts():
     features, classes = blobs()
     labels = classes.repeat(5, axis=1).repeat(5, axis=2)  # 20 x 20 pixels of 4 x 4 patches
     scores = overclustering(

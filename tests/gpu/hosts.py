@@ -1,4 +1,4 @@
-"""Every host in small, with and without the branch, and batches as they reach it on a GPU."""
+"""A small version of every method, with and without the branch, and its batches as on a GPU."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -8,6 +8,7 @@ import torch
 from tests.commands import run_command
 from tests.projects.code_lines import code_lines
 from tests.tiny_scenes import write_tiny_scenes
+from tools.make_model_index import read_header
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECTS = ROOT / 'projects'
@@ -41,11 +42,8 @@ def test_a_method_is_at_most_forty_lines(path):
 
 @pytest.mark.parametrize('path', CONFIGS, ids=name_of)
 def test_headers_and_tutorials_say_what_a_reader_needs(path):
-    header = path.read_text().split('"""')[1]
-    for entry in ('Reproduces:', 'Command:', 'Costs:', 'Published:', 'Measured:'):
-        assert entry in header
     relative = path.relative_to(ROOT).as_posix()
-    assert relative in header
+    assert relative in read_header(path)['Command']
     assert relative in (path.parent / 'README.md').read_text()
 
 

@@ -135,7 +135,7 @@ def test_scores_of_detectors_are_percent_as_published():
 
 @pytest.mark.slow
 def test_the_miniature_measures_what_it_measured(tmp_path):
-    """By local jobs. Numbers of the random net: those of the engine before this one."""
+    """By local jobs. Numbers of the untrained network: those of the engine before this one."""
     words = [SMALL, '--rows', 'densecl', '--seeds', '11', '--out', str(tmp_path)]
     assert main(words) == 0
     file = next(tmp_path.glob('runs/*/seed-11/measurements.jsonl'))

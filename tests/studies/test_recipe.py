@@ -72,7 +72,7 @@ def test_maskalign_and_leopart_learn_from_the_ibot_teacher_of_their_seed(plan, t
 
 
 def test_local_crops_of_leopart_keep_their_own_size(tmp_path):
-    for scale in ('scenes', 'shapes'):
+    for scale in ('scenes', 'shape-texture'):
         plan = plan_of(tmp_path, CONTROLLED, scale)
         config = make_config(Run(plan=plan, name='leopart-d', seed=11))
         crops = [view[0] for view in config.train_dataloader.dataset.pipeline[1].pipelines]
@@ -126,14 +126,14 @@ def test_every_seed_has_scenes_of_its_own_and_none_those_of_the_demo(tmp_path):
         ('scenes', 'densecl', 250, 20, 0.06, 32, 64),
         ('scenes', 'maskalign-equal-compute', 458, 46, 1e-3, 32, 64),
         ('scenes', 'leopart', 200, 0, 1e-3, 24, 64),
-        ('shapes', 'ibot', 1000, 100, 1e-3, 32, 64),
-        ('shapes', 'soco-d', 1000, 100, 1.0, 32, 96),
-        ('forms', 'soco', 250, 25, 1.0, 32, 128),
+        ('shape-texture', 'ibot', 1000, 100, 1e-3, 32, 64),
+        ('shape-texture', 'soco-d', 1000, 100, 1.0, 32, 96),
+        ('default-scenes', 'soco', 250, 25, 1.0, 32, 128),
         ('coco-mini', 'ibot-d', 400, 60, 2e-3, 32, 128),
     ],
 )
 def test_settings_of_the_miniature(tmp_path, scale, name, iters, warmup, lr, batch, side):
-    """As they were when the tables of configs/scenes/README.md were made."""
+    """As they were when the tables of docs/controlled_study.md were made."""
     run = Run(plan=plan_of(tmp_path, CONTROLLED, scale), name=name, seed=11)
     config = make_config(run)
     assert run.length == ('iter', iters) == ('iter', config.train_cfg.max_iters)

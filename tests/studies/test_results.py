@@ -142,6 +142,6 @@ def test_figure_is_written(points, tmp_path):
         Trajectory('branch', ends('ibot-d'), 'blue'),
     ]
     arms.append(Trajectory('low', np.array([[(1.1, 53.0)]]), 'purple', 'v'))
-    panel = {'ibot | CR inter': arms, 'soco | self-cosine': arms}
+    panel = {'ibot | CR inter': arms, 'soco | background invariance': arms}
     path = draw_tradeoff([panel, panel], tmp_path / 'x.png', title='title')
     assert path.stat().st_size > 10_000

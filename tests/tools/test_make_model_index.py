@@ -58,4 +58,4 @@ def test_changed_header_is_out_of_date(monkeypatch, tmp_path, capsys):
     assert 'out of date: configs/ibot/metafile.yml' in capsys.readouterr().out
     config.write_text('"""iBOT."""\n')
     assert main(['--check']) == 1
-    assert "no entry 'Reproduces:'" in capsys.readouterr().err
+    assert "no entry 'Reproduces:' or 'Purpose:'" in capsys.readouterr().err

@@ -48,7 +48,7 @@ def test_rows_show_the_partner_before_the_method():
 def test_two_sentences_name_the_numbers_of_this_run_and_claim_nothing():
     shown, limits = in_words({**MEASURED, 'plain': PLAIN})
     assert '150 iterations of DenseCL-D taught a small network' in shown
-    assert '34.0 % of them, those of the untrained net that of 20.0 %' in shown
+    assert '34.0 % of them, those of the untrained network that of 20.0 %' in shown
     assert '10.1 % instead of 18.0 %' in shown
     assert 'Plain DenseCL' in limits
     assert '33.0 %' in limits

@@ -1,4 +1,4 @@
-# Over-clustering in small, as a curve during pre-training: dict(type='OverClusteringHook', ...).
+# CPU-sized over-clustering, as a curve during pre-training: dict(type='OverClusteringHook', ...).
 # 300 images of COCO val2017 at 224 px, objects drawn as label maps (80 classes and background),
 # K=150. The published protocol (K=500, VOC val) is in configs/transfer/overclustering.
 overclustering_dataloader = dict(

@@ -1,6 +1,6 @@
 """UPerNet from the small ViT on a handful of ADE20K photos: a CPU, minutes.
 
-Reproduces: no table; the small counterpart of upernet_vit-small-p16_8xb2-160k_ade20k-512x512.py,
+Purpose: CPU-sized version of upernet_vit-small-p16_8xb2-160k_ade20k-512x512.py,
     trained and scored on the same few photos: shows that all parts work on real label maps.
 Command: python tools/train.py configs/scenes/ibot_vit-micro-p16_1xb24-250i_scenes.py
     python tools/convert.py export \
@@ -9,8 +9,6 @@ Command: python tools/train.py configs/scenes/ibot_vit-micro-p16_1xb24-250i_scen
     python tools/train.py \
         configs/transfer/ade20k_segmentation/upernet_vit-micro-p16_1xb3-300i_ade-sample.py
     --cfg-options data_root=FOLDER, a folder with images/ and annotations/
-Costs: see README.md beside this file.
-Published: none.
 Measured: see README.md beside this file.
 """
 

@@ -1,7 +1,6 @@
 """Mask R-CNN C4 from the small ResNet, people on COCO photos at 192 px: a CPU, minutes.
 
-Reproduces: no table; shows that the pipeline of mask-rcnn_r50-c4_8xb2-90k_coco.py trains and
-    scores on real photos.
+Purpose: smoke test of mask-rcnn_r50-c4_8xb2-90k_coco.py on real photos.
 Command: python tools/train.py configs/coco_mini/densecl_r18w32-128px_1xb32-250i_coco-mini.py
     python tools/convert.py export \
         work_dirs/densecl_r18w32-128px_1xb32-250i_coco-mini/iter_250.pth --to mmdet \
@@ -10,8 +9,7 @@ Command: python tools/train.py configs/coco_mini/densecl_r18w32-128px_1xb32-250i
         configs/transfer/coco_detection/mask-rcnn_r18w32-c4_1xb4-300i_coco-mini.py
     --cfg-options data_root=FOLDER, a folder in COCO's layout
 Costs: 3.5 minutes of one core on 288 photos.
-Published: none.
-Measured: people: box AP50 0.015, mask AP50 0.005, stopped at iteration 150 and resumed, one seed;
+Measured: people: box AP50 1.5, mask AP50 0.5, stopped at iteration 150 and resumed, one seed;
     see README.md beside this file.
 """
 

@@ -8,8 +8,6 @@ Command: python tools/convert.py export work_dirs/RUN/epoch_50.pth --to mmseg \
 fcn_vit-small-p16_2xb32-30e_coco-stuff15-448x448.py 2
     Another file: --cfg-options model.backbone.init_cfg.checkpoint=FILE
     Backbone fine-tuned too: --cfg-options model.freeze_backbone=False (the papers disagree)
-Costs: not measured.
-Published: none.
 Measured: not measured.
 """
 

@@ -6,7 +6,6 @@ Command: python tools/convert.py export work_dirs/RUN/epoch_50.pth --to mmseg \
     tools/dist_train.sh configs/transfer/coco_stuff_segmentation/\
 linear_vit-small-p16_2xb60-25e_coco-stuff15-448x448.py 2
     Another file: --cfg-options model.backbone.init_cfg.checkpoint=FILE
-Costs: not measured.
 Published: Leopart 52.5, Leopart-D 53.2 mIoU.
 Measured: not measured.
 """

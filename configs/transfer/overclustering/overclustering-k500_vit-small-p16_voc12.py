@@ -3,7 +3,7 @@
 Reproduces: "Mind Your Augmentation" (ICLR 2024), Table 7, column VOC K=500.
 Command: python tools/test.py
     configs/transfer/overclustering/overclustering-k500_vit-small-p16_voc12.py CHECKPOINT
-    (without CHECKPOINT the untrained net); data in data/VOCdevkit/VOC2012/, or
+    (without CHECKPOINT the untrained network); data in data/VOCdevkit/VOC2012/, or
     --cfg-options data_root=FOLDER
 Costs: 1449 images and 1.7 GB of features, then five k-means. Not measured.
 Published: Leopart 45.2, Leopart-D 48.2 mIoU (rule 'precision', as the official code has it).

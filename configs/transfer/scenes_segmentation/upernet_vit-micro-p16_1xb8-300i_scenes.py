@@ -1,6 +1,6 @@
 """UPerNet from the small ViT, on generated scenes: a CPU, minutes.
 
-Reproduces: no table; the small counterpart of upernet_vit-small-p16_8xb2-160k_ade20k-512x512.py.
+Purpose: CPU-sized version of upernet_vit-small-p16_8xb2-160k_ade20k-512x512.py.
 Command: python tools/make_scenes.py data/scenes
     python tools/train.py configs/scenes/ibot_vit-micro-p16_1xb24-250i_scenes.py
     python tools/convert.py export \
@@ -8,8 +8,6 @@ Command: python tools/make_scenes.py data/scenes
         --out weights/vit-micro-p16_mmseg.pth
     python tools/train.py \
         configs/transfer/scenes_segmentation/upernet_vit-micro-p16_1xb8-300i_scenes.py
-Costs: see README.md beside this file.
-Published: none.
 Measured: see README.md beside this file.
 """
 

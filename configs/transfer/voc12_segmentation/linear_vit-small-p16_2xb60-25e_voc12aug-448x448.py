@@ -6,7 +6,6 @@ Command: python tools/convert.py export work_dirs/RUN/epoch_50.pth --to mmseg \
     tools/dist_train.sh configs/transfer/voc12_segmentation/\
 linear_vit-small-p16_2xb60-25e_voc12aug-448x448.py 2
     Another file: --cfg-options model.backbone.init_cfg.checkpoint=FILE
-Costs: not measured.
 Published: Leopart 65.0, Leopart-D 66.5 mIoU.
 Measured: not measured.
 """

@@ -1,6 +1,6 @@
 """Faster R-CNN C4 from the small ResNet, on generated scenes in VOC's layout: a CPU, minutes.
 
-Reproduces: no table; the small counterpart of faster-rcnn_r50-c4_8xb2-24k_voc0712.py: norm behind
+Purpose: CPU-sized version of faster-rcnn_r50-c4_8xb2-24k_voc0712.py: norm behind
     layer4, batch statistics measured before the test, 10 IoU thresholds, 11-point rule.
 Command: python tools/make_scenes.py data/scenes --voc data/scenes_voc
     python tools/train.py configs/scenes/densecl_r18w32-128px_1xb32-250i_scenes.py
@@ -10,8 +10,7 @@ Command: python tools/make_scenes.py data/scenes --voc data/scenes_voc
     python tools/train.py \
         configs/transfer/voc_detection/faster-rcnn_r18w32-c4_1xb4-300i_scenes-voc.py
 Costs: 2.5 minutes of one core, and half a one for the 400 test scenes.
-Published: none.
-Measured: AP 0.136, AP50 0.256, AP75 0.119, stopped at iteration 150 and resumed, one seed.
+Measured: AP 13.6, AP50 25.6, AP75 11.9, stopped at iteration 150 and resumed, one seed.
 """
 
 _base_ = [

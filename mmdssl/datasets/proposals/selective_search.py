@@ -17,10 +17,10 @@ Results equal that form's to the last box, which asks for care in three places:
   one's box: no common border needed, and a box that encloses another one is none of its neighbours
   if it comes later.
 - Of equally similar pairs the one noted last is merged, and sums run over bins one by one.
-
-What differs is the cost: one list of pairs in arrays, searched and updated as a whole, in place of
-a dict that is sorted at every step.
 """
+
+# The cost is another: one list of pairs in arrays, searched and updated as a whole, in place of a
+# dict that is sorted at every step.
 
 from dataclasses import dataclass
 

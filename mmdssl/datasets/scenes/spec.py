@@ -151,7 +151,7 @@ class SceneSpec:
         }
 
 
-#: Named settings: ``default``; ``miniature``, the regime in which a small ViT shows the effect of
+#: Named settings: ``default``; ``miniature``, the setting in which a small ViT shows the effect of
 #: de-coupling within minutes (quiet backgrounds, few objects, colour carries the class); ``demo``:
 #: small pictures of few, large objects, whose classes a small CNN learns within minutes.
 PRESETS: Mapping[str, Mapping[str, Any]] = {

@@ -48,9 +48,6 @@ def rasterise(
 ) -> tuple[list[tuple[int, int, int, int]], list[float]]:
     """The cells that boxes cover, and the areas of the boxes.
 
-    Plain Python numbers: for the few boxes of an image several times faster
-    than NumPy's, here and in what is done with them.
-
     Args:
         boxes: (N, 4) x1 y1 x2 y2, float, in cells or any unit ``scale`` turns
             into cells.
@@ -65,6 +62,8 @@ def rasterise(
         box after clipping to the canvas; zero or less, and the cells mean
         nothing, for a box without area or off the canvas.
     """
+    # Plain Python numbers: for the few boxes of an image several times faster than NumPy's, here
+    # and in what is done with them.
     if isinstance(boxes, np.ndarray):
         boxes = boxes.tolist()
     cells, areas = [], []

@@ -73,9 +73,6 @@ class GridRegions(BaseTransform):
     ) -> np.ndarray:
         """Boxes of given draws.
 
-        Plain Python numbers inside: for a handful of cells much faster than
-        array operations.
-
         Args:
             uniforms: 4 * rows * columns numbers from [0, 1): area, aspect,
                 centre x, centre y of each cell in turn.
@@ -85,6 +82,7 @@ class GridRegions(BaseTransform):
         Returns:
             float64 (rows * columns, 4), x1 y1 x2 y2.
         """
+        # Plain Python numbers: for a handful of cells much faster than array operations.
         (area, area_span), (log_aspect, log_span) = self._area, self._log_aspect
         rows, columns = self.grid
         x_span, y_span = 0.5 / columns, 0.5 / rows

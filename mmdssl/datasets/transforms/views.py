@@ -39,10 +39,7 @@ def resize_image(
     interpolation: str = 'bicubic',
     antialias: bool = True,
 ) -> np.ndarray:
-    """Resize an image the way Pillow does, at SIMD speed.
-
-    torch's uint8 kernel is several times faster than Pillow's and differs from
-    it by rounding only (at most a few grey levels, 0.02 on average).
+    """Resize an image the way Pillow does, up to rounding (a few grey levels, 0.02 on average).
 
     Args:
         image: uint8 (H, W, C).
@@ -53,6 +50,7 @@ def resize_image(
     Returns:
         A new uint8 array of shape (height, width, C).
     """
+    # torch's uint8 kernel is several times faster than Pillow's.
     # (H, W, C) -> (1, C, H, W), the batch axis first: with strides that torch recognises as
     # channels-last it takes its kernel for interleaved RGB and gives the result interleaved.
     batch = np.ascontiguousarray(image)[None].transpose(0, 3, 1, 2)

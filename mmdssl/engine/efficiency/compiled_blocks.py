@@ -70,16 +70,18 @@ def compile_blocks(model: nn.Module, **options: Any) -> int:
     return len(blocks)
 
 
-def _call(shared: Callable, block: TransformerEncoderLayer, x: Tensor) -> Tensor:
+def _call(shared: Callable, block: TransformerEncoderLayer, x: Tensor, *rotation: Tensor) -> Tensor:
     """The compiled function, or the block itself where somebody listens to what it computes."""
-    if block.attn.qkv._forward_hooks:  # compiled code would not call them
-        return TransformerEncoderLayer.forward(block, x)
-    return shared(block, x)
+    turned = getattr(block.attn, 'turned', None)
+    if block.attn.qkv._forward_hooks or (turned is not None and turned._forward_hooks):
+        # compiled code would not call them
+        return type(block).forward(block, x, *rotation)
+    return shared(block, x, *rotation)
 
 
-def _forward(block: TransformerEncoderLayer, x: Tensor) -> Tensor:
+def _forward(block: TransformerEncoderLayer, x: Tensor, *rotation: Tensor) -> Tensor:
     """The block's own sum; its MLP without the checks around it that a compiler stumbles over."""
-    x = x + block.attn(block.ln1(x))
+    x = x + block.attn(block.ln1(x), *rotation)
     return x + block.ffn.dropout_layer(block.ffn.gamma2(block.ffn.layers(block.ln2(x))))
 
 

@@ -16,6 +16,7 @@ from mmdssl.core.checkpointing import EVALUATED_KEY, atomic_file, atomic_text
 from mmdssl.core.clock import EPOCH_LENGTH_KEY
 from mmdssl.core.newest import INTERRUPTED, NOTE, find_checkpoint
 from mmdssl.core.safe_loading import install_safe_loading
+from mmdssl.core.weight_facts import facts_of
 from mmdssl.engine.finite.stopping import TrainingNotFinite, at_whole_step, refuse_not_finite
 from mmdssl.engine.hooks.step_timer import paused
 from mmdssl.engine.interruption import StopSignals, TrainingStopped
@@ -23,6 +24,7 @@ from mmdssl.engine.plain_errors import plain_sentence
 from mmdssl.engine.resuming import fit_to_run, is_epoch_based
 from mmdssl.engine.run_folder import clear_leftovers, delete_due, held_folder
 from mmdssl.engine.unwrap import unwrap_model
+from mmdssl.engine.weight_facts import bind_to_model, stated_facts
 from mmdssl.models.utils.collectives import all_reduce
 from mmdssl.registry import HOOKS
 
@@ -123,6 +125,7 @@ class SafeCheckpointHook(CheckpointHook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Bring the file into the form mmengine resumes from, and check that it fits."""
         unpack(checkpoint)
+        bind_to_model(unwrap_model(runner.model), facts_of(checkpoint))
         if runner._resume:
             fit_to_run(checkpoint, runner)
 
@@ -180,6 +183,7 @@ class SafeCheckpointHook(CheckpointHook):
         model = unwrap_model(runner.model)
         if hasattr(model, 'evaluated_backbone'):
             meta[EVALUATED_KEY] = model.evaluated_backbone
+        meta.update(stated_facts(model))
         dropped = set(pack(checkpoint)) - self._reported
         if dropped:
             self._reported |= dropped

@@ -46,7 +46,7 @@ class ObjectKNNHook(BackboneMeasureHook):
             epochs, the model offers no backbone or there is no loader or evaluator.
     """
 
-    title = 'Objects'
+    title = 'O-KNN'
 
     def __init__(
         self,

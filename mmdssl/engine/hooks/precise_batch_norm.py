@@ -1,15 +1,18 @@
 """Batch statistics measured exactly before a test, as detectron2's PreciseBN does it.
 
+For detectors that train their BatchNorms (C4 on COCO and VOC): add the hook with
+``num_batches=200``; 50 are enough for the CPU-sized configs.
+
 The running averages of BatchNorm mix statistics of older weights. Here the weights stand still:
 batches of the training stream pass the model in training mode, losses included, so that the heads
 of a detector see the regions as they are sampled in training; then mean and variance over all
 values of all these batches replace the averages.
-
-mmpretrain's hook of this purpose cannot serve detectors: it takes the loader's batch size, which
-mmdet's loaders (grouped by aspect ratio) do not have, starts the loader anew, which closes an
-endless sampler for good, and runs the plain forward, whose mask branch passes the shared head of a
-C4 detector a second time with other regions.
 """
+
+# mmpretrain's hook of this purpose cannot serve detectors: it takes the loader's batch size, which
+# mmdet's loaders (grouped by aspect ratio) do not have, starts the loader anew, which closes an
+# endless sampler for good, and runs the plain forward, whose mask branch passes the shared head of
+# a C4 detector a second time with other regions.
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice

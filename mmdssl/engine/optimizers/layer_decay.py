@@ -1,6 +1,6 @@
 """Layer-wise decay of the learning rate for a ViT inside a detector or a segmentor.
 
-``lr * rate ** (blocks + 1 - id)``: id 0 for patch embedding, class token and position table,
+``lr * rate ** (blocks + 1 - id)``: id 0 for patch embedding, tokens and position table,
 i + 1 for block i, blocks + 1 for everything else: final norm, necks, heads (BEiT, ICLR 2022;
 iBOT and "Mind Your Augmentation", ICLR 2024, downstream code). mmdet's constructor knows
 ConvNeXt only, mmseg's a few classes by name, mmpretrain's a model that is itself the ViT; this
@@ -19,7 +19,7 @@ from mmdssl.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZE
 __all__ = ['LayerDecayOptimWrapperConstructor']
 
 _BACKBONE = 'backbone.'
-_POSITION_AND_TOKENS = ('cls_token', 'pos_embed')
+_POSITION_AND_TOKENS = ('cls_token', 'pos_embed', 'mask_token', 'register_tokens')
 _SETTINGS = frozenset({'decay_rate', 'decay_pos_cls'})
 
 
@@ -36,7 +36,7 @@ class LayerDecayOptimWrapperConstructor:
             weight_decay=0.05))``. The optimizer must name ``lr``.
         paramwise_cfg: Two settings.
             ``decay_rate``: factor from a layer to the one before it, 0 < rate <= 1.
-            ``decay_pos_cls`` (default True): class token and position table decay, as in
+            ``decay_pos_cls`` (default True): tokens and position table decay, as in
             the official downstream code, whose test of their names never matches; False
             exempts them from weight decay.
 

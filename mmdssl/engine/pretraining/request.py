@@ -32,7 +32,7 @@ OPTIONS = {
     'teacher': 'weights of the teacher (MaskAlign), or random',
     'init': 'weights to start from (Leopart), or random',
     'seed': 'of everything that is drawn',
-    'resume': 'true: go on with the run in out',
+    'resume': 'true: resume the run in out',
     'overwrite': 'true: replace the run in out',
     'dry_run': 'true: a few steps, and what the run would take',
     'launcher': 'pytorch (known by itself under torchrun), slurm or none',

@@ -46,7 +46,7 @@ class BaseDenseSSL(BaseSelfSupervisor):
     supports_patch_mixing = False
     #: What :meth:`dense_loss` can compare besides equal positions.
     further_objectives: tuple[Objective, ...] = ()
-    #: The backbone that is kept for evaluation and export, ``'teacher'`` or ``'student'``.
+    #: The evaluation backbone, which is measured and exported, ``'teacher'`` or ``'student'``.
     evaluated_backbone = 'student'
     #: Whether a batch smaller than the others, at the end of an epoch, cannot be used.
     requires_drop_last = False

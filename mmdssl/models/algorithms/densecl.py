@@ -24,10 +24,11 @@ the loss is averaged over the foreground cells of a sample, then over samples. N
 X^D enters a queue or the running statistics of BatchNorm. One pass of X^D and the query
 together, whose BatchNorm would mix both, is not offered.
 
-What differs from the official code: the teacher is updated after the optimizer step
-instead of before its own forward pass, which is the same moment; the queues fit their
-length to the data; the logits are never held all at once.
+The queues fit their length to the data.
 """
+
+# Beside the official code: the teacher is updated after the optimizer step instead of before its
+# own forward pass, which is the same moment; the logits are never held all at once.
 
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple

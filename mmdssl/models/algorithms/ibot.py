@@ -10,11 +10,12 @@ by a mask token. With P the softmax over prototypes, teacher centred and sharpen
 
 iBOT-D ("Mind Your Augmentation", ICLR 2024) is this class with a
 ``DecouplingBranch``; its dense loss is L_MIM's cross entropy on foreground patches
-of an unmasked X^D. What differs from the official code is speed only: the
-prototype layer runs on the patches a loss reads, and the mean teacher logits that
-the patch centre needs are the prototypes of the mean projected token (the layer is
-linear).
+of an unmasked X^D.
 """
+
+# Same results as the official code with less work: the prototype layer runs on the patches a loss
+# reads, and the mean teacher logits that the patch centre needs are the prototypes of the mean
+# projected token (the layer is linear).
 
 from collections.abc import Sequence
 from typing import Any

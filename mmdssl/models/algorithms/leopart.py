@@ -15,11 +15,12 @@ Leopart-D ("Mind Your Augmentation" (ICLR 2024), App. B, Eq. 19) is this class w
 X at equal positions, without RoIAlign, on cells that are foreground of the attention AND of the
 mask. Eq. 18 and 19 print sums; as in Leopart's code and for the branch alike we take means.
 
-The official code moves the teacher at the end of step k, before the optimizer step, by the
-student that step k saw. That teacher is ours after step k - 1 (``update_offset``): the sequence of
-teachers is the same, ours is read one step sooner. What the queue holds is scored with the
-student's prototypes.
+What the queue holds is scored with the student's prototypes.
 """
+
+# The official code moves the teacher at the end of step k, before the optimizer step, by the
+# student that step k saw. That teacher is ours after step k - 1 (``update_offset``): the sequence
+# of teachers is the same, ours is read one step sooner.
 
 from collections.abc import Sequence
 from pathlib import Path

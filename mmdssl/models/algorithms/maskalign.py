@@ -14,11 +14,11 @@ patches of the key view, which are there already. CLS, which has seen the foreig
 no part. The paper mixes pixels, X * (1 - M) + X_B * M, and so does this class by default: with M on
 the patch grid that equals mixing at patch embeddings, and gradients reach the patch embedding
 through both images. ``mix_level='patch_embed'`` can detach the background, as iBOT-D's code does.
-
-What differs from the official code: the layers that the loss leaves out are not computed (their
-linears are frozen), the final norm, which no loss reads, stays the identity, and the teacher
-hands over one row of its last attention instead of all.
 """
+
+# Same results as the official code with less work: the layers that the loss leaves out are not
+# computed (their linears are frozen), the final norm, which no loss reads, stays the identity, and
+# the teacher hands over one row of its last attention instead of all.
 
 from collections.abc import Sequence
 from typing import Any, Literal

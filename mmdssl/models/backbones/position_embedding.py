@@ -1,13 +1,16 @@
-"""Position tables: the constant one of MAE; how the official DINO / iBOT code resizes theirs.
+"""Position tables: the constant one of MAE; how official code resizes learned ones.
 
-The official code has two rules, which differ by up to about a third of the table's standard
-deviation, even between grids of the same sizes:
+There are three rules, which differ by up to about a third of the table's standard deviation, even
+between grids of the same sizes. Which one a network was trained with belongs to its weights, not
+to the code that happens to load them:
 
 * ``'factor'``: bicubic interpolation is handed the *scale factors* ``(target + 0.1) / source``.
-  Where images of another size pass a network: pre-training, frozen evaluation, and every forward
-  pass of fine-tuning.
+  Where images of another size pass a network of DINO, iBOT or DINOv2 (without registers):
+  pre-training, frozen evaluation, and every forward pass of fine-tuning.
 * ``'size'``: it is handed the target size. Where the loaders of detection and segmentation bring
   the pre-trained table to the grid of their images, once.
+* ``'antialias'``: target size and antialiasing, which changes enlarged tables, too. DINOv2 with
+  registers, everywhere.
 """
 
 from typing import Literal, get_args
@@ -16,7 +19,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Rule = Literal['factor', 'size']
+Rule = Literal['factor', 'size', 'antialias']
+
+
+def check_rule(rule: str, name: str = 'rule') -> None:
+    """Refuse what is no rule.
+
+    Args:
+        rule: See the module.
+        name: Of the setting that has it, for the message.
+
+    Raises:
+        ValueError: If there is no such rule.
+    """
+    if rule not in get_args(Rule):
+        known = ', '.join(map(repr, get_args(Rule)))
+        raise ValueError(f'{name}={rule!r} must be one of {known}')
 
 
 def resize_position_embedding(
@@ -34,17 +52,16 @@ def resize_position_embedding(
         source: Grid (height, width) that the table was made for.
         target: Grid (height, width) wanted.
         extra_tokens: Leading tokens without a place in the grid (CLS); copied.
-        rule: 'factor' or 'size', see the module.
+        rule: See the module.
 
     Returns:
         (1, extra_tokens + target_h * target_w, C), same dtype; ``table`` itself
         where the grids agree.
 
     Raises:
-        ValueError: If the table's length does not fit ``source``, or the rule is neither.
+        ValueError: If the table's length does not fit ``source``, or there is no such rule.
     """
-    if rule not in get_args(Rule):
-        raise ValueError(f"position tables are resized by 'factor' or 'size', not by {rule!r}")
+    check_rule(rule)
     if source == target:
         return table
     length = table.shape[1]
@@ -59,8 +76,10 @@ def resize_position_embedding(
     grid = patches.reshape(1, *source, -1).permute(0, 3, 1, 2)
     # Bicubic kernels exist in single and double precision only.
     wide = grid if grid.dtype == torch.float64 else grid.float()
-    if rule == 'size':
-        resized = F.interpolate(wide, size=target, mode='bicubic', align_corners=False)
+    if rule != 'factor':
+        resized = F.interpolate(
+            wide, size=target, mode='bicubic', align_corners=False, antialias=rule == 'antialias'
+        )
     else:
         resized = F.interpolate(
             wide,

@@ -33,7 +33,10 @@ class SinCosViT(DenseViT):
                 f'SinCosViT: embed_dims is {self.embed_dims}, two axes of sines and cosines need '
                 'a multiple of 4'
             )
+        if self.registers or self.rope is not None:
+            raise ValueError('SinCosViT has no registers and no rope: use DenseViT for these')
         del self.pos_embed
+        self.pos_embed: Tensor  # type: ignore[assignment]
         self.register_buffer('pos_embed', self._sincos())
 
     def init_weights(self) -> None:

@@ -7,12 +7,12 @@ last tap only.
 """
 
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Any
 
 from torch import Tensor
 
 from mmdssl.models.backbones.dense_vit import DenseViT
-from mmdssl.models.backbones.position_embedding import Rule
+from mmdssl.models.backbones.position_embedding import Rule, check_rule
 from mmdssl.registry import MODELS
 
 
@@ -22,7 +22,11 @@ class TapViT(DenseViT):
 
     The position table is resized twice, as in the official fine-tuning of iBOT: on loading to the
     grid of ``img_size`` by ``load_rule``, and for every batch to the grid of its images, always by
-    the rule of pre-training (``'factor'``). Both rules: :mod:`position_embedding`.
+    the rule of pre-training (``pos_rule``). The rules: :mod:`position_embedding`.
+
+    With patches of 14 pixels the maps of a pyramid with rescales 4, 2, 1, 1/2 have strides 3.5, 7,
+    14, 28: give them to mmdet as ``featmap_strides`` of the RoI extractor and ``strides`` of the
+    anchor generator, and pad images to multiples of 14.
 
     Args:
         arch: As :class:`DenseViT`.
@@ -32,7 +36,8 @@ class TapViT(DenseViT):
             (segmentation). False: no tap, and there is no final norm (detection).
         load_rule: ``'size'``: as the official loaders of detection and segmentation; ``'factor'``:
             as a network that was never loaded for another grid, e.g. in the frozen probes of
-            Leopart.
+            Leopart. None: ``pos_rule`` with registers, whose rule has only one form, else
+            ``'size'``.
         with_mask_token: A mask token is of no use here; default False.
         init_cfg: ``dict(type='mmdssl.PretrainedBackbone', checkpoint=FILE)`` starts from a file of
             ``mmdssl convert export`` or from a checkpoint of a run. The file must hold the
@@ -41,8 +46,8 @@ class TapViT(DenseViT):
         **kwargs: Further arguments of :class:`DenseViT`, like ``drop_path_rate``.
 
     Raises:
-        ValueError: If a tap lies behind the last block, the taps do not rise, or ``load_rule`` is
-            neither.
+        ValueError: If a tap lies behind the last block, the taps do not rise, or there is no
+            such ``load_rule``.
     """
 
     def __init__(
@@ -52,15 +57,15 @@ class TapViT(DenseViT):
         img_size: int | tuple[int, int] = 224,
         out_indices: Sequence[int] = (3, 5, 7, 11),
         tap_norm: bool = False,
-        load_rule: Rule = 'size',
+        load_rule: Rule | None = None,
         with_mask_token: bool = False,
         init_cfg: dict | None = None,
         **kwargs: Any,
     ) -> None:
         taps = list(out_indices)
         _check_taps(taps, arch)
-        if load_rule not in get_args(Rule):
-            raise ValueError(f"TapViT: load_rule={load_rule!r} must be 'size' or 'factor'")
+        if load_rule is not None:
+            check_rule(load_rule, 'TapViT: load_rule')
         super().__init__(
             arch=arch,
             img_size=img_size,
@@ -74,6 +79,11 @@ class TapViT(DenseViT):
         self.tap_norm = tap_norm
         self.load_rule = load_rule
 
+    @property
+    def table_rule(self) -> Rule:
+        """See ``load_rule``."""
+        return self.load_rule or (self.pos_rule if self.registers else 'size')
+
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Maps of the taps.
 
@@ -83,15 +93,15 @@ class TapViT(DenseViT):
         Returns:
             One (N, C, H / patch, W / patch) a tap.
         """
-        x, (height, width) = self.embed(images)
+        embedded, grid = self.embed(images)
         taps = set(self.out_indices)
         maps = []
-        for index, layer in enumerate(self.layers):
-            x = layer(x)
+        for index, x in enumerate(self.run(embedded, grid)):
             if index in taps:
-                tap = self.ln1(x) if self.tap_norm else x
-                # (N, 1 + h*w, C) -> (N, C, h, w)
-                maps.append(tap[:, 1:].transpose(1, 2).unflatten(2, (height, width)).contiguous())
+                patches = x[:, 1 + self.registers :]
+                tap = self.ln1(patches) if self.tap_norm else patches
+                # (N, h*w, C) -> (N, C, h, w)
+                maps.append(tap.transpose(1, 2).unflatten(2, grid).contiguous())
         return tuple(maps)
 
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.transforms.functional import gaussian_blur
 
-from mmdssl.models.utils.frozen_teacher import cls_attention
+from mmdssl.models.utils.frozen_teacher import cls_attention, queries_and_keys
 
 __all__ = ['attention_foreground', 'remove_specks', 'tokens_and_attention', 'top_mass']
 
@@ -25,17 +25,19 @@ def tokens_and_attention(backbone: nn.Module, images: Tensor) -> tuple[Tensor, T
 
     Returns:
         Tokens (N, 1 + h*w, C) after the final norm, and attention from CLS to the patches,
-        mean over the heads: (N, h, w). With the share of CLS itself it sums to 1.
+        mean over the heads: (N, h, w). With the shares of CLS itself and of registers it sums to
+        1.
     """
     net: Any = backbone
     attention = net.layers[-1].attn
     seen: list[Tensor] = []
-    handle = attention.qkv.register_forward_hook(lambda _, __, output: seen.append(output))
+    source = queries_and_keys(attention)
+    handle = source.register_forward_hook(lambda _, __, output: seen.append(output))
     try:
         tokens = net.forward_tokens(images)
     finally:
         handle.remove()
-    importance = cls_attention(seen[0], attention.num_heads)[:, 1:]  # (N, h*w)
+    importance = cls_attention(seen[0], attention.num_heads)[:, 1 + net.registers :]  # (N, h*w)
     return tokens, importance.unflatten(1, net.grid_size(images))
 
 

@@ -3,20 +3,30 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
 from mmdssl.core.locating import Source, essential, find, tensors
 from mmdssl.core.reading import load_checkpoint_file
 from mmdssl.core.tokens import extra_tokens
+from mmdssl.core.weight_facts import facts_of
 from mmdssl.core.weight_values import check_finite
 from mmdssl.core.wording import listed_after
 
-__all__ = ['LoadReport', 'Source', 'compare', 'load_backbone', 'needed_tensors', 'read_state_dict']
+__all__ = [
+    'LoadReport',
+    'Source',
+    'bind_facts',
+    'compare',
+    'load_backbone',
+    'needed_tensors',
+    'read_state_dict',
+]
 
-# What has no part in the features: many files leave out BatchNorm's counter, and a teacher has no
-# mask token.
-_WITHOUT_PART = ('num_batches_tracked', 'mask_token')
+# What has no part in the features, or is known without a file: many leave out BatchNorm's counter,
+# a teacher has no mask token, and files of libraries no rotary periods.
+_WITHOUT_PART = ('num_batches_tracked', 'mask_token', 'rope.periods')
 
 
 @dataclass(frozen=True)
@@ -83,7 +93,8 @@ def load_backbone(
         ValueError: If the file cannot be used, shapes differ, coverage is short, or values are
             NaN or Inf.
     """
-    prefix, own = find(load_checkpoint_file(path), path, source)
+    content = load_checkpoint_file(path)
+    prefix, own = find(content, path, source)
     report = compare(needed_tensors(backbone), own, prefix)
     if report.coverage < min_coverage:
         raise ValueError(
@@ -111,7 +122,25 @@ def load_backbone(
         ) from error
     except ValueError as error:  # a position table that cannot be resized
         raise ValueError(f'{path} does not fit {type(backbone).__name__}: {error}') from error
+    bind_facts(backbone, facts_of(content))
     return report
+
+
+def bind_facts(module: nn.Module, facts: Mapping[str, str]) -> None:
+    """Keep with a module what its weights' file says of them.
+
+    Args:
+        module: Has them as ``weight_facts`` afterwards. The rule of a position table is taken
+            over, unless the module's config gives one.
+        facts: See :func:`mmdssl.core.weight_facts.facts_of`; none leave the module as it is.
+    """
+    if not facts:
+        return
+    own: Any = module
+    own.weight_facts = dict(facts)
+    rule = facts.get('pos_rule')
+    if rule is not None and getattr(module, 'own_pos_rule', rule) is None:
+        own.pos_rule = rule
 
 
 def needed_tensors(module: nn.Module) -> dict[str, int]:

@@ -15,7 +15,7 @@ from mmdssl.models.utils.backbone_weights import Source, load_backbone
 from mmdssl.models.utils.host_copies import move
 from mmdssl.registry import MODELS
 
-__all__ = ['FrozenTeacher', 'TeacherView', 'cls_attention']
+__all__ = ['FrozenTeacher', 'TeacherView', 'cls_attention', 'queries_and_keys']
 
 
 class TeacherView(NamedTuple):
@@ -176,25 +176,37 @@ class FrozenTeacher(BaseModule):
         hooks: list[tuple[nn.Module, Callable]] = [
             (blocks[i], lambda _, __, out, i=i: hidden.update({i: out})) for i in wanted
         ]
-        hooks.append((blocks[-1].attn.qkv, lambda _, __, out: seen.update(qkv=out)))
+        last = queries_and_keys(blocks[-1].attn)
+        hooks.append((last, lambda _, __, out: seen.update(qkv=out)))
         with _listening(hooks):
             self.backbone(self.view(images))
         importance = cls_attention(seen['qkv'], blocks[-1].attn.num_heads)
-        return TeacherView(tuple(hidden[i] for i in wanted), importance[:, 1:])
+        registers = getattr(self.backbone, 'registers', 0)
+        kept = (self.backbone.without_registers(x) if registers else x for x in hidden.values())
+        states = dict(zip(hidden, kept, strict=True))
+        return TeacherView(tuple(states[i] for i in wanted), importance[:, 1 + registers :])
+
+
+def queries_and_keys(attention: nn.Module) -> nn.Module:
+    """The part of an attention whose output :func:`cls_attention` reads: where keys are final."""
+    parts = dict(attention.named_children())
+    return parts.get('turned', parts['qkv'])  # rotary positions turn them after ``qkv``
 
 
 def cls_attention(qkv: Tensor, num_heads: int) -> Tensor:
     """Attention of the first token, mean over heads, from a block's queries, keys and values.
 
     Args:
-        qkv: (N, T, 3 * C): queries, keys, values, each by heads.
+        qkv: (N, T, 3 * C): queries, keys, values, each by heads; or these apart, (3, N, heads, T,
+            C / heads).
         num_heads: Heads.
 
     Returns:
         (N, T) float32 (float64 for float64), rows sum to 1.
     """
-    # (N, T, 3*C) -> (3, N, heads, T, C/heads)
-    parts = qkv.unflatten(-1, (3, num_heads, -1)).permute(2, 0, 3, 1, 4)
+    parts = qkv
+    if qkv.ndim == 3:  # (N, T, 3*C) -> (3, N, heads, T, C/heads)
+        parts = qkv.unflatten(-1, (3, num_heads, -1)).permute(2, 0, 3, 1, 4)
     with torch.autocast(qkv.device.type, enabled=False):
         wide = torch.float64 if qkv.dtype == torch.float64 else torch.float32
         query, key = parts[0][:, :, :1].to(wide), parts[1].to(wide)

@@ -1,22 +1,23 @@
 """Start a part of a detector or segmentor from a pre-trained backbone: completely, or not at all.
 
-mmengine's ``Pretrained`` loads what fits and goes on, so that a network of another width or
-depth starts from chance under the name of a pre-trained one. This initializer compares both
+mmengine's ``Pretrained`` loads what fits and continues, so that a network of another width or
+depth starts untrained under the name of a pre-trained one. This initializer compares both
 directions first, says what it read, and refuses what does not fit.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mmengine.logging import print_log
-from torch import Tensor, nn
+from torch import nn
 
 from mmdssl.core.locating import SHARED_HEAD, Source, find, named, tensors
 from mmdssl.core.reading import load_checkpoint_file
+from mmdssl.core.weight_facts import facts_of
 from mmdssl.core.weight_values import check_finite
-from mmdssl.models.utils.backbone_weights import LoadReport, compare, needed_tensors
+from mmdssl.models.utils.backbone_weights import LoadReport, bind_facts, compare, needed_tensors
 from mmdssl.registry import WEIGHT_INITIALIZERS
 
 __all__ = ['PretrainedBackbone', 'as_strict', 'load_part']
@@ -34,8 +35,8 @@ class PretrainedBackbone:
     Args:
         checkpoint: A file of ``mmdssl convert export --to mmdet`` (or mmseg; with or
             without ``--c4``), or a checkpoint of a run of this package.
-        source: Which backbone of a run's checkpoint: 'teacher', 'student', or 'auto', the one
-            that the method keeps.
+        source: Which backbone of a run's checkpoint: 'teacher', 'student', or 'auto', the
+            evaluation backbone of the method.
         fresh: Children of the module that no file holds and that keep their initial values.
     """
 
@@ -55,9 +56,9 @@ class PretrainedBackbone:
         """
         report = load_part(module, self.checkpoint, source=self.source, fresh=self.fresh)
         print_log(
-            f'{type(module).__name__} starts from {self.checkpoint}: all its {len(report.matched)} '
-            f'tensors found under {report.prefix!r}, coverage {report.coverage:.1%}; not used of '
-            f'the file: {", ".join(report.unexpected) or "nothing"}',
+            f'Loaded {len(report.matched)}/{len(report.matched)} tensors of '
+            f'{type(module).__name__} from {self.checkpoint} (prefix {report.prefix!r}; '
+            f'unused: {", ".join(report.unexpected) or "none"})',
             logger='current',
         )
 
@@ -97,7 +98,10 @@ def load_part(
         ValueError: If the file cannot be read, lacks a tensor of the module, has more for one
             of its children (like further blocks), or one of another shape.
     """
-    prefix, stored = _stored(path, source)
+    content = load_checkpoint_file(path)
+    prefix, own = find(content, path, source)
+    # ``layer4`` is brought back from a C4 file.
+    stored = {**own, **named(tensors(content, path), SHARED_HEAD)}
     wanted = {n: size for n, size in needed_tensors(module).items() if n.split('.')[0] not in fresh}
     children = {name.split('.')[0] for name in wanted}
     ours = {name: v for name, v in stored.items() if name.split('.')[0] in children}
@@ -117,12 +121,6 @@ def load_part(
             f'{path} does not fit {title}: {str(first).strip()}; it seems to be the checkpoint of '
             'another architecture or size: compare the arch or depth in the config'
         ) from error
+    bind_facts(module, facts_of(content))
     left_out = sorted({name.split('.')[0] for name in stored} - children - {'mask_token'})
     return replace(report, unexpected=tuple(left_out))
-
-
-def _stored(path: str | Path, source: Source) -> tuple[str, Mapping[str, Tensor]]:
-    """Where the backbone stands and its tensors; ``layer4`` is brought back from a C4 file."""
-    content = load_checkpoint_file(path)
-    prefix, own = find(content, path, source)
-    return prefix, {**own, **named(tensors(content, path), SHARED_HEAD)}

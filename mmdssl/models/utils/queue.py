@@ -119,11 +119,9 @@ class KeyQueue(nn.Module):
         else:
             change = f'length {length}'
         print_log(
-            f'{self.name}: {change}; it starts with random vectors, which are easy negatives, so '
-            f'the loss rises while real keys replace them in the first {steps} steps, and falls '
-            'after that',
+            f'{self.name}: {change}, filled after {steps} steps; the loss rises until then',
             logger='current',
-            level=logging.WARNING,  # also where nothing is shortened: the curve alarms
+            level=logging.INFO if length == self.length else logging.WARNING,
         )
         self._resize(length)
 

@@ -62,6 +62,9 @@ class EMATeacher(BaseModule):
         """Make the teacher equal to the student, buffers included (start of a run)."""
         self.update(modules, momentum=0.0)
         self._copy_buffers(modules)
+        for name, module in modules.items():
+            if hasattr(module, 'pos_rule'):  # belongs to the weights
+                self.get_submodule(name).pos_rule = module.pos_rule
 
     @torch.no_grad()
     def update(self, modules: Mapping[str, nn.Module], *, momentum: float) -> None:

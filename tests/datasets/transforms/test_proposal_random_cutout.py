@@ -88,7 +88,7 @@ def test_a_proposal_has_lost_no_more_than_its_limit_when_its_turn_ends(threshold
             assert cut.sum() <= limit * cut.size + EXACT
 
 
-def test_the_smallest_proposal_keeps_its_limit_in_the_final_mask_whatever_lies_over_it():
+def test_the_smallest_proposal_keeps_its_limit_in_the_final_mask():
     np.random.seed(0)
     rng = np.random.default_rng(3)
     transform = ProposalRandomCutout(ratio=0.3)

@@ -31,7 +31,7 @@ def test_unknown_entries_are_refused(given, message):
         Efficiency.of(Config(dict(efficiency=given)))
 
 
-def test_the_block_reaches_loader_and_preprocessor_and_what_is_said_of_them_goes_before(tmp_path):
+def test_block_reaches_loader_and_preprocessor_but_yields_to_theirs(tmp_path):
     file = tmp_path / 'config.py'
     file.write_text(
         'efficiency = dict(workers=3, pin_memory=True, channels_last=True)\n'

@@ -258,7 +258,7 @@ class CallsBeforeStep(Hook):
         self.action()
 
 
-def test_a_photo_that_is_gone_is_told_at_once_and_ends_neither_run_nor_resumed_run(data: Path):
+def test_a_missing_photo_is_reported_and_ends_no_run(data: Path):
     lose(data, 'val', 2, 4)
     runner = Runner.from_cfg(config(data, 'gone', epochs=1, hook=dict(interval=1)))
     said = r'2 of 6 images named in .*instances_val.json do not exist, the first .*002.png.*004.png'

@@ -47,9 +47,7 @@ def test_every_method_resolves_with_nothing_but_a_folder(method, machine, folder
     assert (method.startswith(('soco', 'd3ssl'))) == ('proposals' in decided)
 
 
-def test_without_a_gpu_the_small_network_is_taken_and_the_published_one_on_request(
-    folder, tmp_path
-):
+def test_small_network_without_a_gpu_unless_another_is_asked_for(folder, tmp_path):
     assert resolved('ibot-d', folder, tmp_path).config.model.backbone.arch['embed_dims'] == 192
     asked = resolved('ibot-d', folder, tmp_path, backbone='vit-small').config
     assert asked.model.backbone.arch == 'deit-small'

@@ -96,7 +96,7 @@ def test_losses_and_gradients_equal_the_equations():
         )
 
 
-def test_the_queue_takes_teacher_vectors_of_all_boxes_of_both_views_and_no_others():
+def test_the_queue_takes_teacher_vectors_of_all_boxes_of_both_views():
     model, batch = narrow_d3ssl().double(), double(d3ssl_batch())
     _, keys = by_hand(copy.deepcopy(model), batch)
     before = model.queue.keys.clone()

@@ -95,7 +95,7 @@ def test_the_two_rules_differ_by_what_the_official_ones_differ(golden):
     assert_close(tables[0], golden['other_pos_embed'], 1e-5)
     difference = (tables[1] - golden['other_pos_embed']).abs().max()
     assert_close(difference, golden['other_pos_embed_size_based_max_abs_diff'], 1e-5)
-    with pytest.raises(ValueError, match="not by 'timm'"):
+    with pytest.raises(ValueError, match="rule='timm' must be one of"):
         resize_position_embedding(vit.pos_embed, source, target, rule='timm')
 
 

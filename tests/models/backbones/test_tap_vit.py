@@ -58,7 +58,7 @@ def test_every_parameter_gets_a_gradient():
 
 
 @pytest.mark.parametrize('rule', [None, 'size', 'factor'])
-def test_positions_are_resized_by_the_loaders_rule_and_per_image_by_that_of_pre_training(rule):
+def test_positions_are_resized_by_the_loaders_rule_then_per_image(rule):
     settings = {} if rule is None else dict(load_rule=rule)
     small, wide = vit(), vit(img_size=(48, 64), **settings)
     wide.load_state_dict(small.state_dict())
@@ -97,7 +97,10 @@ def test_same_maps_as_the_pre_training_network():
         (dict(out_indices=(3, 5, 7, 11)), 'after block 11 .* has 4 blocks .*set out_indices'),
         (dict(out_indices=(2, 1)), 'must be rising'),
         (dict(out_indices=(-1,)), 'must be rising'),
-        (dict(load_rule='offset'), "load_rule='offset' must be 'size' or 'factor'"),
+        (
+            dict(load_rule='offset'),
+            "load_rule='offset' must be one of 'factor', 'size'",
+        ),
         (dict(arch='vit-s'), "no architecture 'vit-s'"),
     ],
 )

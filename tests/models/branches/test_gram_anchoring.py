@@ -112,7 +112,7 @@ def test_loss_is_what_the_equation_says_for_both_nets():
 
 
 @pytest.mark.parametrize('name', HOSTS)
-def test_the_gram_teacher_is_the_hosts_teacher_of_the_iterations_that_are_named(name):
+def test_the_gram_teacher_is_renewed_at_the_named_iterations(name):
     build, batch = HOSTS[name]
     rule = dict(teacher_from=1, start=1, refresh_every=2, refresh_start=3, refresh_times=2)
     model = build(branches=[dict(type='GramAnchoring', **rule)], momentum=(0.5, 0.5))

@@ -13,7 +13,7 @@ def images(side: int = SIDE) -> torch.Tensor:
     return torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(5))
 
 
-def test_hidden_states_are_those_of_the_blocks_and_importance_the_last_attention():
+def test_hidden_states_and_importance_are_those_of_the_blocks():
     teacher = tiny_teacher()
     seen = teacher(images())
     x, _ = teacher.backbone.embed(images())

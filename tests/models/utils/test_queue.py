@@ -74,11 +74,10 @@ def test_fit_says_what_it_did_and_why_the_loss_rises(monkeypatch):
     KeyQueue(dim=2, length=64).fit(per_step=8, available=300)
     (short, one), (kept, other) = messages
     assert 'dense queue: shortened from 64 to 24' in short
-    assert 'the loss rises' in short
-    assert 'first 3 steps' in short
-    assert one['level'] == other['level'] == logging.WARNING
+    assert 'filled after 3 steps; the loss rises until then' in short
+    assert (one['level'], other['level']) == (logging.WARNING, logging.INFO)
     assert 'length 64' in kept
-    assert 'first 8 steps' in kept
+    assert 'filled after 8 steps' in kept
 
 
 @pytest.mark.parametrize(
@@ -118,6 +117,6 @@ def test_checkpoint_of_another_dimension_is_refused():
         KeyQueue(dim=3, length=6).load_state_dict(KeyQueue(dim=2, length=6).state_dict())
 
 
-def test_settings_are_checked():
+def test_length_must_be_positive():
     with pytest.raises(ValueError, match='length=0'):
         KeyQueue(dim=3, length=0)
