@@ -100,6 +100,8 @@ def train_one_step(path: str, data: str, work_dir: str) -> None:
     config.visualizer = None
     if 'init' in config.model:  # the file to start from is another run's, or somebody else's
         config.model.init = 'random'
+        if 'norm_eval' in config.model:  # statistics of a random net are not its own yet
+            config.model.norm_eval = False
     if config.model.type == 'MaskAlign':  # the teacher's file is another run's
         config.model.teacher.init = 'random'
     wrapper = config.optim_wrapper
@@ -122,9 +124,12 @@ def train_one_step(path: str, data: str, work_dir: str) -> None:
     model.clock.set(iteration=0, max_iterations=loop.max_iters, iterations_per_epoch=2)
     batch = next(iter(loop.dataloader))
     trained = [parameter for parameter in model.backbone.parameters() if parameter.requires_grad]
+    if config.model.type == 'DenseDistillation':  # biases that the next BatchNorm takes off again
+        trained = [parameter for parameter in trained if parameter.ndim > 1]
     before = [parameter.clone() for parameter in trained]
     for group in optim_wrapper.optimizer.param_groups:
-        group['lr'] = 1e-3  # the warm-up starts at 0
+        # The warm-up starts at 0; a student that begins as its teacher has small gradients.
+        group['lr'] = 0.1 if config.model.type == 'DenseDistillation' else 1e-3
     log = model.train_step(batch, optim_wrapper)
     if hasattr(model, 'update_teacher'):  # not where the teacher is frozen
         model.update_teacher()
