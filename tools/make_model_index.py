@@ -60,6 +60,11 @@ METHODS: Mapping[str, tuple[str, str, dict[str, str]]] = {
         'ViT',
         dict(Title='Self-Supervised Learning of Object Parts for Semantic Segmentation'),
     ),
+    'distill': (
+        'DenseDistillation',
+        'any',
+        dict(Title='Mind Your Augmentation: The Key to Decoupling Dense Self-Supervised Learning'),
+    ),
 }
 
 

@@ -29,18 +29,18 @@ class DecoupledViews:
         selections: Where they come from, one entry per view.
     """
 
-    key_views: Float[Tensor, 'n 3 h w']
-    images: Float[Tensor, 'n 3 h w']
+    key_views: Float[Tensor, 'n c h w']
+    images: Float[Tensor, 'n c h w']
     mixing: dict[str, Any]
     foreground: Foreground
     selections: tuple[Selection, ...]
 
 
 def mix_pixels(
-    images: Float[Tensor, 'n 3 h w'],
-    background: Float[Tensor, 'n 3 h w'],
+    images: Float[Tensor, 'n c h w'],
+    background: Float[Tensor, 'n c h w'],
     masks: Bool[Tensor, 'n _ _'],
-) -> Float[Tensor, 'n 3 h w']:
+) -> Float[Tensor, 'n c h w']:
     """X^D at pixel level.
 
     Args:
@@ -65,7 +65,7 @@ def kept_on_host(selections: Sequence[Selection]) -> Bool[Tensor, 'n h w'] | Non
 
 def tokens_together(
     backbone: Any,
-    images: Float[Tensor, 'b 3 h w'],
+    images: Float[Tensor, 'b rgb h w'],
     decoupled: DecoupledViews | None,
     **embedding: Any,
 ) -> tuple[Float[Tensor, 'b t c'], Float[Tensor, 'n t c'] | None]:

@@ -98,7 +98,7 @@ def train_one_step(path: str, data: str, work_dir: str) -> None:
     size = max(4, math.ceil(1 / ratio))
     config.train_dataloader.update(batch_size=size, num_workers=0, persistent_workers=False)
     config.visualizer = None
-    if config.model.type == 'Leopart':  # the file to start from is another run's
+    if 'init' in config.model:  # the file to start from is another run's, or somebody else's
         config.model.init = 'random'
     if config.model.type == 'MaskAlign':  # the teacher's file is another run's
         config.model.teacher.init = 'random'

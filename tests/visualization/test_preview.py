@@ -23,7 +23,7 @@ def test_regions_belong_to_their_masks(config):
         whole.append(dict(type='GridRegions', grid=1, scale=(0.1, 0.4), key=f'{prefix}regions'))
         whole.append(dict(type='RegionCollaborativeCutout', ratio=1.0, **names))
     pipeline = config.train_dataloader.dataset.pipeline
-    pipeline[1].views = [[*config.crop, *whole]]
+    pipeline[1].pipelines = [[*config.crop, *whole]]
     first, second = training_batches(config, 2)
     for batch in (first, second):
         assert set(batch.regions) == {'mask', 'dc_mask'}

@@ -12,6 +12,11 @@ feature map. With InfoNCE against a queue of keys from earlier batches:
 The negatives of L_q are earlier image vectors, those of L_r earlier means over the cells
 of an image, taken before normalisation. lambda = 0 is MoCo v2 (arXiv 2003.04297).
 
+A young network can tell an earlier key from a present one by its age: where it moves fast, all
+vectors drift together, away from what the queue holds, the loss falls and nothing about images
+is learnt (docs/LOG.md has it measured). ``negatives='batch'`` takes the keys of the other images
+of the same step instead, as SimCLR and MoCo v3 (arXiv 2104.02057) do.
+
 DenseCL-D ("Mind Your Augmentation", ICLR 2024) is this class with a ``DecouplingBranch``:
 X^D is made from the key view and passes the student alone, in a batch of its own; each
 foreground cell j of it is matched with cell j of the key view, without any search, and
@@ -26,7 +31,7 @@ The queues fit their length to the data.
 # own forward pass, which is the same moment; the logits are never held all at once.
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -42,7 +47,7 @@ from mmdssl.models.foreground import Foreground
 from mmdssl.models.losses.info_nce import info_nce
 from mmdssl.models.objectives import Objective, unit_mean_of_samples
 from mmdssl.models.utils.batch_statistics import frozen_running_stats
-from mmdssl.models.utils.collectives import shuffle_batch, unshuffle_batch
+from mmdssl.models.utils.collectives import all_gather, shuffle_batch, unshuffle_batch
 from mmdssl.models.utils.queue import KeyQueue
 from mmdssl.registry import MODELS
 
@@ -74,6 +79,8 @@ class DenseCL(TeacherStudent):
             its global half; the dense half is not built.
         loss_lambda: lambda in [0, 1], the weight of the dense loss.
         temperature: t of InfoNCE.
+        negatives: ``'queue'``: keys of earlier batches (the paper); ``'batch'``: those of the
+            other images of the step, over all processes; there are no queues then.
         queue_length: Keys held by each queue; :meth:`check_data` shortens it to what
             the data and the batch allow.
         correspondence: 1: the most similar cell (DenseCL); n: the n-th most similar;
@@ -104,6 +111,7 @@ class DenseCL(TeacherStudent):
         neck: dict | nn.Module,
         loss_lambda: float = 0.5,
         temperature: float = 0.2,
+        negatives: Literal['queue', 'batch'] = 'queue',
         queue_length: int = 65536,
         correspondence: Rule = 1,
         shuffle_bn: bool = True,
@@ -115,6 +123,8 @@ class DenseCL(TeacherStudent):
     ) -> None:
         if not 0 <= loss_lambda <= 1:
             raise ValueError(f'DenseCL: loss_lambda is {loss_lambda}, give a number from 0 to 1')
+        if negatives not in ('queue', 'batch'):
+            raise ValueError(f"DenseCL: negatives is {negatives!r}, give 'queue' or 'batch'")
         check_rule(correspondence)
         super().__init__(
             backbone=backbone,
@@ -137,14 +147,24 @@ class DenseCL(TeacherStudent):
         self.correspondence = correspondence
         self.shuffle_bn = shuffle_bn
         dim = self.neck.mlp[-1].out_features
-        self.queue = KeyQueue(dim=dim, length=queue_length, name='queue')
-        if loss_lambda:
-            self.dense_queue = KeyQueue(dim=dim, length=queue_length, name='dense_queue')
+        self.negatives = negatives
+        self._step_keys: dict[str, Tensor] = {}  # (D, K) each, with negatives='batch'
+        if negatives == 'queue':
+            self.queue = KeyQueue(dim=dim, length=queue_length, name='queue')
+            if loss_lambda:
+                self.dense_queue = KeyQueue(dim=dim, length=queue_length, name='dense_queue')
 
     def check_data(self, *, batch_size: int, num_images: int) -> None:
         """Fit the queues to the data, see :meth:`KeyQueue.fit`."""
         super().check_data(batch_size=batch_size, num_images=num_images)
         per_step = batch_size * dist.get_world_size()
+        if self.negatives == 'batch':
+            if per_step < 2:
+                raise ValueError(
+                    "DenseCL: negatives='batch' with one image a step leaves none; use a batch of "
+                    "at least 2, or negatives='queue'"
+                )
+            return
         for queue in (self.queue, self.dense_queue) if self.loss_lambda else (self.queue,):
             queue.fit(per_step=per_step, available=num_images)
 
@@ -158,17 +178,21 @@ class DenseCL(TeacherStudent):
             )
         query = self._encode(self.backbone, self.neck, views[0])
         key = self._teach(views[1])
-        single = self._contrast(query.vector, key.vector, self.queue).mean()
+        own = self._take_step_keys(key)
+        single = self._contrast(query.vector, key.vector, 'queue', own).mean()
         losses = dict(loss_single=single * (1 - self.loss_lambda))
         if self.loss_lambda:
-            dense = self._contrast(_rows(query.grid), self._positives(query, key), self.dense_queue)
+            cells = None if own is None else own.repeat_interleave(query.grid.shape[2])
+            rows, positives = _rows(query.grid), self._positives(query, key)
+            dense = self._contrast(rows, positives, 'dense_queue', cells)
             losses['loss_dense'] = dense.mean() * self.loss_lambda
-        targets = Targets({1: key.grid}, student={0: query.cells}, teacher={1: key.cells})
+        compared = key.grid if own is None else (key.grid, own)
+        targets = Targets({1: compared}, student={0: query.cells}, teacher={1: key.cells})
         losses = self.with_branches(losses, inputs, targets)
-        # Last: every loss of a step sees the same negatives.
-        self.queue.enqueue(key.vector)
-        if self.loss_lambda:
-            self.dense_queue.enqueue(key.pooled)
+        if self.negatives == 'queue':  # last: every loss of a step sees the same negatives
+            self.queue.enqueue(key.vector)
+            if self.loss_lambda:
+                self.dense_queue.enqueue(key.pooled)
         return losses
 
     def dense_features(self, images: Tensor, **mixing: Any) -> tuple[Tensor, tuple[int, int]]:
@@ -182,15 +206,16 @@ class DenseCL(TeacherStudent):
         return grid, tuple(maps[0].shape[2:])
 
     @torch.no_grad()
-    def dense_targets(self, images: Tensor, reused: Tensor) -> Tensor:
-        """Teacher vectors (n, D, S) of the cells of redrawn key views."""
+    def dense_targets(self, images: Tensor, reused: Any) -> Any:
+        """Teacher vectors (n, D, S) of the cells of redrawn key views, in the form of the first."""
         with frozen_running_stats(self.teacher):
-            return self._encode(self.teacher.backbone, self.teacher.neck, images).grid
+            grid = self._encode(self.teacher.backbone, self.teacher.neck, images).grid
+        return grid if self.negatives == 'queue' else (grid, reused[1])
 
     def dense_loss(
         self,
         features: tuple[Tensor, tuple[int, int]],
-        targets: Tensor,
+        targets: Tensor | tuple[Tensor, Tensor],
         foreground: Foreground,
         *,
         objective: Objective = 'point',
@@ -202,29 +227,49 @@ class DenseCL(TeacherStudent):
         ``'all'`` every foreground cell with every one of the same image.
         """
         vectors, grid = features
+        own: Tensor | None = None  # (n,) each image's own column of the negatives
+        if isinstance(targets, tuple):
+            targets, own = targets
         if objective == 'point':
             cells = foreground.chosen(*grid)
             query, key = (cells.rows(x.transpose(1, 2)) for x in (vectors, targets))  # (M, D)
-            losses = self._contrast(query, key, self.dense_queue)
+            columns = None if own is None else own[cells.sample]
+            losses = self._contrast(query, key, 'dense_queue', columns)
             return (losses * cells.weights.to(losses.dtype)).sum()
         chosen = foreground.cells(*grid).flatten(1)  # (n, S)
         sample, cell = chosen.nonzero(as_tuple=True)  # (M,) each
         query, key = vectors[sample, :, cell], targets[sample, :, cell]  # (M, D)
+        columns = None if own is None else own[sample]
         if objective == 'average':
+            columns = None if own is None else own[chosen.any(dim=1)]
             size, chosen = len(chosen), chosen.any(dim=1, keepdim=True)  # one cell a sample
             query = unit_mean_of_samples(query, sample, size)[chosen[:, 0]]
             key = unit_mean_of_samples(key, sample, size)[chosen[:, 0]]
         elif objective == 'all':
             key = targets.transpose(1, 2)[sample]  # (M, S, D)
-        losses = self._contrast(query, key, self.dense_queue)
+        losses = self._contrast(query, key, 'dense_queue', columns)
         if objective == 'all':
             pairs = chosen[sample]  # (M, S)
             losses = (losses * pairs).sum(dim=1) / pairs.sum(dim=1)
         return (losses * per_sample_weights(chosen, losses.dtype)).sum()
 
-    def _contrast(self, query: Tensor, positive: Tensor, queue: KeyQueue) -> Tensor:
-        """InfoNCE of vectors (M, D) against the keys of a queue."""
-        return info_nce(query, positive, queue.keys, self.temperature)
+    def _contrast(self, query: Tensor, positive: Tensor, queue: str, own: Tensor | None) -> Tensor:
+        """InfoNCE of vectors (M, D) against a queue, or what the step has in its place."""
+        keys = self._step_keys[queue] if queue in self._step_keys else getattr(self, queue).keys
+        return info_nce(query, positive, keys, self.temperature, own=own)
+
+    def _take_step_keys(self, key: Encoded) -> Tensor | None:
+        """Make the keys of all processes the negatives of this step.
+
+        Returns:
+            (N,) int64, the columns in which this process's own images stand; None with queues.
+        """
+        if self.negatives == 'queue':
+            return None
+        self._step_keys = dict(queue=all_gather(key.vector).T, dense_queue=all_gather(key.pooled).T)
+        count = len(key.vector)
+        first = dist.get_rank() * count
+        return torch.arange(first, first + count, device=key.vector.device)
 
     def _positives(self, query: Encoded, key: Encoded) -> Tensor:
         """The teacher's vectors (N*S, D) that the query cells are matched with."""

@@ -200,7 +200,7 @@ class Branch(BaseModule):
         return combined
 
 
-def shown(inputs: dict, view: int, sees: Sees) -> Float[Tensor, 'n 3 h w']:
+def shown(inputs: dict, view: int, sees: Sees) -> Float[Tensor, 'n c h w']:
     """A view (N, 3, H, W) as a teacher is to see it, normalised.
 
     Args:

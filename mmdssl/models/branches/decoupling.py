@@ -302,7 +302,7 @@ class DecouplingBranch(Branch):
         masks = HostCopies.of(inputs, self.mask_key)
         return {view: masks[view].bool() for view in self.key_views}
 
-    def _key_views(self, inputs: dict, selections: Sequence[Selection]) -> Float[Tensor, 'k 3 h w']:
+    def _key_views(self, inputs: dict, selections: Sequence[Selection]) -> Float[Tensor, 'k c h w']:
         """The chosen key views (n, 3, H, W), with a colour draw of their own if asked for."""
         if not self.reaugment:
             return torch.cat([inputs['views'][s.view][s.index] for s in selections])

@@ -38,6 +38,7 @@ from mmdssl.models.branches.branch import Branch, Sees, shown, student_map
 from mmdssl.models.chosen_cells import choose_cells
 from mmdssl.models.dense_host import DenseHost
 from mmdssl.models.utils.backbone_weights import load_backbone
+from mmdssl.models.utils.collectives import broadcast
 from mmdssl.models.utils.host_copies import HostCopies
 from mmdssl.models.utils.setting_checks import SettingChecks
 from mmdssl.registry import MODELS
@@ -266,7 +267,7 @@ class GramAnchoring(Branch):
                 statistics.append(parameter)
         if statistics and dist.get_world_size() > 1:
             flat = torch.cat([one.flatten() for one in statistics])
-            dist.broadcast(flat)
+            broadcast(flat)
             parts = flat.split([one.numel() for one in statistics])
             for one, part in zip(statistics, parts, strict=True):
                 one.copy_(part.view_as(one))

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -26,17 +26,23 @@ _BLOCK = {'cpu': 2**23, 'cuda': 2**26}
 
 
 class _LogSumExpOfNegatives(torch.autograd.Function):
-    """logsumexp over k of query . n_k, differentiable in the query only."""
+    """logsumexp over k of query . n_k, k != own, differentiable in the query only."""
 
     @staticmethod
     def forward(
-        ctx: Any, query: Float[Tensor, 'm d'], negatives: Float[Tensor, 'd k']
+        ctx: Any,
+        query: Float[Tensor, 'm d'],
+        negatives: Float[Tensor, 'd k'],
+        own: Int64[Tensor, ' m'] | None,
     ) -> Float[Tensor, ' m']:
         rows = max(_BLOCK.get(query.device.type, 2**24) // negatives.shape[1], 1)
         needs_mean = ctx.needs_input_grad[0]
         sums, means = [], []
-        for block in query.split(rows):
+        columns = [None] * len(query) if own is None else own[:, None].split(rows)
+        for block, column in zip(query.split(rows), columns, strict=False):
             logits = block @ negatives  # (rows, K)
+            if column is not None:
+                logits.scatter_(1, column, -torch.inf)
             top = logits.amax(dim=1, keepdim=True)
             weights = logits.sub_(top).exp_()
             total = weights.sum(dim=1, keepdim=True)
@@ -49,9 +55,9 @@ class _LogSumExpOfNegatives(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Float[Tensor, ' m']) -> tuple[Float[Tensor, 'm d'], None]:
+    def backward(ctx: Any, grad: Float[Tensor, ' m']) -> tuple[Float[Tensor, 'm d'], None, None]:
         (means,) = ctx.saved_tensors
-        return grad[:, None] * means, None
+        return grad[:, None] * means, None, None
 
 
 def info_nce(
@@ -59,6 +65,8 @@ def info_nce(
     positive: Float[Tensor, '...'],  # its shape and the next one's are judged below, in words
     negatives: Float[Tensor, '_ k'],
     temperature: float,
+    *,
+    own: Int64[Tensor, ' m'] | None = None,
 ) -> Float[Tensor, 'm ...']:
     """InfoNCE loss of every query.
 
@@ -71,6 +79,8 @@ def info_nce(
         negatives: (D, K) unit vectors, shared by all queries (the layout of
             :class:`KeyQueue`); constants, no gradient flows into them.
         temperature: t > 0.
+        own: (M,) int64, for each query the column of ``negatives`` that is none of its own
+            negatives; None: all are. K must then be at least 2.
 
     Returns:
         (M,) losses, >= 0; (M, P) where each query has P positives.
@@ -90,13 +100,15 @@ def info_nce(
         raise ValueError(f'info_nce: temperature is {temperature}, give a positive number')
     if negatives.requires_grad:
         raise ValueError('info_nce: negatives are constants; pass negatives.detach()')
+    if own is not None and negatives.shape[1] < 2:
+        raise ValueError('info_nce: no negative is left beside the own one; give at least 2')
     with torch.autocast(query.device.type, enabled=False):
         dtype = torch.float64 if query.dtype == torch.float64 else torch.float32
         # Scaling the M queries instead of the M x K logits saves a pass over these.
         query = query.to(dtype) / temperature
         each = query if positive.ndim == 2 else query[:, None]
-        own = (each * positive.to(dtype)).sum(dim=-1)  # (M,) or (M, P)
+        towards = (each * positive.to(dtype)).sum(dim=-1)  # (M,) or (M, P)
         if not len(query):
-            return own
-        rest: Tensor = _LogSumExpOfNegatives.apply(query, negatives.to(dtype))
-        return F.softplus((rest if positive.ndim == 2 else rest[:, None]) - own)
+            return towards
+        rest: Tensor = _LogSumExpOfNegatives.apply(query, negatives.to(dtype), own)
+        return F.softplus((rest if positive.ndim == 2 else rest[:, None]) - towards)

@@ -12,7 +12,7 @@ from mmengine import dist
 from mmpretrain.models.utils.batch_shuffle import batch_shuffle_ddp, batch_unshuffle_ddp
 from torch import Tensor
 
-__all__ = ['all_gather', 'all_reduce', 'shuffle_batch', 'unshuffle_batch']
+__all__ = ['all_gather', 'all_reduce', 'broadcast', 'shuffle_batch', 'unshuffle_batch']
 
 
 def all_gather(tensor: Tensor) -> Tensor:
@@ -36,6 +36,18 @@ def all_reduce(tensor: Tensor, op: Literal['sum', 'mean', 'max', 'min'] = 'sum')
     """
     sent = tensor.contiguous()
     dist.all_reduce(sent, op=op)
+    if sent is not tensor:
+        tensor.copy_(sent)
+
+
+def broadcast(tensor: Tensor) -> None:
+    """Give every process the values of the first one, in place.
+
+    Args:
+        tensor: In any layout; of one shape and dtype on every process.
+    """
+    sent = tensor.contiguous()
+    dist.broadcast(sent)
     if sent is not tensor:
         tensor.copy_(sent)
 

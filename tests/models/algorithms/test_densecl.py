@@ -311,3 +311,66 @@ def test_mistakes_are_named_when_built(change, message):
 def test_single_view_is_refused():
     with pytest.raises(ValueError, match='two views'):
         tiny_densecl().loss(dict(views=two_views()['views'][:1]))
+
+
+def in_batch_loss(query: torch.Tensor, positive: torch.Tensor, keys: torch.Tensor, own: int):
+    """-log softmax of the positive among it and the keys of the other images."""
+    others = [key for index, key in enumerate(keys) if index != own]
+    logits = torch.stack([query @ positive, *(query @ key for key in others)]) / 0.2
+    return -logits.log_softmax(0)[0]
+
+
+def test_negatives_of_the_batch_are_the_keys_of_its_other_images():
+    """Recomputed image by image and cell by cell; no queue is there to be read or kept."""
+    batch = two_views()
+    model = tiny_densecl(negatives='batch', decoupling=dict(type='DecouplingBranch'))
+    assert not any('queue' in name for name in model.state_dict())
+    got = model.loss(batch)
+    other = tiny_densecl(negatives='batch')
+    query = other._encode(other.backbone, other.neck, batch['views'][0])
+    key = other._encode(other.teacher.backbone, other.teacher.neck, batch['views'][1])
+    single = [in_batch_loss(query.vector[n], key.vector[n], key.vector, n) for n in range(8)]
+    nearest = torch.einsum(
+        'ncs,nct->nst',
+        F.normalize(query.cells.flatten(2), dim=1),
+        F.normalize(key.cells.flatten(2), dim=1),
+    ).argmax(dim=2)
+    dense = [
+        in_batch_loss(query.grid[n, :, s], key.grid[n, :, nearest[n, s]], key.pooled, n)
+        for n in range(8)
+        for s in range(16)
+    ]
+    torch.testing.assert_close(got['loss_single'], 0.7 * 0.5 * sum(single) / 8)
+    torch.testing.assert_close(got['loss_dense'], 0.7 * 0.5 * sum(dense) / 128)
+
+    # X^D: cell j of the key view is the positive, the other images of the batch the negatives.
+    views = model.decoupling.compose(batch)
+    vectors, grid = other.dense_features(views.images)
+    chosen = views.foreground.cells(*grid).flatten(1)
+    samples = []
+    for row, index in enumerate(views.selections[0].index.tolist()):
+        cells = chosen[row].nonzero()[:, 0].tolist()
+        terms = [
+            in_batch_loss(vectors[row, :, j], key.grid[index, :, j], key.pooled, index)
+            for j in cells
+        ]
+        samples.append(sum(terms) / max(len(terms), 1))
+    torch.testing.assert_close(got['loss_decoupling'], 0.3 * sum(samples) / len(samples))
+
+
+@pytest.mark.parametrize('objective', ['point', 'average', 'all'])
+@pytest.mark.parametrize('reaugment', [False, 'both'])
+def test_every_objective_knows_negatives_of_the_batch(objective, reaugment):
+    batch = two_views()
+    batch['raw'], batch['recolor'] = batch['views'], lambda images, view: images
+    branch = dict(type='DecouplingBranch', objective=objective, reaugment=reaugment)
+    losses = tiny_densecl(negatives='batch', decoupling=branch).loss(batch)
+    assert losses['loss_decoupling'].isfinite()
+    assert losses['loss_decoupling'] > 0
+
+
+def test_one_image_has_no_negatives_of_the_batch():
+    with pytest.raises(ValueError, match='leaves none'):
+        tiny_densecl(negatives='batch').check_data(batch_size=1, num_images=8)
+    with pytest.raises(ValueError, match="give 'queue' or 'batch'"):
+        tiny_densecl(negatives='images')

@@ -99,3 +99,23 @@ def test_mistakes_are_named(change, message):
     )
     with pytest.raises(ValueError, match=message):
         info_nce(**{**given, **change})
+
+
+def test_the_own_column_is_no_negative():
+    """Equal, with its gradient, to logits from which that column is taken out."""
+    make = torch.Generator().manual_seed(5)
+    query, positive = (torch.randn(6, 4, generator=make).double() for _ in range(2))
+    negatives = torch.randn(4, 5, generator=make).double()
+    own = torch.tensor([0, 1, 4, 4, 2, 0])
+    query.requires_grad_()
+    got = info_nce(query, positive, negatives, 0.3, own=own)
+    (gradient,) = torch.autograd.grad(got.sum(), query)
+    want = []
+    for row, column in enumerate(own.tolist()):
+        rest = torch.cat([negatives[:, :column], negatives[:, column + 1 :]], dim=1)
+        logits = torch.cat([(query[row] @ positive[row])[None], query[row] @ rest]) / 0.3
+        want.append(-logits.log_softmax(0)[0])
+    torch.testing.assert_close(got, torch.stack(want))
+    torch.testing.assert_close(gradient, torch.autograd.grad(sum(want), query)[0])
+    with pytest.raises(ValueError, match='no negative is left'):
+        info_nce(query, positive, negatives[:, :1], 0.3, own=own)

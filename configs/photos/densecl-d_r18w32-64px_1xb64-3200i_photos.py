@@ -1,0 +1,14 @@
+"""DenseCL-D, half-width ResNet-18, 64 px views, from nothing on a few thousand photos: a CPU core.
+
+Reproduces: no table; the partner of the DenseCL run beside it.
+Command: python tools/train.py configs/photos/densecl-d_r18w32-64px_1xb64-3200i_photos.py
+    --amp bf16 --cfg-options data_root=PHOTOS
+Costs: see README.md beside this file.
+Published: none.
+Measured: see README.md beside this file.
+"""
+
+_base_ = './densecl_r18w32-64px_1xb64-3200i_photos.py'
+
+model = dict(decoupling=dict(type='DecouplingBranch', weight=0.3, sample_ratio=0.25))
+train_dataloader = dict(dataset=dict(pipeline=_base_.decoupled_pipeline))

@@ -1,0 +1,70 @@
+"""SoCo, half-width ResNet-18, 96 px views, from nothing on a few thousand photos: a CPU core.
+
+Reproduces: no table; whether CPU cores learn about objects from a few thousand photos in an hour.
+Command: python tools/train.py configs/photos/soco_r18w32-96px_1xb64-600i_photos.py
+    --amp bf16 --cfg-options data_root=PHOTOS
+Costs: see README.md beside this file.
+Published: none.
+Measured: see README.md beside this file.
+"""
+
+_base_ = [
+    '../_base_/models/soco_resnet18w32-c4-128px.py',
+    '../_base_/datasets/soco_views_128px.py',
+    '../_base_/datasets/photos_loader.py',
+    '../_base_/datasets/photos_object_knn.py',
+    '../_base_/schedules/soco_lars_1xb32-250i.py',
+    '../default_runtime.py',
+]
+
+# Random boxes in place of a search for proposals: nothing has to be made before.
+load = [
+    dict(type='LoadImage'),
+    dict(type='GridRegions', grid=3, scale=(0.1, 0.4), key='proposals'),
+]
+crop = dict(
+    type='RandomResizedCropWithBoxes', size=96, ratio=(3 / 4, 4 / 3), interpolation='bilinear'
+)
+views = [
+    [dict(crop, scale=(0.5, 1.0)), _base_.flip],
+    [dict(crop, scale=(0.3, 1.0)), _base_.flip],
+]
+common = dict(_base_.common, pipelines=views)
+decoupled_pipeline = [
+    *load,
+    dict(
+        common,
+        finish=[_base_.no_erase + _base_.branch_mask, _base_.square_erase + _base_.branch_mask],
+    ),
+    dict(type='PackViews', keys=('boxes', 'box_ids', 'erase', 'dc_mask')),
+]
+model = dict(data_preprocessor=dict(_base_.data_preprocessor, channels_last=True))
+efficiency = dict(workers=1)
+train_dataloader = dict(
+    dataset=dict(
+        pipeline=[
+            *load,
+            dict(common, finish=[_base_.no_erase, _base_.square_erase]),
+            dict(type='PackViews', keys=('boxes', 'box_ids', 'erase')),
+        ]
+    ),
+)
+# Objects are about as large as in the views.
+object_knn_dataloader = dict(
+    dataset=dict(
+        pipeline=[
+            dict(type='LoadImage'),
+            dict(type='SelectObjects', select='all'),
+            dict(type='ResizeWithBoxes', size=128),
+        ]
+    ),
+)
+train_cfg = dict(max_iters=600)
+custom_hooks = [
+    *_base_.custom_hooks,
+    dict(type='ObjectKNNHook', interval=150, by_epoch=False, initial=True),
+]
+default_hooks = dict(
+    logger=dict(interval=25), checkpoint=dict(by_epoch=False, interval=75, max_keep_ckpts=1)
+)
+log_processor = dict(by_epoch=False)
