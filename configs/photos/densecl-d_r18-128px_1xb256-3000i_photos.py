@@ -1,10 +1,8 @@
 """DenseCL-D, ResNet-18 at 128 px, from nothing on a few thousand photos: one GPU, minutes.
 
-Reproduces: no table; the partner of the DenseCL run beside it.
+Purpose: comparison with the DenseCL run of this folder.
 Command: python tools/train.py configs/photos/densecl-d_r18-128px_1xb256-3000i_photos.py
     --amp bf16 --cfg-options data_root=PHOTOS
-Costs: see README.md beside this file.
-Published: none.
 Measured: see README.md beside this file.
 """
 

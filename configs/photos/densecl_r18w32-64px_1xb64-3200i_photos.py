@@ -1,10 +1,8 @@
 """DenseCL, half-width ResNet-18, 64 px views, from nothing on a few thousand photos: a CPU core.
 
-Reproduces: no table; whether CPU cores learn about objects from a few thousand photos in an hour.
+Purpose: whether CPU cores learn about objects from a few thousand photos in an hour.
 Command: python tools/train.py configs/photos/densecl_r18w32-64px_1xb64-3200i_photos.py
     --amp bf16 --cfg-options data_root=PHOTOS
-Costs: see README.md beside this file.
-Published: none.
 Measured: see README.md beside this file.
 """
 

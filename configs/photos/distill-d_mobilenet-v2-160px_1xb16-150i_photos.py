@@ -1,11 +1,9 @@
 """A given MobileNetV2 is de-coupled on photos by distilling itself: a CPU core, minutes.
 
-Reproduces: no table; whether a short run makes given features lean less on the background.
+Purpose: whether a short run makes given features lean less on the background.
 Command: python tools/train.py configs/photos/distill-d_mobilenet-v2-160px_1xb16-150i_photos.py
     --cfg-options data_root=PHOTOS model.init=FILE
     FILE: mmpretrain's mobilenet_v2_batch256_imagenet, or any other of this backbone
-Costs: see README.md beside this file.
-Published: none.
 Measured: see README.md beside this file.
 """
 

@@ -1,11 +1,9 @@
 """A given ViT-S/16 is de-coupled on photos by distilling itself: DINO's weights, a GPU, minutes.
 
-Reproduces: no table; what to begin with for a vision transformer of one's own.
+Purpose: what to begin with for a vision transformer of one's own.
 Command: python tools/convert.py import dino_deitsmall16_pretrain.pth --from dino --out start.pth
     python tools/train.py configs/photos/distill-d_vit-small-p16-224px_1xb16-150i_photos.py
     --amp bf16 --cfg-options data_root=PHOTOS model.init=start.pth
-Costs: not measured.
-Published: none.
 Measured: not measured.
 """
 

@@ -1,10 +1,8 @@
 """iBOT-D, ViT-S/16 at 128 px, from nothing on a few thousand photos: one GPU, minutes.
 
-Reproduces: no table; the partner of the iBOT run beside it.
+Purpose: comparison with the iBOT run of this folder.
 Command: python tools/train.py configs/photos/ibot-d_vit-small-p16-128px_1xb256-3000i_photos.py
     --amp bf16 --cfg-options data_root=PHOTOS
-Costs: see README.md beside this file.
-Published: none.
 Measured: see README.md beside this file.
 """
 

@@ -1,10 +1,8 @@
 """iBOT, ViT-S/16 at 128 px, from nothing on a few thousand photos: one GPU, minutes.
 
-Reproduces: no table; whether a short run on photos learns about objects.
+Purpose: does a short run on photos learn about objects?
 Command: python tools/train.py configs/photos/ibot_vit-small-p16-128px_1xb256-3000i_photos.py
     --amp bf16 --cfg-options data_root=PHOTOS
-Costs: see README.md beside this file.
-Published: none.
 Measured: see README.md beside this file.
 """
 
