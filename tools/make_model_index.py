@@ -116,12 +116,17 @@ def describe(path: Path) -> dict[str, Any]:
     return dict(model, **({'In Collection': method[0]} if method else {}))
 
 
+def _has_a_folder(name: str) -> bool:
+    """Whether configs of a method are in the folder of one, not only in those of data."""
+    return any(any((ROOT / 'configs' / one).glob(f'{name}[-_]*.py')) for one in METHODS)
+
+
 def metafile(folder: Path) -> str:
     """Content of the metafile.yml of a folder of configs."""
     configs = sorted(folder.glob('*.py'))
     names = dict.fromkeys(re.split('[-_]', path.stem)[0] for path in configs)
-    if folder.name not in METHODS:  # folders of data only use the collections
-        names = {}
+    if folder.name not in METHODS:  # folders of data use the collections of the methods' own ones
+        names = {name: None for name in names if not _has_a_folder(name)}
     collections = [
         dict(
             Name=METHODS[name][0],
