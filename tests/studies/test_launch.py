@@ -2,14 +2,18 @@
 
 import dataclasses
 import json
+import threading
 
 import pytest
+import torch
+from torch.utils.data import DataLoader, Dataset
 
 from mmdssl.cli.study import main
 from mmdssl.studies import launch
-from mmdssl.studies.afterwards import _in_percent
+from mmdssl.studies.afterwards import _in_percent, _transfer
 from mmdssl.studies.launch import Failure, _ready, _take_orphans, run_all
 from mmdssl.studies.run import Run
+from tests.conftest import ROOT
 from tests.studies.test_recipe import SMALL, plan_of
 
 
@@ -127,10 +131,72 @@ def test_local_jobs_measure_what_a_finished_run_lacks(tmp_path):
     assert list((one.folder / 'jobs').glob('*_log.out'))
 
 
+class Stuck(Dataset):
+    """Its worker never comes back, as one whose images nobody takes."""
+
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        threading.Event().wait()
+
+
+def end_a_loader(run):
+    """In place of a run, in the job's process: its loader ends a forked worker."""
+    batches = iter(DataLoader(Stuck(), num_workers=1, multiprocessing_context='fork'))
+    (worker,) = batches._workers
+    torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL = 0.1  # how long it is given to end itself
+    batches._shutdown_workers()
+    worker.join(20)
+    code = worker.exitcode
+    worker.kill()  # or else it would keep the job as well
+    run.folder.mkdir(parents=True, exist_ok=True)
+    (run.folder / 'exitcode').write_text(str(code))
+
+
+class LoaderJob(launch.Job):
+    def __call__(self, *words):
+        launch.execute = end_a_loader
+        super().__call__(*words)
+
+
+def test_loader_workers_of_a_local_job_end_when_told(plan, monkeypatch):
+    """They are forked from a process in which submitit passes over SIGTERM."""
+    monkeypatch.setenv('PYTHONPATH', str(ROOT))
+    monkeypatch.setattr(launch, 'Job', LoaderJob)
+    one = run(plan, 'densecl')
+    launch._submit(one, 'local', {}).result()
+    assert (one.folder / 'exitcode').read_text() == '-15'
+
+
 def test_scores_of_detectors_are_percent_as_published():
     scores = {'coco/bbox_mAP': 0.387, 'coco/bbox_mAP_l': -1.0}
     assert _in_percent(scores, 'mmdet') == {'transfer/coco/bbox_mAP': pytest.approx(38.7)}
     assert _in_percent({'mIoU': 39.9}, 'mmseg') == {'transfer/mIoU': 39.9}
+
+
+def test_fine_tuning_has_the_batch_that_its_rate_fits_on_the_processes_of_the_run(
+    tmp_path, monkeypatch
+):
+    """SoCo pre-trains on 16; its detector is an 8xb2."""
+    pytest.importorskip('mmcv._ext', reason='mmdet needs compiled ops')
+
+    class SeenError(Exception):
+        pass
+
+    def stop(config):
+        raise SeenError(config)
+
+    monkeypatch.setattr('mmdssl.engine.launch.prepare_config', lambda config, launcher: config)
+    monkeypatch.setattr('mmdssl.engine.launch.build_runner', stop)
+    soco = run(plan_of(tmp_path, 'mind_your_augmentation/table_6', 'paper'), 'SoCo', 0)
+    (soco.folder / 'transfer').mkdir(parents=True)
+    (soco.folder / 'transfer/backbone.pth').touch()
+    with pytest.raises(SeenError) as seen:
+        _transfer(soco)
+    (config,) = seen.value.args
+    batch = soco.processes * config.train_dataloader.batch_size
+    assert batch == config.auto_scale_lr.base_batch_size == 16
 
 
 @pytest.mark.slow
