@@ -163,7 +163,7 @@ def study(plan: 'Plan', options: argparse.Namespace, words: list[str]) -> int:
         folder = plan.out / f'{plan.study.name}-{plan.scale}'
         folder.mkdir(parents=True, exist_ok=True)
         files = write_tables(plan, folder, points, facts) + draw_study(plan, folder, points)
-        console.print(f'wrote {", ".join(file.name for file in files)} in {folder}')
+        print(f'wrote {", ".join(file.name for file in files)} in {folder}')
     for failure in failures:
         run = failure.run
         print(
