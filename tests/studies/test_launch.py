@@ -2,11 +2,10 @@
 
 import dataclasses
 import json
+import multiprocessing
 import threading
 
 import pytest
-import torch
-from torch.utils.data import DataLoader, Dataset
 
 from mmdssl.cli.study import main
 from mmdssl.studies import launch
@@ -118,8 +117,29 @@ def test_a_study_runs_and_goes_on(tmp_path, capsys):
     assert (own / 'measurements.jsonl').read_text().splitlines() == lines
 
 
-def test_local_jobs_measure_what_a_finished_run_lacks(tmp_path):
+class ForkingJob(launch.Job):
+    """Forks before its run, and ends the process by SIGTERM: mmdet scores VOC with such a pool."""
+
+    def __call__(self, *words):
+        execute = launch.execute
+
+        def fork_and_execute(run):
+            child = multiprocessing.get_context('fork').Process(target=threading.Event().wait)
+            child.start()
+            child.terminate()
+            child.join(20)
+            (run.folder / 'exitcode').write_text(str(child.exitcode))
+            child.kill()  # one that passes over SIGTERM would keep the job as well
+            execute(run)
+
+        launch.execute = fork_and_execute  # in the job's process
+        super().__call__(*words)
+
+
+def test_local_jobs_measure_what_a_finished_run_lacks(tmp_path, monkeypatch):
     """A process of submitit, which gets text alone and says what it says into the run's folder."""
+    monkeypatch.setenv('PYTHONPATH', str(ROOT))
+    monkeypatch.setattr(launch, 'Job', ForkingJob)
     plan = plan_of(tmp_path, names=('densecl',), measured=('cost',))
     one = run(plan, 'densecl')
     finish(one)
@@ -129,43 +149,6 @@ def test_local_jobs_measure_what_a_finished_run_lacks(tmp_path):
     assert run_all(plan, progress=False) == []
     assert json.loads((one.folder / 'cost.json').read_text()) == {'cost/ms': 200}
     assert list((one.folder / 'jobs').glob('*_log.out'))
-
-
-class Stuck(Dataset):
-    """Its worker never comes back, as one whose images nobody takes."""
-
-    def __len__(self):
-        return 8
-
-    def __getitem__(self, index):
-        threading.Event().wait()
-
-
-def end_a_loader(run):
-    """In place of a run, in the job's process: its loader ends a forked worker."""
-    batches = iter(DataLoader(Stuck(), num_workers=1, multiprocessing_context='fork'))
-    (worker,) = batches._workers
-    torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL = 0.1  # how long it is given to end itself
-    batches._shutdown_workers()
-    worker.join(20)
-    code = worker.exitcode
-    worker.kill()  # or else it would keep the job as well
-    run.folder.mkdir(parents=True, exist_ok=True)
-    (run.folder / 'exitcode').write_text(str(code))
-
-
-class LoaderJob(launch.Job):
-    def __call__(self, *words):
-        launch.execute = end_a_loader
-        super().__call__(*words)
-
-
-def test_loader_workers_of_a_local_job_end_when_told(plan, monkeypatch):
-    """They are forked from a process in which submitit passes over SIGTERM."""
-    monkeypatch.setenv('PYTHONPATH', str(ROOT))
-    monkeypatch.setattr(launch, 'Job', LoaderJob)
-    one = run(plan, 'densecl')
-    launch._submit(one, 'local', {}).result()
     assert (one.folder / 'exitcode').read_text() == '-15'
 
 
