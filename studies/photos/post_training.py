@@ -3,9 +3,10 @@
     mmdssl study photos/post_training --scale search --data-root PHOTOS --seeds 0
     mmdssl study photos/post_training --scale judge --data-root PHOTOS --seeds 1 2 3
 
-MobileNetV2 of ImageNet (mmpretrain's mobilenet_v2_batch256_imagenet, as mobilenet_v2_imagenet.pth in
-the current folder), minutes of a CPU core a run. ``search`` asks with the one half of val2012,
-``judge`` with the other: settings are chosen on the first, the second says what they are worth.
+MobileNetV2 of ImageNet (mmpretrain's mobilenet_v2_batch256_imagenet, in the current folder as
+mobilenet_v2_imagenet.pth), minutes of a CPU core a run. ``search`` asks with the one half of
+val2012, ``judge`` with the other: settings are chosen on the first, the second says what they are
+worth.
 What has come out: configs/photos/README.md.
 """
 

@@ -244,3 +244,20 @@ def test_paper_runs_have_the_published_length_and_processes(tmp_path):
     short = plan_of(tmp_path, 'mind_your_augmentation/table_4', 'paper', iters=10)
     with pytest.raises(ValueError, match='counts epochs'):
         make_config(Run(plan=short, name='iBOT', seed=0))
+
+
+def test_post_training_is_chosen_on_one_half_and_judged_on_the_other(tmp_path):
+    asked = {}
+    for scale in ('search', 'judge'):
+        plan = plan_of(tmp_path, 'photos/post_training', scale)
+        for name in plan.rows:
+            run = Run(plan=plan, name=name, seed=1)
+            config = make_config(run)
+            parts = config.object_knn_dataloader.dataset.datasets
+            assert parts.query.part == parts.query_disturbed.part
+            assert 'part' not in parts.bank
+            asked.setdefault(name, []).append(tuple(parts.query.part))
+            assert run.shares == (1.0,)
+            assert bool(config.model.get('decoupling')) == (run.row.role == 'decoupled')
+    assert set(map(tuple, asked.values())) == {((1, 2), (2, 2))}
+    assert len(asked) == 8
