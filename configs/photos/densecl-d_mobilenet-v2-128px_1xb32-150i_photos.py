@@ -1,7 +1,7 @@
 """DenseCL-D goes on from a given MobileNetV2 on photos, at a low rate: a CPU core, minutes.
 
 Purpose: comparison with the DenseCL run of this folder.
-Command: python tools/train.py configs/photos/densecl-d_mobilenet-v2-128px_1xb32-150i_photos.py
+Command: mmdssl train configs/photos/densecl-d_mobilenet-v2-128px_1xb32-150i_photos.py
     --amp bf16 --cfg-options data_root=PHOTOS model.backbone.init_cfg.checkpoint=FILE
     FILE: mmpretrain's mobilenet_v2_batch256_imagenet
 Measured: see README.md beside this file.

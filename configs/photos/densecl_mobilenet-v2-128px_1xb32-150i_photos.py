@@ -1,7 +1,7 @@
 """DenseCL goes on from a given MobileNetV2 on photos, at a low rate: a CPU core, minutes.
 
 Purpose: what post-training with a host that is not made for it does to given features.
-Command: python tools/train.py configs/photos/densecl_mobilenet-v2-128px_1xb32-150i_photos.py
+Command: mmdssl train configs/photos/densecl_mobilenet-v2-128px_1xb32-150i_photos.py
     --amp bf16 --cfg-options data_root=PHOTOS model.backbone.init_cfg.checkpoint=FILE
     FILE: mmpretrain's mobilenet_v2_batch256_imagenet
 Measured: see README.md beside this file.

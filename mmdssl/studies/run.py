@@ -41,7 +41,7 @@ class Plan:
         data: Folder of the photos, or for the generated scenes; None: that of the configs, or
             ``out/scenes``.
         iters: Iterations of every schedule, in place of the study's.
-        processes: Of a run, in place of what its config is named by.
+        processes: Of a run, in place of what its config is named by; they share its batch.
         measured: What is measured afterwards, in place of the study's; None: the study's.
 
     Raises:

@@ -42,13 +42,16 @@ SCALES: Mapping[str, Scale] = {
 def choose_scale(study: Study, name: str) -> tuple[Scale, str]:
     """A scale of a study, and the name by which its rows know their settings.
 
-    ``smoke`` is the scale of scenes with two iterations on a handful of them: whether all runs.
+    ``smoke`` has the settings of the scale of scenes, or else of the first one the study knows,
+    and two iterations on a handful of scenes: whether all runs.
 
     Raises:
         ValueError: If there is no such scale.
     """
     scales = {**SCALES, **study.scales}
     if name == 'smoke':
+        known = [scale for row in study.rows for scale in row.settings]
+        setting = 'scenes' if 'scenes' in known else known[0]
         small = dataclasses.replace(
             scales['scenes'],
             purpose='whether it runs',
@@ -60,7 +63,7 @@ def choose_scale(study: Study, name: str) -> tuple[Scale, str]:
             iters=2,
             batch=8,
         )
-        return small, 'scenes'
+        return small, setting
     if name not in scales:
         raise ValueError(f'there is no scale {name!r}: choose from {" ".join([*scales, "smoke"])}')
     return scales[name], name
