@@ -5,10 +5,8 @@ from collections.abc import Mapping
 
 from mmdssl.studies.study import Scale, Study
 
-__all__ = ['EARLY', 'RATIOS', 'SCALES', 'SHARES', 'choose_scale']
+__all__ = ['EARLY', 'RATIOS', 'SCALES', 'choose_scale']
 
-#: Shares of a run at which it is measured; 0 is the untrained network, 1 the end.
-SHARES = (0.0, 0.2, 0.4, 0.7, 1.0)
 #: The share at which the base counts as stopped early.
 EARLY = 0.4
 RATIOS = (0.0, 0.2, 0.4, 0.6, 0.8)
