@@ -247,7 +247,6 @@ def test_paper_runs_have_the_published_length_and_processes(tmp_path):
         make_config(Run(plan=short, name='iBOT', seed=0))
 
 
-<<<<<<< HEAD
 def test_post_training_is_chosen_on_one_half_and_judged_on_the_other(tmp_path):
     asked = {}
     for scale in ('search', 'judge'):
@@ -263,7 +262,8 @@ def test_post_training_is_chosen_on_one_half_and_judged_on_the_other(tmp_path):
             assert bool(config.model.get('decoupling')) == (run.row.role == 'decoupled')
     assert set(map(tuple, asked.values())) == {((1, 2), (2, 2))}
     assert len(asked) == 8
-=======
+
+
 @pytest.mark.parametrize(
     ('name', 'processes', 'own'),
     [('8xb2-90k', 16, 1), ('8xb2-90k', 8, 2), ('8xb2-90k', 2, 8), ('1xb2-300i', 1, 2), ('', 2, 1)],
@@ -280,4 +280,3 @@ def test_a_batch_that_does_not_divide_is_refused(tmp_path):
         make_config(Run(plan=plan, name='iBOT', seed=0))
     plan = plan_of(tmp_path, 'mind_your_augmentation/table_4', 'paper', processes=16)
     assert make_config(Run(plan=plan, name='iBOT', seed=0)).train_dataloader.batch_size == 32
->>>>>>> main
