@@ -42,8 +42,8 @@ SCALES: Mapping[str, Scale] = {
 def choose_scale(study: Study, name: str) -> tuple[Scale, str]:
     """A scale of a study, and the name by which its rows know their settings.
 
-    ``smoke`` has the settings of the scale of scenes, or else of the first one the study knows,
-    and two iterations on a handful of scenes: whether all runs.
+    ``smoke`` has settings of its own, or those of the scale of scenes, or else of the first one
+    the study knows, and two iterations on a handful of scenes: whether all runs.
 
     Raises:
         ValueError: If there is no such scale.
@@ -51,7 +51,7 @@ def choose_scale(study: Study, name: str) -> tuple[Scale, str]:
     scales = {**SCALES, **study.scales}
     if name == 'smoke':
         known = [scale for row in study.rows for scale in row.settings]
-        setting = 'scenes' if 'scenes' in known else known[0]
+        setting = next((name for name in ('smoke', 'scenes') if name in known), known[0])
         small = dataclasses.replace(
             scales['scenes'],
             purpose='whether it runs',

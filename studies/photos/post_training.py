@@ -17,12 +17,14 @@ from typing import Any
 from mmdssl.studies import SCALES, Row, Setting, Study
 
 SIDE = 160  # pixels at which objects are measured
-HALVES = {'search': (1, 2), 'judge': (2, 2)}
+HALVES = {'search': (1, 2), 'judge': (2, 2), 'smoke': (1, 2)}
+# Whether all runs can be seen without the given net.
+RANDOM = {'distill': {'model.init': 'random'}, 'densecl': {'model.backbone.init_cfg': None}}
 BRANCH = dict(type='DecouplingBranch', weight=0.5, sample_ratio=1.0)
 
 
 def row(name: str, config: str, iters: int, base: str = '', **changes: Any) -> Row:
-    """A row at both scales; ``options`` and ``steps`` are those of its setting."""
+    """A row at all scales; ``options`` and ``steps`` are those of its setting."""
     options: Mapping[str, Any] = changes.pop('options', {})
     steps: Mapping[str, Any] = changes.pop('steps', {})
     asked = 'object_knn_dataloader.dataset'
@@ -41,6 +43,7 @@ def row(name: str, config: str, iters: int, base: str = '', **changes: Any) -> R
                     f'{asked}.datasets.query_disturbed.part': half,
                     f'{asked}.pipeline.2.size': SIDE,
                     **options,
+                    **(RANDOM[config.split('-')[0].split('_')[0]] if scale == 'smoke' else {}),
                 },
                 steps={'RandomResizedCropWithBoxes.size': 128, **steps},
             )
@@ -100,7 +103,7 @@ densecl = 'densecl_mobilenet-v2-128px_1xb32-150i'
 study = Study(
     title='Post-training of a given backbone on photos',
     measures=(),
-    scales=dict.fromkeys(HALVES, scale),
+    scales=dict.fromkeys(('search', 'judge'), scale),
     rows=[
         # Beside a frozen teacher nothing moves without the branch: the net as it was given.
         row(

@@ -261,7 +261,7 @@ def test_post_training_is_chosen_on_one_half_and_judged_on_the_other(tmp_path):
             assert run.shares == (1.0,)
             assert bool(config.model.get('decoupling')) == (run.row.role == 'decoupled')
     assert set(map(tuple, asked.values())) == {((1, 2), (2, 2))}
-    assert len(asked) == 8
+    assert len(asked) == 8  # those that are optional are not asked for
 
 
 @pytest.mark.parametrize(
