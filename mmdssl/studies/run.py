@@ -18,7 +18,7 @@ from mmengine.config import Config
 from mmdssl.core.shipped import shipped
 from mmdssl.engine.config import load_config
 from mmdssl.studies.recipe import make_config
-from mmdssl.studies.scales import SHARES, choose_scale
+from mmdssl.studies.scales import choose_scale
 from mmdssl.studies.study import Row, Scale, Setting, Study, check_measures, load_study
 
 __all__ = ['Plan', 'Run']
@@ -158,7 +158,7 @@ class Run:
     @property
     def shares(self) -> tuple[float, ...]:
         """Shares of the run at which it is measured."""
-        return (1.0,) if self.row.is_control else SHARES
+        return (1.0,) if self.row.is_control else self.plan.size.shares
 
     @cached_property
     def published(self) -> Config:

@@ -247,6 +247,23 @@ def test_paper_runs_have_the_published_length_and_processes(tmp_path):
         make_config(Run(plan=short, name='iBOT', seed=0))
 
 
+def test_post_training_is_chosen_on_one_half_and_judged_on_the_other(tmp_path):
+    asked = {}
+    for scale in ('search', 'judge'):
+        plan = plan_of(tmp_path, 'photos/post_training', scale)
+        for name in plan.rows:
+            run = Run(plan=plan, name=name, seed=1)
+            config = make_config(run)
+            parts = config.object_knn_dataloader.dataset.datasets
+            assert parts.query.part == parts.query_disturbed.part
+            assert 'part' not in parts.bank
+            asked.setdefault(name, []).append(tuple(parts.query.part))
+            assert run.shares == (1.0,)
+            assert bool(config.model.get('decoupling')) == (run.row.role == 'decoupled')
+    assert set(map(tuple, asked.values())) == {((1, 2), (2, 2))}
+    assert len(asked) == 8  # those that are optional are not asked for
+
+
 @pytest.mark.parametrize(
     ('name', 'processes', 'own'),
     [('8xb2-90k', 16, 1), ('8xb2-90k', 8, 2), ('8xb2-90k', 2, 8), ('1xb2-300i', 1, 2), ('', 2, 1)],
