@@ -50,7 +50,6 @@ PAGES = {
     'studies/README.md': 'studies',
     'projects/README.md': 'own_method',
     'projects': 'own_method',
-    'docs/paper_and_code.md': 'paper_and_code',
 }
 COMMANDS = (
     'pretrain train test analyze convert proposals browse scenes study trials benchmark doctor demo'
