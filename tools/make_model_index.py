@@ -60,6 +60,11 @@ METHODS: Mapping[str, tuple[str, str, dict[str, str]]] = {
         'ViT',
         dict(Title='Self-Supervised Learning of Object Parts for Semantic Segmentation'),
     ),
+    'slotcon': (
+        'SlotCon',
+        'ResNet',
+        dict(Title='Self-Supervised Visual Representation Learning with Semantic Grouping'),
+    ),
     'distill': (
         'DenseDistillation',
         'any',

@@ -299,3 +299,46 @@ LEOPART_D = together(
     ),
     branch(QUARTER, (0, 1), mix_level='pixel'),
 )
+
+# ---- SlotCon: rate 1 per 256 images, LARS without an epsilon, half precision
+SLOT_MLP = dict(
+    type='PointMLP', hidden_channels=4096, out_channels=256, num_layers=3, act='GELU',
+    with_norm=True, last_bias=True,
+)  # fmt: skip
+LOCATED = ('crop_box', 'flip')
+
+
+def pairs_of_crops(each: list, *, keys: tuple, **settings) -> dict:
+    return pipeline(dict(type='OverlappingPairs', pipelines=[each], **settings), keys=keys)
+
+
+SLOT_PAIR = dict(num_views=[2], pairs=[(0, 1)], redraw='second', min_share=0.01, tries=10)
+SLOT_CROP = [crop((0.08, 1.0), 'bicubic'), FLIP]
+SLOTCON = together(
+    run(8, 64, 800, part.BYOL, 'ibot'),
+    dict(
+        model=dict(
+            type='SlotCon', momentum=(0.99, 1.0), group_weight=0.5, student_temperature=0.1,
+            teacher_temperature=0.07, contrast_temperature=0.2, centre_momentum=0.9,
+            backbone=dict(RESNET, zero_init_residual=True),
+            neck=dict(SLOT_MLP, in_channels=2048, conv=True),
+            head=dict(type='SlotHead', in_channels=256, num_slots=256, temperature=0.07),
+            predictor=dict(SLOT_MLP, in_channels=256, conv=False),
+        ),
+        optim_wrapper=dict(
+            HALF, **UNCLIPPED, paramwise_cfg='nothing',
+            optimizer=dict(
+                type='SoCoLARS', lr=1.0 * 512 / 256, momentum=0.9, weight_decay=1e-5,
+                trust=1e-3, eps=0.0,
+            ),
+        ),
+        param_scheduler=[warm(False, 5, 1e-6, start=dict(warmup_start=0.0, warmup_ratio=0.01))],
+        sync_bn='torch',
+    ),
+    pairs_of_crops(SLOT_CROP, keys=LOCATED, **SLOT_PAIR),
+)  # fmt: skip
+SLOTCON_D = together(
+    SLOTCON,
+    pairs_of_crops([*SLOT_CROP, *branch_mask((0.3, 0.5))], keys=(*LOCATED, 'dc_mask'), **SLOT_PAIR),
+    branch(EIGHTH, (0, 1), mix_level='pixel'),
+)

@@ -21,6 +21,9 @@ and 4.6 GFLOPs): 3 * 0.3 + 3.8 = 4.7; X^D is whole and adds 3 / 4: a floor of 1.
 Leopart's student sees two global views and four of (96 / 224)^2 of their area, its teacher the
 global ones: 3 * 2.73 + 2 = 10.2; a quarter of both global views adds 3 / 2: a floor of 1.147.
 
+SlotCon's two nets see both views, as SoCo's: 6 + 2 = 8, and 8.75 / 8 or 9.5 / 8 with X^D. Its slots
+and their contrast are no passes and stand in no floor.
+
 A new host is a variant and a line or two of ``VARIANTS``, and a function for its batch where no
 other one fits.
 """
@@ -81,6 +84,17 @@ def cnn_batch(size: int) -> dict:
         paste=[paste],
         shift=[torch.randint(-20, 20, (size, 2))],
     )
+
+
+def located_batch(size: int) -> dict:
+    """As :func:`cnn_batch`, with what each view shows of an image of 640 x 480 px."""
+
+    def crops() -> Tensor:
+        start = torch.rand(size, 2) * torch.tensor([240.0, 180.0])
+        return torch.cat((start, start + torch.tensor([400.0, 300.0])), dim=1).double()
+
+    flip = torch.stack((torch.rand(size) < 0.5, torch.zeros(size, dtype=torch.bool)), dim=1)
+    return dict(cnn_batch(size), crop_box=[crops(), crops()], flip=[flip, flip.roll(1, 0)])
 
 
 def crops_batch(size: int) -> dict:
@@ -164,6 +178,10 @@ _LEOPART = Variant(
 )
 _D3SSL = Variant('D3SSL', 'd3ssl/d3ssl_resnet50-c4_8xb32-coslr-800e_coco.py', 2.25, 2)
 
+_SLOTCON = Variant(
+    'SlotCon', 'slotcon/slotcon_resnet50_8xb64-coslr-800e_coco.py', 2, 2, batch=located_batch
+)
+
 
 def _changed(base: Variant, change: str, **fields: Any) -> Variant:
     """A variant of a host, compared with the host itself."""
@@ -203,6 +221,11 @@ VARIANTS: dict[str, list[Variant]] = {
         _changed(_DENSECL, '-D', student=1.25, model=BRANCH),
         _changed(_DENSECL, ', channels_last', channels_last=True),
         _changed(_DENSECL, ', channels_last, bf16', channels_last=True, bf16=True),
+    ],
+    'R50, two views in both nets': [
+        _SLOTCON,
+        _changed(_SLOTCON, '-D, 25 % of one key view', student=2.25, model=ONE_VIEW),
+        _changed(_SLOTCON, '-D, 25 % of both key views', student=2.5, model=BRANCH),
     ],
     'R50-C4': [
         _SOCO,

@@ -14,6 +14,7 @@ from mmdssl.datasets.transforms.masks import (
 )
 from mmdssl.datasets.transforms.multiview import MultiViewWithBoxes
 from mmdssl.datasets.transforms.overlapping_crops import OverlappingCrops
+from mmdssl.datasets.transforms.overlapping_pairs import OverlappingPairs
 from mmdssl.datasets.transforms.packing import PackViews
 from mmdssl.datasets.transforms.packing_objects import PackObjects
 from mmdssl.datasets.transforms.proposal_random_cutout import ProposalRandomCutout
@@ -51,6 +52,7 @@ __all__ = [
     'MapFromObjects',
     'MultiViewWithBoxes',
     'OverlappingCrops',
+    'OverlappingPairs',
     'PackObjects',
     'PackSemantic',
     'PackViews',

@@ -6,6 +6,16 @@ from mmdssl.models.algorithms.densecl import DenseCL
 from mmdssl.models.algorithms.ibot import IBOT
 from mmdssl.models.algorithms.leopart import Leopart
 from mmdssl.models.algorithms.maskalign import MaskAlign
+from mmdssl.models.algorithms.slotcon import SlotCon
 from mmdssl.models.algorithms.soco import SoCo
 
-__all__ = ['D3SSL', 'IBOT', 'DenseCL', 'DenseDistillation', 'Leopart', 'MaskAlign', 'SoCo']
+__all__ = [
+    'D3SSL',
+    'IBOT',
+    'DenseCL',
+    'DenseDistillation',
+    'Leopart',
+    'MaskAlign',
+    'SlotCon',
+    'SoCo',
+]

@@ -13,6 +13,7 @@ from tests.models.tiny_leopart import leopart_batch, tiny_leopart
 from tests.models.tiny_maskalign import tiny_batch as maskalign_batch
 from tests.models.tiny_maskalign import tiny_maskalign
 from tests.models.tiny_resnet import tiny_densecl, two_views
+from tests.models.tiny_slotcon import tiny_slotcon, two_crops
 
 DECOUPLING = dict(type='DecouplingBranch')
 HOSTS = {
@@ -23,6 +24,7 @@ HOSTS = {
     'd3ssl': (narrow_d3ssl, d3ssl_batch),
     'leopart': (tiny_leopart, leopart_batch),
     'maskalign': (tiny_maskalign, maskalign_batch),
+    'slotcon': (tiny_slotcon, two_crops),
 }
 
 
