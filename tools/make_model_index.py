@@ -65,6 +65,13 @@ METHODS: Mapping[str, tuple[str, str, dict[str, str]]] = {
         'ResNet',
         dict(Title='Self-Supervised Visual Representation Learning with Semantic Grouping'),
     ),
+    'neco': (
+        'NeCo',
+        'ViT',
+        dict(
+            Title="Near, far: Patch-ordering enhances vision foundation models' scene understanding"
+        ),
+    ),
     'distill': (
         'DenseDistillation',
         'any',

@@ -79,6 +79,7 @@ _HOSTS = {
     'leopart': 'Leopart',
     'maskalign': 'MaskAlign',
     'mocov2': 'MoCo v2',
+    'neco': 'NeCo',
     'slotcon': 'SlotCon',
     'soco': 'SoCo',
 }

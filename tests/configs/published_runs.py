@@ -342,3 +342,29 @@ SLOTCON_D = together(
     pairs_of_crops([*SLOT_CROP, *branch_mask((0.3, 0.5))], keys=(*LOCATED, 'dc_mask'), **SLOT_PAIR),
     branch(EIGHTH, (0, 1), mix_level='pixel'),
 )
+
+# ---- NeCo: Leopart's crops and rates, from DINOv2 with registers
+FAR, CLOSE = [crop((0.25, 1.0), 'bilinear', 518)], [crop((0.05, 0.25), 'bilinear', 98)]
+NECO = together(
+    LEOPART_50,
+    run(1, 64, 25, part.LEOPART, 'ibot'),
+    dict(
+        model=dict(
+            SIX, type='NeCo', similarity='cosine', steepness=(100.0, 100.0), queue_length=8192,
+            queue_per_image=10, roi_size=7, momentum=(0.9995, 1.0), num_global_views=2,
+            backbone=dict(VIT, patch_size=14, img_size=518, registers=4),
+            head=dict(num_prototypes=None),
+        ),
+    ),
+    pipeline(overlapping(FAR, CLOSE), keys=BOXES),
+)  # fmt: skip
+for unused in ('temperature', 'epsilon', 'sinkhorn_iterations', 'loss_mask', 'attention_mass',
+               'mask_tolerance'):  # fmt: skip
+    NECO['model'].pop(unused)
+NECO_D = together(
+    NECO,
+    pipeline(
+        overlapping([*FAR, *branch_mask((0.3, 0.5), (37, 37))], CLOSE), keys=(*BOXES, 'dc_mask')
+    ),
+    branch(QUARTER, (0, 1), mix_level='pixel'),
+)

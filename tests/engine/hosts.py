@@ -22,7 +22,7 @@ from tests.micro_vit import MICRO
 HOSTS = (
     'ibot', 'ibot-d', 'ibot-rcc', 'ibot-mc', 'ibot-gram', 'mocov2', 'densecl', 'densecl-d', 'soco',
     'soco-rcc', 'soco-d', 'd3ssl', 'd3ssl-wo-depos', 'maskalign', 'maskalign-d', 'leopart',
-    'leopart-d', 'slotcon', 'slotcon-d',
+    'leopart-d', 'slotcon', 'slotcon-d', 'neco', 'neco-d',
 )  # fmt: skip
 #: Fine-tuning with mmdet and mmseg.
 _DETECTION = 'configs/transfer/scenes_detection'
@@ -65,7 +65,7 @@ def host_config(host: str, data: Path, *, by_epoch: bool) -> Config:
         config.model.backbone.init_cfg = None
         if 'shared_head' in config.model.get('roi_head', {}):
             config.model.roi_head.shared_head.init_cfg = None
-    if host.startswith('leopart'):
+    if host.startswith(('leopart', 'neco')):
         config.model.init = str(data / 'start.pth')
     if host.startswith('maskalign'):
         config.model.teacher.checkpoint = str(data / 'start.pth')

@@ -6,6 +6,7 @@ from mmdssl.models.algorithms.densecl import DenseCL
 from mmdssl.models.algorithms.ibot import IBOT
 from mmdssl.models.algorithms.leopart import Leopart
 from mmdssl.models.algorithms.maskalign import MaskAlign
+from mmdssl.models.algorithms.neco import NeCo
 from mmdssl.models.algorithms.slotcon import SlotCon
 from mmdssl.models.algorithms.soco import SoCo
 
@@ -16,6 +17,7 @@ __all__ = [
     'DenseDistillation',
     'Leopart',
     'MaskAlign',
+    'NeCo',
     'SlotCon',
     'SoCo',
 ]

@@ -12,6 +12,7 @@ from tests.models.tiny import tiny_batch, tiny_ibot
 from tests.models.tiny_leopart import leopart_batch, tiny_leopart
 from tests.models.tiny_maskalign import tiny_batch as maskalign_batch
 from tests.models.tiny_maskalign import tiny_maskalign
+from tests.models.tiny_neco import tiny_neco
 from tests.models.tiny_resnet import tiny_densecl, two_views
 from tests.models.tiny_slotcon import tiny_slotcon, two_crops
 
@@ -23,6 +24,7 @@ HOSTS = {
     'soco': (narrow_soco, soco_batch),
     'd3ssl': (narrow_d3ssl, d3ssl_batch),
     'leopart': (tiny_leopart, leopart_batch),
+    'neco': (tiny_neco, leopart_batch),
     'maskalign': (tiny_maskalign, maskalign_batch),
     'slotcon': (tiny_slotcon, two_crops),
 }
