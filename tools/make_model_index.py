@@ -72,6 +72,11 @@ METHODS: Mapping[str, tuple[str, str, dict[str, str]]] = {
             Title="Near, far: Patch-ordering enhances vision foundation models' scene understanding"
         ),
     ),
+    'plrc': (
+        'PLRC',
+        'ResNet',
+        dict(Title='Point-Level Region Contrast for Object Detection Pre-Training'),
+    ),
     'distill': (
         'DenseDistillation',
         'any',

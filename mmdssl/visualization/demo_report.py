@@ -80,6 +80,7 @@ _HOSTS = {
     'maskalign': 'MaskAlign',
     'mocov2': 'MoCo v2',
     'neco': 'NeCo',
+    'plrc': 'PLRC',
     'slotcon': 'SlotCon',
     'soco': 'SoCo',
 }

@@ -368,3 +368,51 @@ NECO_D = together(
     ),
     branch(QUARTER, (0, 1), mix_level='pixel'),
 )
+
+# ---- PLRC: the method from its code, corrected; the run is ours, DenseCL's
+POINTS = dict(
+    type='RegionPoints', views=(0, 2), grid=4, map_size=56, num_points=32, num_other_regions=0,
+    map_flip='view',
+)  # fmt: skip
+
+
+def regions(each: list, *, keys: tuple) -> dict:
+    three = dict(num_views=[3], pairs=[(0, 1), (2, None)], redraw='both', min_share=0.5, tries=101)
+    return pipeline(dict(type='OverlappingPairs', pipelines=[each], **three), POINTS, keys=keys)
+
+
+PLACED = (*LOCATED, 'ori_shape', 'points')
+PLRC = together(
+    run(8, 32, 800, [*part.MOCO, part.MOCO[0]], 'ibot'),
+    SGD,
+    dict(
+        model=dict(
+            QUEUE, type='PLRC', image_weight=0.7, contrast_weight=0.3, distill_weight=0.3,
+            base_temperature=0.07, num_points=16, key_points='drawn', intra_image_negatives=False,
+            student_temperature=0.1, teacher_temperature=(0.04, 0.07), warmup_epochs=30,
+            centre_momentum=0.9, affinity='official', distill_grid=56, pair_ratio=0.5,
+            max_pairs_per_image=None, shuffle_bn=True, release_quirks=(),
+            backbone=dict(RESNET, norm_cfg=dict(type='BN'), zero_init_residual=True),
+            neck=dict(
+                type='PointMLP', in_channels=2048, hidden_channels=2048, out_channels=128,
+                num_layers=2, act='ReLU', with_norm=False, conv=True,
+            ),
+            head=dict(
+                type='PrototypeScores', num_prototypes=4096,
+                projector=dict(
+                    type='PointMLP', in_channels=2048, hidden_channels=2048, out_channels=256,
+                    num_layers=3, act='ReLU', with_norm=True, conv=True,
+                ),
+            ),
+        ),
+        optim_wrapper=dict(
+            paramwise_cfg=dict(custom_keys=dict(head=dict(decay_mult=1.0))),
+        ),
+    ),
+    regions(CROP, keys=PLACED),
+)  # fmt: skip
+PLRC_D = together(
+    PLRC,
+    regions([*CROP, *branch_mask((0.3, 0.5))], keys=(*PLACED, 'dc_mask')),
+    branch(QUARTER, (2,), mix_level='pixel'),
+)

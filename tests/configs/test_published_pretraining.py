@@ -11,7 +11,7 @@ from tests.configs import published_runs as runs
 from tests.configs.stated import differences, filled, unseeded
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
-METHODS = ('ibot', 'densecl', 'soco', 'maskalign', 'leopart', 'd3ssl', 'slotcon', 'neco')
+METHODS = ('ibot', 'densecl', 'soco', 'maskalign', 'leopart', 'd3ssl', 'slotcon', 'neco', 'plrc')
 
 PUBLISHED = {
     'ibot/ibot_vit-small-p16_8xb64-coslr-800e_coco.py': runs.IBOT_BLOCK,
@@ -50,6 +50,8 @@ PUBLISHED = {
     'leopart/leopart-d_vit-small-p16_2xb32-coslr-50e_coco.py': runs.LEOPART_D,
     'neco/neco_vit-small-p14-reg_1xb64-coslr-25e_coco.py': runs.NECO,
     'neco/neco-d_vit-small-p14-reg_1xb64-coslr-25e_coco.py': runs.NECO_D,
+    'plrc/plrc_resnet50_8xb32-coslr-800e_coco.py': runs.PLRC,
+    'plrc/plrc-d_resnet50_8xb32-coslr-800e_coco.py': runs.PLRC_D,
     'slotcon/slotcon_resnet50_8xb64-coslr-800e_coco.py': runs.SLOTCON,
     'slotcon/slotcon-d_resnet50_8xb64-coslr-800e_coco.py': runs.SLOTCON_D,
 }

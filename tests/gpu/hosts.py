@@ -8,7 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from mmdssl.models.utils.host_copies import HOST, HostCopies
-from tests.models import tiny, tiny_leopart, tiny_maskalign, tiny_neco, tiny_resnet, tiny_slotcon
+from tests.models import (
+    tiny,
+    tiny_leopart,
+    tiny_maskalign,
+    tiny_neco,
+    tiny_plrc,
+    tiny_resnet,
+    tiny_slotcon,
+)
 from tests.models.algorithms import narrow_d3ssl, narrow_soco
 
 BRANCH = dict(type='DecouplingBranch', weight=0.3, sample_ratio=0.5)
@@ -31,10 +39,12 @@ HOSTS: dict[str, tuple[Callable[[], nn.Module], Callable[[], dict]]] = {
     ),
     'SlotCon-D': (lambda: tiny_slotcon.tiny_slotcon(decoupling=BRANCH), tiny_slotcon.two_crops),
     'NeCo-D': (lambda: tiny_neco.tiny_neco(decoupling=BRANCH), tiny_leopart.leopart_batch),
+    'PLRC-D': (lambda: tiny_plrc.tiny_plrc(decoupling=BRANCH), tiny_plrc.three_crops),
     'D3SSL': (narrow_d3ssl.narrow_d3ssl, narrow_d3ssl.d3ssl_batch),
 }
-#: What Leopart's foreground decides on the device cannot be known before it is computed.
-WAITING = ('Leopart-D',)
+#: What Leopart's foreground decides on the device cannot be known before it is computed, nor how
+#: many pairs PLRC has, or how many slots SlotCon counts.
+WAITING = ('Leopart-D', 'PLRC-D', 'SlotCon-D')
 
 
 def on_gpu(batch: dict) -> dict:

@@ -23,6 +23,9 @@ global ones: 3 * 2.73 + 2 = 10.2; a quarter of both global views adds 3 / 2: a f
 
 NeCo has the passes of Leopart, of ViT-S/14 with 518 and 98 px: 3 * 2.14 + 2 = 8.4, and 1.5 more.
 
+PLRC's student sees one view, its teacher two: 3 + 2 = 5; X^D of a quarter adds 3 / 4: 5.75 / 5. Its
+pairs of points are no passes.
+
 SlotCon's two nets see both views, as SoCo's: 6 + 2 = 8, and 8.75 / 8 or 9.5 / 8 with X^D. Its slots
 and their contrast are no passes and stand in no floor.
 
@@ -97,7 +100,17 @@ def located_batch(size: int) -> dict:
         return torch.cat((start, start + torch.tensor([400.0, 300.0])), dim=1).double()
 
     flip = torch.stack((torch.rand(size) < 0.5, torch.zeros(size, dtype=torch.bool)), dim=1)
-    return dict(cnn_batch(size), crop_box=[crops(), crops()], flip=[flip, flip.roll(1, 0)])
+    first = crops()
+    batch = cnn_batch(size)
+    return dict(
+        batch,
+        views=[*batch['views'], batch['views'][0].roll(1, 3)],
+        dc_mask=[*batch['dc_mask'], batch['dc_mask'][0]],
+        crop_box=[first, first + 20, crops()],
+        flip=[flip, flip.roll(1, 0), flip],
+        ori_shape=[torch.tensor([[480, 640]]).expand(size, 2).clone()] * 3,
+        points=[torch.randint(56, (size, 1, 32, 2)) for _ in range(2)],
+    )
 
 
 def crops_batch(size: int, side: int = SIDE, local: int = LOCAL, patch: int = PATCH) -> dict:
@@ -189,6 +202,7 @@ _NECO = Variant(
     model=RANDOM_START,
     batch=partial(crops_batch, side=518, local=98, patch=14),
 )
+_PLRC = Variant('PLRC', 'plrc/plrc_resnet50_8xb32-coslr-800e_coco.py', 1, 2, batch=located_batch)
 _SLOTCON = Variant(
     'SlotCon', 'slotcon/slotcon_resnet50_8xb64-coslr-800e_coco.py', 2, 2, batch=located_batch
 )
@@ -241,6 +255,15 @@ VARIANTS: dict[str, list[Variant]] = {
         _changed(_DENSECL, '-D', student=1.25, model=BRANCH),
         _changed(_DENSECL, ', channels_last', channels_last=True),
         _changed(_DENSECL, ', channels_last, bf16', channels_last=True, bf16=True),
+    ],
+    'R50, two teacher views': [
+        _PLRC,
+        _changed(_PLRC, '-D', student=1.25, model=BRANCH),
+        _changed(
+            _PLRC,
+            ', 1000 pairs an image, no affinities',
+            model=dict(max_pairs_per_image=1000, affinity='off'),
+        ),
     ],
     'R50, two views in both nets': [
         _SLOTCON,

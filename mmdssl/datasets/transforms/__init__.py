@@ -21,6 +21,7 @@ from mmdssl.datasets.transforms.proposal_random_cutout import ProposalRandomCuto
 from mmdssl.datasets.transforms.proposal_random_mask import ProposalRandomMask
 from mmdssl.datasets.transforms.proposals import LoadProposals, SelectiveSearch
 from mmdssl.datasets.transforms.region_collaborative_cutout import RegionCollaborativeCutout
+from mmdssl.datasets.transforms.region_points import RegionPoints
 from mmdssl.datasets.transforms.regions import GridRegions
 from mmdssl.datasets.transforms.restricted_box_jitter import RestrictedBoxJitter
 from mmdssl.datasets.transforms.select_objects import SelectObjects
@@ -65,6 +66,7 @@ __all__ = [
     'RandomResizedCropWithMap',
     'RectangleForeground',
     'RegionCollaborativeCutout',
+    'RegionPoints',
     'ResizeMap',
     'ResizeWithBoxes',
     'ResizeWithMap',

@@ -51,7 +51,8 @@ class OverlappingPairs(MultiViewWithBoxes):
     ) -> None:
         super().__init__(num_views=num_views, pipelines=pipelines)
         self.pairs = tuple((first, second) for first, second in pairs)
-        self.redraw = check_choice('redraw', redraw, ('second', 'both'))
+        check_choice('redraw', redraw, ('second', 'both'))
+        self.redraw = redraw
         self.min_share = parse_range(min_share, 'OverlappingPairs: min_share')[0]
         self.tries = tries
         self._order = [index for index, n in enumerate(self.num_views) for _ in range(n)]

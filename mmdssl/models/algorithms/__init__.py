@@ -7,12 +7,14 @@ from mmdssl.models.algorithms.ibot import IBOT
 from mmdssl.models.algorithms.leopart import Leopart
 from mmdssl.models.algorithms.maskalign import MaskAlign
 from mmdssl.models.algorithms.neco import NeCo
+from mmdssl.models.algorithms.plrc import PLRC
 from mmdssl.models.algorithms.slotcon import SlotCon
 from mmdssl.models.algorithms.soco import SoCo
 
 __all__ = [
     'D3SSL',
     'IBOT',
+    'PLRC',
     'DenseCL',
     'DenseDistillation',
     'Leopart',

@@ -17,7 +17,6 @@ tokens that are foreground, all alike; references are teacher tokens of the X.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -106,7 +105,7 @@ class NeCo(Leopart):
                 'train; set num_prototypes=None'
             )
         self.similarity = similarity
-        self.steepness = tuple(steepness)
+        self.steepness = (steepness[0], steepness[1])
 
     def loss(self, inputs: dict, data_samples: list | None = None) -> dict[str, Tensor]:
         """``loss_order`` (and those of branches)."""
@@ -134,7 +133,7 @@ class NeCo(Leopart):
         losses = dict(loss_order=loss)
         if self.branches:
             targets = Targets(
-                dict(enumerate(each)),
+                {view: dict(vectors=rows) for view, rows in enumerate(each)},
                 student=dict(enumerate(seen)),
                 teacher=dict(enumerate(taught.chunk(count))),
             )
@@ -145,25 +144,26 @@ class NeCo(Leopart):
         return losses
 
     @torch.no_grad()
-    def dense_targets(self, images: Tensor, reused: Any) -> Float[Tensor, 'n l d']:
+    def dense_targets(self, images: Tensor, reused: dict[str, Tensor]) -> dict[str, Tensor]:
         """Teacher vectors (n, L, d) of redrawn key views."""
-        return self._teach_tokens(images)[0]
+        return dict(vectors=self._teach_tokens(images)[0])
 
     def dense_loss(
         self,
         features: tuple[Tensor, tuple[int, int]],
-        targets: Float[Tensor, 'n l d'],
+        targets: dict[str, Tensor],
         foreground: Foreground,
     ) -> Float[Tensor, '']:
         """Cross entropy of the orders at equal positions; mean over all foreground tokens."""
         tokens, grid = features
         cells = foreground.chosen(*grid)
-        chosen = self._references(targets.flatten(0, 1), len(targets), purpose=-1)  # (n, R, d)
+        taught = targets['vectors']  # (n, L, d)
+        chosen = self._references(taught.flatten(0, 1), len(taught), purpose=-1)  # (n, R, d)
         chosen = chosen[cells.sample]  # (M, R, d)
         given = self.head(cells.rows(tokens))  # (M, d)
         own, wanted = (
             similarities(x[:, None], chosen, self.similarity)[:, 0]
-            for x in (given, cells.rows(targets))
+            for x in (given, cells.rows(taught))
         )  # (M, R)
         return order_cross_entropy(own, wanted, steepness=self.steepness)
 

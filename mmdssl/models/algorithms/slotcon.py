@@ -142,8 +142,8 @@ class SlotCon(TeacherStudent):
         wanted = [aligned_scores(taught[v], boxes[v], flips[v]) for v in range(2)]
         used = [counted_slots(one.detach()) for one in scores]
         key_used = [counted_slots(one) for one in taught]
-        group = sum(self._grouping(same[v], wanted[1 - v], meets[v]) for v in range(2))
-        slot = sum(
+        group = [self._grouping(same[v], wanted[1 - v], meets[v]) for v in range(2)]
+        slot = [
             slot_contrast_loss(
                 slots[v],
                 keys[1 - v],
@@ -153,9 +153,10 @@ class SlotCon(TeacherStudent):
                 temperature=self.contrast_temperature,
             )
             for v in range(2)
-        )
+        ]
         losses = dict(
-            loss_group=group * self.group_weight, loss_slot=slot * (1 - self.group_weight)
+            loss_group=(group[0] + group[1]) * self.group_weight,
+            loss_slot=(slot[0] + slot[1]) * (1 - self.group_weight),
         )
         targets = Targets(
             dict(enumerate(taught)), student=dict(enumerate(seen)), teacher=dict(enumerate(shown))

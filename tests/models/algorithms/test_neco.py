@@ -103,7 +103,7 @@ def test_branch_compares_orders_of_foreground_tokens():
     views = model.decoupling.compose(batch)
     tokens, grid = model.dense_features(views.images)
     targets = torch.nn.functional.normalize(torch.randn(len(tokens), 16, 8), dim=-1)
-    found = model.dense_loss((tokens, grid), targets, views.foreground)
+    found = model.dense_loss((tokens, grid), dict(vectors=targets), views.foreground)
     references = model._references(targets.flatten(0, 1), len(targets), purpose=-1)
     rows = []
     for sample, row, column in views.foreground.cells(*grid).nonzero().tolist():
@@ -115,7 +115,7 @@ def test_branch_compares_orders_of_foreground_tokens():
         rows.append(-(q * p.log()).sum(dim=0).mean())
     torch.testing.assert_close(found, torch.stack(rows).mean())
     nothing = Foreground(torch.zeros_like(views.foreground.keep), 0.5)
-    assert model.dense_loss((tokens, grid), targets, nothing) == 0
+    assert model.dense_loss((tokens, grid), dict(vectors=targets), nothing) == 0
 
 
 def test_branch_leaves_the_hosts_own_loss():

@@ -13,6 +13,7 @@ from tests.models.tiny_leopart import leopart_batch, tiny_leopart
 from tests.models.tiny_maskalign import tiny_batch as maskalign_batch
 from tests.models.tiny_maskalign import tiny_maskalign
 from tests.models.tiny_neco import tiny_neco
+from tests.models.tiny_plrc import three_crops, tiny_plrc
 from tests.models.tiny_resnet import tiny_densecl, two_views
 from tests.models.tiny_slotcon import tiny_slotcon, two_crops
 
@@ -26,6 +27,7 @@ HOSTS = {
     'leopart': (tiny_leopart, leopart_batch),
     'neco': (tiny_neco, leopart_batch),
     'maskalign': (tiny_maskalign, maskalign_batch),
+    'plrc': (tiny_plrc, three_crops),
     'slotcon': (tiny_slotcon, two_crops),
 }
 
