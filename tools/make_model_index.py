@@ -77,6 +77,11 @@ METHODS: Mapping[str, tuple[str, str, dict[str, str]]] = {
         'ResNet',
         dict(Title='Point-Level Region Contrast for Object Detection Pre-Training'),
     ),
+    'selfemd': (
+        'Self-EMD',
+        'ResNet',
+        dict(Title='Self-EMD: Self-Supervised Object Detection without ImageNet'),
+    ),
     'distill': (
         'DenseDistillation',
         'any',

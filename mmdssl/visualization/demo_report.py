@@ -81,6 +81,7 @@ _HOSTS = {
     'mocov2': 'MoCo v2',
     'neco': 'NeCo',
     'plrc': 'PLRC',
+    'selfemd': 'Self-EMD',
     'slotcon': 'SlotCon',
     'soco': 'SoCo',
 }

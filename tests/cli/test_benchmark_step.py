@@ -23,6 +23,7 @@ def variants():
         ('SlotCon-D, 25 % of both key views', 1.1875),
         ('NeCo-D, 25 % of both global views', 1.178),
         ('PLRC-D', 1.15),
+        ('Self-EMD-D, 25 % of one key view', 1.09375),
         ('D3SSL without de-positioning', 5.75 / 8.75),
         ('MaskAlign-D', 1.159),
         ('Leopart-D, 25 % of both global views', 1.147),

@@ -416,3 +416,35 @@ PLRC_D = together(
     regions([*CROP, *branch_mask((0.3, 0.5))], keys=(*PLACED, 'dc_mask')),
     branch(QUARTER, (2,), mix_level='pixel'),
 )
+
+# ---- Self-EMD: ours; heads, colours and the run of ORL's BYOL on COCO
+EMD_MLP = dict(
+    type='PointMLP', hidden_channels=4096, out_channels=256, num_layers=2, act='ReLU', conv=True,
+    with_norm=True, last_bias=False,
+)  # fmt: skip
+EMD_CROP = [crop((0.08, 1.0), 'bilinear'), FLIP]
+SELFEMD = together(
+    run(8, 64, 800, part.BYOL, 'ibot'),
+    dict(
+        model=dict(
+            type='SelfEMD', epsilon=0.05, rounds=10, weight_floor=1e-3, momentum=(0.99, 1.0),
+            backbone=dict(RESNET, zero_init_residual=False),
+            neck=dict(EMD_MLP, in_channels=2048), head=dict(EMD_MLP, in_channels=256),
+        ),
+        optim_wrapper=dict(
+            HALF, **UNCLIPPED,
+            optimizer=dict(type='SGD', lr=0.4, momentum=0.9, weight_decay=1e-4),
+            paramwise_cfg=dict(
+                custom_keys={name: dict(decay_mult=1.0) for name in ('backbone', 'neck', 'head')}
+            ),
+        ),
+        param_scheduler=[warm(False, 4, 0.0, start=dict(warmup_start=0.0, warmup_ratio=1e-4))],
+        sync_bn='torch',
+    ),
+    pipeline(views([2], EMD_CROP)),
+)  # fmt: skip
+SELFEMD_D = together(
+    SELFEMD,
+    pipeline(views([2], [*EMD_CROP, *branch_mask((0.3, 0.5))]), keys=('dc_mask',)),
+    branch(EIGHTH, (0, 1), mix_level='pixel'),
+)

@@ -11,7 +11,18 @@ from tests.configs import published_runs as runs
 from tests.configs.stated import differences, filled, unseeded
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
-METHODS = ('ibot', 'densecl', 'soco', 'maskalign', 'leopart', 'd3ssl', 'slotcon', 'neco', 'plrc')
+METHODS = (
+    'ibot',
+    'densecl',
+    'soco',
+    'maskalign',
+    'leopart',
+    'd3ssl',
+    'slotcon',
+    'neco',
+    'plrc',
+    'selfemd',
+)
 
 PUBLISHED = {
     'ibot/ibot_vit-small-p16_8xb64-coslr-800e_coco.py': runs.IBOT_BLOCK,
@@ -52,6 +63,8 @@ PUBLISHED = {
     'neco/neco-d_vit-small-p14-reg_1xb64-coslr-25e_coco.py': runs.NECO_D,
     'plrc/plrc_resnet50_8xb32-coslr-800e_coco.py': runs.PLRC,
     'plrc/plrc-d_resnet50_8xb32-coslr-800e_coco.py': runs.PLRC_D,
+    'selfemd/selfemd_resnet50_8xb64-coslr-800e_coco.py': runs.SELFEMD,
+    'selfemd/selfemd-d_resnet50_8xb64-coslr-800e_coco.py': runs.SELFEMD_D,
     'slotcon/slotcon_resnet50_8xb64-coslr-800e_coco.py': runs.SLOTCON,
     'slotcon/slotcon-d_resnet50_8xb64-coslr-800e_coco.py': runs.SLOTCON_D,
 }

@@ -22,7 +22,8 @@ from tests.micro_vit import MICRO
 HOSTS = (
     'ibot', 'ibot-d', 'ibot-rcc', 'ibot-mc', 'ibot-gram', 'mocov2', 'densecl', 'densecl-d', 'soco',
     'soco-rcc', 'soco-d', 'd3ssl', 'd3ssl-wo-depos', 'maskalign', 'maskalign-d', 'leopart',
-    'leopart-d', 'slotcon', 'slotcon-d', 'neco', 'neco-d', 'plrc', 'plrc-d',
+    'leopart-d', 'slotcon', 'slotcon-d', 'neco', 'neco-d', 'plrc', 'plrc-d', 'selfemd',
+    'selfemd-d',
 )  # fmt: skip
 #: Fine-tuning with mmdet and mmseg.
 _DETECTION = 'configs/transfer/scenes_detection'

@@ -15,6 +15,7 @@ from tests.models import (
     tiny_neco,
     tiny_plrc,
     tiny_resnet,
+    tiny_selfemd,
     tiny_slotcon,
 )
 from tests.models.algorithms import narrow_d3ssl, narrow_soco
@@ -40,6 +41,10 @@ HOSTS: dict[str, tuple[Callable[[], nn.Module], Callable[[], dict]]] = {
     'SlotCon-D': (lambda: tiny_slotcon.tiny_slotcon(decoupling=BRANCH), tiny_slotcon.two_crops),
     'NeCo-D': (lambda: tiny_neco.tiny_neco(decoupling=BRANCH), tiny_leopart.leopart_batch),
     'PLRC-D': (lambda: tiny_plrc.tiny_plrc(decoupling=BRANCH), tiny_plrc.three_crops),
+    'Self-EMD-D': (
+        lambda: tiny_selfemd.tiny_selfemd(decoupling=BRANCH),
+        tiny_resnet.two_views,
+    ),
     'D3SSL': (narrow_d3ssl.narrow_d3ssl, narrow_d3ssl.d3ssl_batch),
 }
 #: What Leopart's foreground decides on the device cannot be known before it is computed, nor how

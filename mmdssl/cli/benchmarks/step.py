@@ -26,8 +26,8 @@ NeCo has the passes of Leopart, of ViT-S/14 with 518 and 98 px: 3 * 2.14 + 2 = 8
 PLRC's student sees one view, its teacher two: 3 + 2 = 5; X^D of a quarter adds 3 / 4: 5.75 / 5. Its
 pairs of points are no passes.
 
-SlotCon's two nets see both views, as SoCo's: 6 + 2 = 8, and 8.75 / 8 or 9.5 / 8 with X^D. Its slots
-and their contrast are no passes and stand in no floor.
+Self-EMD's and SlotCon's two nets see both views, as SoCo's: 6 + 2 = 8, and 8.75 / 8 or 9.5 / 8 with
+X^D. Transport, slots and their contrast are no passes and stand in no floor.
 
 A new host is a variant and a line or two of ``VARIANTS``, and a function for its batch where no
 other one fits.
@@ -203,6 +203,7 @@ _NECO = Variant(
     batch=partial(crops_batch, side=518, local=98, patch=14),
 )
 _PLRC = Variant('PLRC', 'plrc/plrc_resnet50_8xb32-coslr-800e_coco.py', 1, 2, batch=located_batch)
+_SELFEMD = Variant('Self-EMD', 'selfemd/selfemd_resnet50_8xb64-coslr-800e_coco.py', 2, 2)
 _SLOTCON = Variant(
     'SlotCon', 'slotcon/slotcon_resnet50_8xb64-coslr-800e_coco.py', 2, 2, batch=located_batch
 )
@@ -266,6 +267,9 @@ VARIANTS: dict[str, list[Variant]] = {
         ),
     ],
     'R50, two views in both nets': [
+        _SELFEMD,
+        _changed(_SELFEMD, '-D, 25 % of one key view', student=2.25, model=ONE_VIEW),
+        _changed(_SELFEMD, '-D, 25 % of both key views', student=2.5, model=BRANCH),
         _SLOTCON,
         _changed(_SLOTCON, '-D, 25 % of one key view', student=2.25, model=ONE_VIEW),
         _changed(_SLOTCON, '-D, 25 % of both key views', student=2.5, model=BRANCH),

@@ -8,6 +8,7 @@ from mmdssl.models.algorithms.leopart import Leopart
 from mmdssl.models.algorithms.maskalign import MaskAlign
 from mmdssl.models.algorithms.neco import NeCo
 from mmdssl.models.algorithms.plrc import PLRC
+from mmdssl.models.algorithms.selfemd import SelfEMD
 from mmdssl.models.algorithms.slotcon import SlotCon
 from mmdssl.models.algorithms.soco import SoCo
 
@@ -20,6 +21,7 @@ __all__ = [
     'Leopart',
     'MaskAlign',
     'NeCo',
+    'SelfEMD',
     'SlotCon',
     'SoCo',
 ]

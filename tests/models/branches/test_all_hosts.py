@@ -15,6 +15,7 @@ from tests.models.tiny_maskalign import tiny_maskalign
 from tests.models.tiny_neco import tiny_neco
 from tests.models.tiny_plrc import three_crops, tiny_plrc
 from tests.models.tiny_resnet import tiny_densecl, two_views
+from tests.models.tiny_selfemd import tiny_selfemd
 from tests.models.tiny_slotcon import tiny_slotcon, two_crops
 
 DECOUPLING = dict(type='DecouplingBranch')
@@ -28,6 +29,7 @@ HOSTS = {
     'neco': (tiny_neco, leopart_batch),
     'maskalign': (tiny_maskalign, maskalign_batch),
     'plrc': (tiny_plrc, three_crops),
+    'selfemd': (tiny_selfemd, two_views),
     'slotcon': (tiny_slotcon, two_crops),
 }
 
