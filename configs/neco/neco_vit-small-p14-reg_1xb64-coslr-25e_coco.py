@@ -4,7 +4,7 @@ Reproduces: "Near, far: Patch-ordering enhances vision foundation models' scene 
     2025), post-training of DINOv2 with registers ViT-S/14, settings of the official code. Which
     tokens its queue holds is not published: here ten random ones an image and global crop.
 Command: the ViT to start from first, see README.md; then
-    python tools/train.py configs/neco/neco_vit-small-p14-reg_1xb64-coslr-25e_coco.py
+    mmdssl train configs/neco/neco_vit-small-p14-reg_1xb64-coslr-25e_coco.py
     Another start: --cfg-options model.init=FILE
 Costs: published on one A100, hours not stated. Ours: not measured.
 Published: VOC12 K=500 68.9, dense nearest neighbour 80.7, linear 81.5 mIoU.

@@ -1,8 +1,8 @@
 """PLRC-D on generated scenes: half-width ResNet-18, a CPU, minutes.
 
 Purpose: comparison with the PLRC run of this folder.
-Command: python tools/make_scenes.py data/scenes
-    python tools/train.py configs/scenes/plrc-d_r18w32-128px_1xb32-250i_scenes.py
+Command: mmdssl scenes data/scenes
+    mmdssl train configs/scenes/plrc-d_r18w32-128px_1xb32-250i_scenes.py
 Measured: see README.md beside this file.
 """
 

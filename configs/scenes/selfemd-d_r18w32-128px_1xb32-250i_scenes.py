@@ -1,8 +1,8 @@
 """Self-EMD-D on generated scenes: half-width ResNet-18, a CPU, minutes.
 
 Purpose: comparison with the Self-EMD run of this folder.
-Command: python tools/make_scenes.py data/scenes
-    python tools/train.py configs/scenes/selfemd-d_r18w32-128px_1xb32-250i_scenes.py
+Command: mmdssl scenes data/scenes
+    mmdssl train configs/scenes/selfemd-d_r18w32-128px_1xb32-250i_scenes.py
 Measured: see README.md beside this file.
 """
 

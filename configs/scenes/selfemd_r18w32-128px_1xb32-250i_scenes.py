@@ -1,8 +1,8 @@
 """Self-EMD on generated scenes: half-width ResNet-18, a CPU, minutes.
 
 Purpose: CPU-sized version of the COCO run, with the views and rates of DenseCL's.
-Command: python tools/make_scenes.py data/scenes
-    python tools/train.py configs/scenes/selfemd_r18w32-128px_1xb32-250i_scenes.py
+Command: mmdssl scenes data/scenes
+    mmdssl train configs/scenes/selfemd_r18w32-128px_1xb32-250i_scenes.py
 Measured: see README.md beside this file.
 """
 
