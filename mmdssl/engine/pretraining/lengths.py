@@ -157,6 +157,6 @@ def _keys_per_image(model: Any) -> int | None:
         return 1
     if kind == 'D3SSL':
         return 2 * model.get('num_boxes', 4)
-    if kind in ('Leopart', 'NeCo'):
+    if kind == 'Leopart' or (kind == 'NeCo' and model.get('queue_length')):
         return model.get('queue_per_image', 10)
     return None
