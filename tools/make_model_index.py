@@ -40,6 +40,11 @@ METHODS: Mapping[str, tuple[str, str, dict[str, str]]] = {
         'ResNet',
         dict(Title='Improved Baselines with Momentum Contrastive Learning'),
     ),
+    'pointlevel': (
+        'Point-level baseline',
+        'ResNet',
+        dict(Title='De-coupling and De-positioning Dense Self-supervised Learning'),
+    ),
     'soco': (
         'SoCo',
         'ResNet-C4',

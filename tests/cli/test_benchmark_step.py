@@ -16,6 +16,8 @@ def variants():
     [
         ('DenseCL-D', 1.1875),
         ('DenseCL', 1.0),  # over MoCo v2: the same passes
+        ('point-level', 1.0),
+        ('point-level-D', 1.1875),
         ('SoCo-D, 25 % of one key view', 1.09375),
         ('SoCo-D, 25 % of both key views', 1.1875),
         ('iBOT-D, 25 % of one key view', 1.09375),
@@ -72,6 +74,7 @@ def test_ratios_are_medians_within_rounds(variants):
         'DenseCL-D',
         'DenseCL, channels_last',
         'MoCo v2',
+        'point-level-D',
         'SoCo-D, 25 % of one key view',
         'D3SSL',
     ],

@@ -122,6 +122,20 @@ DENSECL_D = together(
 )
 MOCOV2 = together(DENSECL, dict(model=dict(loss_lambda=0)))
 
+# ---- The point-level baseline: DenseCL, positives at the same place. Its paper has one sentence, the
+# rest is a choice of this package
+PLACE = ('crop_box', 'flip', 'ori_shape')
+POINT = together(
+    DENSECL,
+    dict(model=dict(correspondence='place', match='nearest')),
+    pipeline(views([2], CROP), keys=PLACE),
+)
+POINT_D = together(
+    POINT,
+    pipeline(views([2], [*CROP, *branch_mask((0.3, 0.5))]), keys=(*PLACE, 'dc_mask')),
+    branch(QUARTER, (1,), mix_level='pixel'),
+)
+
 # ---- SoCo: rate 2 per 256 images of the paper, 8.0 at 1024 by the linear rule of SoCo's own runs
 MLP = dict(
     type='NonLinearNeck', hid_channels=4096, out_channels=256, num_layers=2, with_bias=True,

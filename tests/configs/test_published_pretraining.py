@@ -11,7 +11,7 @@ from tests.configs import published_runs as runs
 from tests.configs.stated import differences, filled, unseeded
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
-METHODS = ('ibot', 'densecl', 'soco', 'maskalign', 'leopart', 'd3ssl')
+METHODS = ('ibot', 'densecl', 'pointlevel', 'soco', 'maskalign', 'leopart', 'd3ssl')
 
 PUBLISHED = {
     'ibot/ibot_vit-small-p16_8xb64-coslr-800e_coco.py': runs.IBOT_BLOCK,
@@ -25,6 +25,8 @@ PUBLISHED = {
     'densecl/densecl_resnet50_8xb32-coslr-200e_coco.py': runs.lasting(runs.DENSECL, 200),
     'densecl/densecl-d_resnet50_8xb32-coslr-800e_coco.py': runs.DENSECL_D,
     'densecl/densecl-d_resnet50_8xb32-coslr-200e_coco.py': runs.lasting(runs.DENSECL_D, 200),
+    'pointlevel/pointlevel_resnet50_8xb32-coslr-800e_coco.py': runs.POINT,
+    'pointlevel/pointlevel-d_resnet50_8xb32-coslr-800e_coco.py': runs.POINT_D,
     'soco/soco_resnet50-c4_16xb64-coslr-800e_coco.py': runs.SOCO,
     'soco/soco_resnet50-c4_16xb64-coslr-200e_coco.py': runs.lasting(runs.SOCO, 200),
     'soco/soco-d_resnet50-c4_16xb64-coslr-800e_coco.py': runs.SOCO_D,

@@ -80,6 +80,7 @@ def cnn_batch(size: int) -> dict:
         erase_small=[torch.zeros(size, SMALL, SMALL, dtype=torch.bool)],
         paste=[paste],
         shift=[torch.randint(-20, 20, (size, 2))],
+        **_places(size),
     )
 
 
@@ -103,6 +104,18 @@ def crops_batch(size: int) -> dict:
         boxes_in_global=boxes('boxes_in_global', 2),
         boxes_in_other=boxes('boxes_in_other', 2 + LOCALS),
         dc_mask=_masks(branch, size),
+    )
+
+
+def _places(size: int) -> dict:
+    """Where two crops of half an image of 640 x 480 pixels lie, the second one mirrored."""
+    corner = torch.rand(2, size, 2, dtype=torch.float64) * torch.tensor((160.0, 120.0))
+    flip = torch.tensor([[[False, False]], [[True, False]]]).expand(2, size, 2)
+    shape = torch.tensor((480, 640)).expand(size, 2)
+    return dict(
+        crop_box=list(torch.cat((corner, corner + torch.tensor((480.0, 360.0))), dim=2)),
+        flip=list(flip),
+        ori_shape=[shape, shape],
     )
 
 
@@ -145,6 +158,7 @@ class Variant:
 _IBOT = Variant('iBOT', 'ibot/ibot_vit-small-p16_8xb64-coslr-800e_coco.py', 2, 2, batch=vit_batch)
 _DENSECL = Variant('DenseCL', 'densecl/densecl_resnet50_8xb32-coslr-800e_coco.py', 1, 1)
 _MOCO = Variant('MoCo v2', 'densecl/mocov2_resnet50_8xb32-coslr-800e_coco.py', 1, 1)
+_POINT = Variant('point-level', 'pointlevel/pointlevel_resnet50_8xb32-coslr-800e_coco.py', 1, 1)
 _SOCO = Variant('SoCo', 'soco/soco_resnet50-c4_16xb64-coslr-800e_coco.py', 2, 2)
 _MASKALIGN = Variant(
     'MaskAlign',
@@ -201,6 +215,8 @@ VARIANTS: dict[str, list[Variant]] = {
         _MOCO,
         replace(_DENSECL, against='MoCo v2'),
         _changed(_DENSECL, '-D', student=1.25, model=BRANCH),
+        replace(_POINT, against='DenseCL'),
+        _changed(_POINT, '-D', student=1.25, model=BRANCH),
         _changed(_DENSECL, ', channels_last', channels_last=True),
         _changed(_DENSECL, ', channels_last, bf16', channels_last=True, bf16=True),
     ],
