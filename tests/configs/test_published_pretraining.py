@@ -11,7 +11,18 @@ from tests.configs import published_runs as runs
 from tests.configs.stated import differences, filled, unseeded
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
-METHODS = ('ibot', 'densecl', 'pointlevel', 'soco', 'maskalign', 'leopart', 'd3ssl')
+METHODS = (
+    'ibot',
+    'densecl',
+    'pointlevel',
+    'pixpro',
+    'byol',
+    'resim',
+    'soco',
+    'maskalign',
+    'leopart',
+    'd3ssl',
+)
 
 PUBLISHED = {
     'ibot/ibot_vit-small-p16_8xb64-coslr-800e_coco.py': runs.IBOT_BLOCK,
@@ -27,6 +38,13 @@ PUBLISHED = {
     'densecl/densecl-d_resnet50_8xb32-coslr-200e_coco.py': runs.lasting(runs.DENSECL_D, 200),
     'pointlevel/pointlevel_resnet50_8xb32-coslr-800e_coco.py': runs.POINT,
     'pointlevel/pointlevel-d_resnet50_8xb32-coslr-800e_coco.py': runs.POINT_D,
+    'pixpro/pixpro_resnet50_8xb64-coslr-800e_coco.py': runs.PIXPRO,
+    'pixpro/pixpro-d_resnet50_8xb64-coslr-800e_coco.py': runs.PIXPRO_D,
+    'byol/byol_resnet50_8xb64-coslr-800e_coco.py': runs.BYOL,
+    'byol/byol-d_resnet50_8xb64-coslr-800e_coco.py': runs.BYOL_D,
+    'resim/resim_resnet50-fpn_8xb32-coslr-800e_coco.py': runs.RESIM,
+    'resim/resim-d_resnet50-fpn_8xb32-coslr-800e_coco.py': runs.RESIM_D,
+    'resim/resim_resnet50-c4_8xb32-coslr-800e_coco.py': runs.RESIM_C4,
     'soco/soco_resnet50-c4_16xb64-coslr-800e_coco.py': runs.SOCO,
     'soco/soco_resnet50-c4_16xb64-coslr-200e_coco.py': runs.lasting(runs.SOCO, 200),
     'soco/soco-d_resnet50-c4_16xb64-coslr-800e_coco.py': runs.SOCO_D,

@@ -16,7 +16,18 @@ from tests.conftest import ROOT
 
 TEXT = (ROOT / 'METHODS.md').read_text()
 LINK = re.compile(r'\[([^\]]+)\]\(([^):]+)\)')
-FOLDERS = ('ibot', 'densecl', 'pointlevel', 'soco', 'maskalign', 'leopart', 'd3ssl')
+FOLDERS = (
+    'ibot',
+    'densecl',
+    'pointlevel',
+    'pixpro',
+    'byol',
+    'resim',
+    'soco',
+    'maskalign',
+    'leopart',
+    'd3ssl',
+)
 
 
 def rows(title: str) -> list[list[str]]:

@@ -324,11 +324,14 @@ class DenseCL(TeacherStudent):
         self, query: Encoded, key: Encoded, inputs: dict
     ) -> tuple[Tensor, Tensor]:
         convention: Convention | None = 'pixpro' if self.match == 'pixpro' else None
+        boxes = boxes_of_views(inputs, convention=convention, owner='DenseCL')
+        (rows, columns), (key_rows, key_columns) = query.cells.shape[2:], key.cells.shape[2:]
         found = match_places(
-            *boxes_of_views(inputs, convention=convention, owner='DenseCL'),
+            boxes[0],
+            boxes[1],
             key.raw if self.match == 'bilinear' else key.grid,
-            query_grid=tuple(query.cells.shape[2:]),
-            key_grid=tuple(key.cells.shape[2:]),
+            query_grid=(rows, columns),
+            key_grid=(key_rows, key_columns),
             match=self.match,
         )
         weights = found.weights.flatten(0, 1)  # (N*S,) or (N*S, T)
