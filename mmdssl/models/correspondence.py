@@ -19,8 +19,8 @@ from mmdssl.models.utils.cell_places import cell_centres, cell_distances, cells_
 
 __all__ = ['MATCHES', 'Match', 'Places', 'Rule', 'check_rule', 'match_cells', 'match_places']
 
-#: n for the n-th most similar cell, ``'random'`` for any, ``'place'`` for the same place.
-Rule = int | Literal['random', 'place']
+#: n for the n-th most similar cell, ``'random'`` for any.
+Rule = int | Literal['random']
 #: How a place becomes a positive, see :func:`match_places`.
 Match = Literal['nearest', 'bilinear', 'pixpro']
 MATCHES: tuple[Match, ...] = get_args(Match)
@@ -32,14 +32,12 @@ def check_rule(rule: Rule) -> None:
     """Refuse what is no rule of correspondence.
 
     Raises:
-        ValueError: If it is neither a number from 1 nor ``'random'`` nor ``'place'``.
+        ValueError: If it is neither a number from 1 nor ``'random'``.
     """
-    number = isinstance(rule, int) and not isinstance(rule, bool) and rule >= 1
-    if number or rule in ('random', 'place'):
+    if rule == 'random' or (isinstance(rule, int) and not isinstance(rule, bool) and rule >= 1):
         return
     raise ValueError(
-        f"correspondence is {rule!r}, give n >= 1 for the n-th most similar cell, 'random' or "
-        "'place'"
+        f"correspondence is {rule!r}, give n >= 1 for the n-th most similar cell or 'random'"
     )
 
 
@@ -48,7 +46,7 @@ def match_cells(
     query: Float[Tensor, 'n c s'],
     key: Float[Tensor, 'n c t'],
     *,
-    rule: int | Literal['random'] = 1,
+    rule: Rule = 1,
     generator: torch.Generator | None = None,
 ) -> Int64[Tensor, 'n s']:
     """Index of the key cell that belongs to each query cell.
@@ -58,8 +56,7 @@ def match_cells(
     Args:
         query: (N, C, S) features of the cells of the query view.
         key: (N, C, T) features of the cells of the key view.
-        rule: n for the n-th most similar cell, ``'random'`` for a uniform draw. (``'place'`` is
-            the matter of :func:`match_places`.)
+        rule: n for the n-th most similar cell, ``'random'`` for a uniform draw.
         generator: CPU generator of the random draw; None for torch's own.
 
     Returns:
@@ -91,8 +88,8 @@ class Places(NamedTuple):
 
     Attributes:
         positives: (N, S, D) or (N, S, T, D) unit vectors of the key view.
-        weights: (N, S) or (N, S, T): of each loss, 0 where the pair does not count; the weights of
-            a cell that counts add up to 1.
+        weights: (N, S) or (N, S, T), at least float32: of each loss, 0 where the pair does not
+            count; the weights of a cell that counts add up to 1.
     """
 
     positives: Float[Tensor, 'n s ...']
@@ -122,6 +119,7 @@ def match_places(
             Cells whose centre the key view does not show do not count. ``'pixpro'``: every key cell
             closer than 0.7 diagonals of a cell, each as much; needs boxes in shares of the image.
     """
+    keys = keys if keys.dtype == torch.float64 else keys.float()
     if match == 'pixpro':
         near = cell_distances(query_box, key_box, query_grid, key_grid) < _CLOSE  # (N, S, T)
         weights = near.to(keys.dtype)

@@ -237,14 +237,10 @@ RESIM = together(
     ),
     pipeline(FLIP, views([2], [RESIM_CROP]), keys=PLACE[:2]),
 )  # fmt: skip
-RESIM_C4 = together(
-    RESIM,
-    dict(
-        model=dict(
-            backbone=dict(out_indices=(2, 3)), head=dict(in_channels=(1024,), levels=('c4',))
-        )
-    ),
+ONE_LEVEL = dict(
+    model=dict(backbone=dict(out_indices=(2, 3)), head=dict(in_channels=(1024,), levels=('c4',)))
 )
+RESIM_C4 = together(RESIM, ONE_LEVEL)
 RESIM_D = together(
     RESIM,
     pipeline(
@@ -252,6 +248,7 @@ RESIM_D = together(
     ),
     branch(QUARTER, (1,), mix_level='pixel'),
 )
+RESIM_D_C4 = together(RESIM_D, ONE_LEVEL)
 
 # ---- SoCo: rate 2 per 256 images of the paper, 8.0 at 1024 by the linear rule of SoCo's own runs
 MLP = dict(

@@ -162,7 +162,7 @@ _MOCO = Variant('MoCo v2', 'densecl/mocov2_resnet50_8xb32-coslr-800e_coco.py', 1
 _POINT = Variant('point-level', 'pointlevel/pointlevel_resnet50_8xb32-coslr-800e_coco.py', 1, 1)
 _PIXPRO = Variant('PixPro', 'pixpro/pixpro_resnet50_8xb64-coslr-800e_coco.py', 2, 2)
 _BYOL = Variant('BYOL', 'byol/byol_resnet50_8xb64-coslr-800e_coco.py', 2, 2)
-_RESIM = Variant('ReSim', 'resim/resim_resnet50-fpn_8xb32-coslr-800e_coco.py', 1, 1)
+_RESIM = Variant('ReSim', 'resim/resim_resnet50_8xb32-coslr-800e_coco.py', 1, 1)
 _SOCO = Variant('SoCo', 'soco/soco_resnet50-c4_16xb64-coslr-800e_coco.py', 2, 2)
 _MASKALIGN = Variant(
     'MaskAlign',

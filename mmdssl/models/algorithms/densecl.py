@@ -138,7 +138,7 @@ class DenseCL(TeacherStudent):
         temperature: float = 0.2,
         negatives: Literal['queue', 'batch'] = 'queue',
         queue_length: int = 65536,
-        correspondence: Rule = 1,
+        correspondence: Rule | Literal['place'] = 1,
         match: Match = 'nearest',
         shuffle_bn: bool = True,
         momentum: tuple[float, float] = (0.999, 0.999),
@@ -151,7 +151,8 @@ class DenseCL(TeacherStudent):
             raise ValueError(f'DenseCL: loss_lambda is {loss_lambda}, give a number from 0 to 1')
         if negatives not in ('queue', 'batch'):
             raise ValueError(f"DenseCL: negatives is {negatives!r}, give 'queue' or 'batch'")
-        check_rule(correspondence)
+        if correspondence != 'place':
+            check_rule(correspondence)
         if match not in MATCHES or (match != 'nearest' and correspondence != 'place'):
             raise ValueError(
                 f'DenseCL: match is {match!r}, give one of {", ".join(map(repr, MATCHES))}, and '

@@ -31,6 +31,7 @@ class PixelPropagation(BaseModule):
         layers: Of g: 0 the identity, 1 a 1x1 convolution, 2 with BatchNorm, ReLU and another one
             behind it.
         power: p > 0.
+        hidden_channels: Width between two layers; None: ``channels``.
         init_cfg: mmengine initialisation; None: torch's own.
 
     The layers are :attr:`value`. With two of them the official BatchNorm is not synchronised;
@@ -43,6 +44,7 @@ class PixelPropagation(BaseModule):
         channels: int,
         layers: int = 1,
         power: float = 2.0,
+        hidden_channels: int | None = None,
         init_cfg: dict | list | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
@@ -56,7 +58,7 @@ class PixelPropagation(BaseModule):
         elif layers == 2:
             self.value = PointMLP(
                 in_channels=channels,
-                hidden_channels=channels,
+                hidden_channels=hidden_channels or channels,
                 out_channels=channels,
                 num_layers=2,
                 act='ReLU',

@@ -44,7 +44,8 @@ def test_windows_and_their_counterparts(golden):
         boxes = [edges(case[f'crop_{view}_top_left_h_w'])[None] for view in 'qk']
         for level in LEVELS:
             size, stride, number = part[f'cfg_{level}_size_stride_number'].tolist()
-            assert (size, stride) == WINDOWS[level]
+            if side == 224:
+                assert (size, stride) == WINDOWS[level]
             mine = grid_windows(side, side, size=size, stride=stride)
             assert len(mine) == number**2
             assert_close(mine, case[f'{level}_query'], EXACT)

@@ -4,7 +4,7 @@ Purpose: the row ReSim of "De-coupling and De-positioning Dense Self-supervised 
     in the form whose code is public. Nobody has published how ReSim is pre-trained on COCO:
     network, views and losses are those of its code, the schedule is ours, DenseCL's (rate 0.3; the
     0.03 of its ImageNet runs: --cfg-options optim_wrapper.optimizer.lr=0.03).
-Command: tools/dist_train.sh configs/resim/resim_resnet50-fpn_8xb32-coslr-800e_coco.py 8
+Command: tools/dist_train.sh configs/resim/resim_resnet50_8xb32-coslr-800e_coco.py 8
 Published: VOC detection 56.6 AP; Mask R-CNN C4 39.2 box AP, 35.2 mask AP (settings and form not
     given).
 Measured: not measured.
