@@ -40,6 +40,29 @@ METHODS: Mapping[str, tuple[str, str, dict[str, str]]] = {
         'ResNet',
         dict(Title='Improved Baselines with Momentum Contrastive Learning'),
     ),
+    'pointlevel': (
+        'Point-level baseline',
+        'ResNet',
+        dict(Title='De-coupling and De-positioning Dense Self-supervised Learning'),
+    ),
+    'pixpro': (
+        'PixPro',
+        'ResNet',
+        dict(
+            Title='Propagate Yourself: Exploring Pixel-Level Consistency for Unsupervised Visual '
+            'Representation Learning'
+        ),
+    ),
+    'byol': (
+        'BYOL',
+        'ResNet',
+        dict(Title='Bootstrap Your Own Latent: A New Approach to Self-Supervised Learning'),
+    ),
+    'resim': (
+        'ReSim',
+        'ResNet',
+        dict(Title='Region Similarity Representation Learning'),
+    ),
     'soco': (
         'SoCo',
         'ResNet-C4',

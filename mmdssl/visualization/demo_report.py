@@ -73,6 +73,7 @@ _FIGURES = (
 
 
 _HOSTS = {
+    'byol': 'BYOL',
     'd3ssl': 'D3SSL',
     'densecl': 'DenseCL',
     'ibot': 'iBOT',
@@ -83,6 +84,9 @@ _HOSTS = {
     'plrc': 'PLRC',
     'selfemd': 'Self-EMD',
     'slotcon': 'SlotCon',
+    'pixpro': 'PixPro',
+    'pointlevel': 'Point-level',
+    'resim': 'ReSim',
     'soco': 'SoCo',
 }
 

@@ -122,6 +122,134 @@ DENSECL_D = together(
 )
 MOCOV2 = together(DENSECL, dict(model=dict(loss_lambda=0)))
 
+# ---- The point-level baseline: DenseCL, positives at the same place. One sentence of its paper;
+# the rest is a choice of this package
+PLACE = ('crop_box', 'flip', 'ori_shape')
+POINT = together(
+    DENSECL,
+    dict(model=dict(correspondence='place', match='nearest')),
+    pipeline(views([2], CROP), keys=PLACE),
+)
+POINT_D = together(
+    POINT,
+    pipeline(views([2], [*CROP, *branch_mask((0.3, 0.5))]), keys=(*PLACE, 'dc_mask')),
+    branch(QUARTER, (1,), mix_level='pixel'),
+)
+
+# ---- PixPro: its code, trained as SlotCon's code trains on COCO: rate 1 per 256 images
+PIXPRO_CROP = [crop((0.08, 1.0), 'bilinear'), FLIP]
+PIXPRO = together(
+    run(8, 64, 800, part.BYOL, 'ibot'),
+    dict(
+        model=dict(
+            type='PixPro', momentum=(0.99, 1.0), pos_ratio=0.7, coords='pixpro', ppm_scope='all',
+            instance_weight=0.0,
+            backbone=dict(RESNET, zero_init_residual=True),
+            neck=dict(
+                type='PointMLP', in_channels=2048, hidden_channels=4096, out_channels=256,
+                num_layers=2, act='ReLU', with_norm=True, last_bias=True, init_cfg=[],
+            ),
+            head=dict(type='PixelPropagation', channels=256, layers=1, power=2.0),
+        ),
+        optim_wrapper=dict(
+            HALF, **UNCLIPPED, paramwise_cfg='nothing',
+            optimizer=dict(
+                type='SoCoLARS', lr=1.0 * 512 / 256, momentum=0.9, weight_decay=1e-5,
+                trust=1e-3, eps=1e-8,
+            ),
+        ),
+        param_scheduler=[warm(False, 5, 1e-6, start=dict(warmup_start=0.0, warmup_ratio=0.01))],
+        sync_bn='torch',
+    ),
+    pipeline(views([2], PIXPRO_CROP), keys=PLACE),
+)  # fmt: skip
+PIXPRO_D = together(
+    PIXPRO,
+    pipeline(views([2], [*PIXPRO_CROP, *branch_mask((0.3, 0.5))]), keys=(*PLACE, 'dc_mask')),
+    branch(EIGHTH, (0, 1), mix_level='pixel'),
+)
+
+# ---- BYOL: the first stage of ORL on COCO, SGD 0.4 at 512 images, decay of everything
+NO_LAST = dict(
+    type='NonLinearNeck', hid_channels=4096, out_channels=256, num_layers=2, with_bias=True,
+    with_last_bias=False, with_last_bn=False,
+    init_cfg=[
+        dict(
+            type='Kaiming', layer='Linear', mode='fan_in', distribution='normal', a=0,
+            nonlinearity='relu',
+        ),
+        dict(type='Constant', val=1, layer=['_BatchNorm', 'GroupNorm']),
+    ],
+)  # fmt: skip
+EVERYTHING = dict(
+    paramwise_cfg=dict(
+        custom_keys={part: dict(decay_mult=1.0) for part in ('backbone', 'neck', 'head')}
+    )
+)
+BYOL = together(
+    run(8, 64, 800, part.BYOL, 'ibot'),
+    dict(
+        model=dict(
+            type='BYOL', momentum=(0.99, 1.0), momentum_step='same',
+            backbone=dict(RESNET, zero_init_residual=False),
+            neck=dict(NO_LAST, in_channels=2048, with_avg_pool=True),
+            head=dict(
+                type='LatentPredictHead', loss=dict(type='CosineSimilarityLoss'),
+                predictor=dict(NO_LAST, in_channels=256, with_avg_pool=False),
+            ),
+        ),
+        optim_wrapper=dict(
+            HALF, **UNCLIPPED, **EVERYTHING,
+            optimizer=dict(type='SGD', lr=0.4, momentum=0.9, weight_decay=1e-4),
+        ),
+        param_scheduler=[warm(False, 4, 0.0, start=dict(warmup_start=0.0, warmup_ratio=1e-4))],
+        sync_bn='torch',
+    ),
+    pipeline(views([2], PIXPRO_CROP)),
+)  # fmt: skip
+BYOL_D = together(
+    BYOL,
+    pipeline(views([2], [*PIXPRO_CROP, *branch_mask((0.3, 0.5))]), keys=('dc_mask',)),
+    branch(EIGHTH, (0, 1), mix_level='pixel'),
+)
+
+# ---- ReSim: its code, trained as DenseCL is on COCO
+RESIM_CROP = crop((0.2, 1.0), 'bilinear')
+RESIM = together(
+    run(8, 32, 800, part.MOCO, 'ibot_d'),
+    SGD,
+    dict(
+        optim_wrapper=EVERYTHING,
+        model=dict(
+            QUEUE, type='ReSim', shuffle_bn=True, min_kept=0.5,
+            backbone=dict(
+                RESNET, norm_cfg=dict(type='BN'), zero_init_residual=False, out_indices=(1, 2, 3)
+            ),
+            neck=dict(
+                type='MoCoV2Neck', in_channels=2048, hid_channels=2048, out_channels=128,
+                with_avg_pool=True, init_cfg=[],
+            ),
+            head=dict(
+                type='WindowPyramid', in_channels=(512, 1024, 2048), out_channels=256,
+                levels=('c4', 'c3'), norm_cfg=None, init_cfg=None,
+            ),
+        ),
+    ),
+    pipeline(FLIP, views([2], [RESIM_CROP]), keys=PLACE[:2]),
+)  # fmt: skip
+ONE_LEVEL = dict(
+    model=dict(backbone=dict(out_indices=(2, 3)), head=dict(in_channels=(1024,), levels=('c4',)))
+)
+RESIM_C4 = together(RESIM, ONE_LEVEL)
+RESIM_D = together(
+    RESIM,
+    pipeline(
+        FLIP, views([2], [RESIM_CROP, *branch_mask((0.3, 0.5))]), keys=(*PLACE[:2], 'dc_mask')
+    ),
+    branch(QUARTER, (1,), mix_level='pixel'),
+)
+RESIM_D_C4 = together(RESIM_D, ONE_LEVEL)
+
 # ---- SoCo: rate 2 per 256 images of the paper, 8.0 at 1024 by the linear rule of SoCo's own runs
 MLP = dict(
     type='NonLinearNeck', hid_channels=4096, out_channels=256, num_layers=2, with_bias=True,

@@ -19,6 +19,10 @@ LINK = re.compile(r'\[([^\]]+)\]\(([^):]+)\)')
 FOLDERS = (
     'ibot',
     'densecl',
+    'pointlevel',
+    'pixpro',
+    'byol',
+    'resim',
     'soco',
     'maskalign',
     'leopart',

@@ -20,7 +20,9 @@ from tests.micro_vit import MICRO
 
 #: Pre-training, by the beginning of a config's name; one of every family, and its branch.
 HOSTS = (
-    'ibot', 'ibot-d', 'ibot-rcc', 'ibot-mc', 'ibot-gram', 'mocov2', 'densecl', 'densecl-d', 'soco',
+    'ibot', 'ibot-d', 'ibot-rcc', 'ibot-mc', 'ibot-gram', 'mocov2', 'densecl', 'densecl-d',
+    'pointlevel', 'pointlevel-d', 'pixpro', 'pixpro-d', 'byol', 'byol-d',
+    'resim', 'resim-d', 'soco',
     'soco-rcc', 'soco-d', 'd3ssl', 'd3ssl-wo-depos', 'maskalign', 'maskalign-d', 'leopart',
     'leopart-d', 'slotcon', 'slotcon-d', 'neco', 'neco-d', 'plrc', 'plrc-d', 'selfemd',
     'selfemd-d',

@@ -28,6 +28,19 @@ HOSTS: dict[str, tuple[Callable[[], nn.Module], Callable[[], dict]]] = {
     'iBOT-D': (lambda: tiny.tiny_ibot(decoupling=BRANCH), tiny.tiny_batch),
     'DenseCL': (tiny_resnet.tiny_densecl, tiny_resnet.two_views),
     'DenseCL-D': (lambda: tiny_resnet.tiny_densecl(decoupling=BRANCH), tiny_resnet.two_views),
+    'point-level-D': (
+        lambda: tiny_resnet.tiny_densecl(correspondence='place', decoupling=BRANCH),
+        tiny_resnet.place_batch,
+    ),
+    'PixPro-D': (
+        lambda: tiny_resnet.tiny_pixpro(decoupling=BRANCH),
+        tiny_resnet.place_batch,
+    ),
+    'BYOL-D': (lambda: tiny_resnet.tiny_byol(decoupling=BRANCH), tiny_resnet.two_views),
+    'ReSim-D': (
+        lambda: tiny_resnet.tiny_resim(decoupling=BRANCH),
+        tiny_resnet.window_batch,
+    ),
     'SoCo': (narrow_soco.narrow_soco, narrow_soco.soco_batch),
     'SoCo-D': (lambda: narrow_soco.narrow_soco(decoupling=BRANCH), narrow_soco.soco_batch),
     'MaskAlign-D': (

@@ -11,9 +11,10 @@ student (forward, and backward for twice that) and 1 in the teacher (forward):
     SoCo      two views each:            6 + 2 = 8;   a quarter of one key view:            8.75 / 8
                                                       a quarter of both key views:           9.5 / 8
 
-Hence 1.188 is the floor of DenseCL-D, and 1.094 that of SoCo-D and iBOT-D where the quarter is one
-of the batch, as in the config of SoCo-D; the public code of iBOT-D takes a quarter of both views,
-and so do the variants here: their floor is 1.188 again.
+The point-level baseline and ReSim count as DenseCL, PixPro and BYOL as SoCo; heads, which both of a
+pair have, are left out. Hence 1.188 is the floor of DenseCL-D, and 1.094 that of SoCo-D and iBOT-D
+where the quarter is one of the batch, as in the config of SoCo-D; the public code of iBOT-D takes a
+quarter of both views, and so do the variants here: their floor is 1.188 again.
 
 MaskAlign's student sees 58 of 196 patches, its frozen ViT-B/16 costs 3.8 passes of a ViT-S/16 (17.6
 and 4.6 GFLOPs): 3 * 0.3 + 3.8 = 4.7; X^D is whole and adds 3 / 4: a floor of 1.16.
@@ -89,6 +90,7 @@ def cnn_batch(size: int) -> dict:
         erase_small=[torch.zeros(size, SMALL, SMALL, dtype=torch.bool)],
         paste=[paste],
         shift=[torch.randint(-20, 20, (size, 2))],
+        **_places(size),
     )
 
 
@@ -136,6 +138,18 @@ def crops_batch(size: int, side: int = SIDE, local: int = LOCAL, patch: int = PA
     )
 
 
+def _places(size: int) -> dict:
+    """Where two crops of half an image of 640 x 480 pixels lie, the second one mirrored."""
+    corner = torch.rand(2, size, 2, dtype=torch.float64) * torch.tensor((160.0, 120.0))
+    flip = torch.tensor([[[False, False]], [[True, False]]]).expand(2, size, 2)
+    shape = torch.tensor((480, 640)).expand(size, 2)
+    return dict(
+        crop_box=list(torch.cat((corner, corner + torch.tensor((480.0, 360.0))), dim=2)),
+        flip=list(flip),
+        ori_shape=[shape, shape],
+    )
+
+
 @dataclass(frozen=True)
 class Variant:
     """A line of the table.
@@ -175,6 +189,10 @@ class Variant:
 _IBOT = Variant('iBOT', 'ibot/ibot_vit-small-p16_8xb64-coslr-800e_coco.py', 2, 2, batch=vit_batch)
 _DENSECL = Variant('DenseCL', 'densecl/densecl_resnet50_8xb32-coslr-800e_coco.py', 1, 1)
 _MOCO = Variant('MoCo v2', 'densecl/mocov2_resnet50_8xb32-coslr-800e_coco.py', 1, 1)
+_POINT = Variant('point-level', 'pointlevel/pointlevel_resnet50_8xb32-coslr-800e_coco.py', 1, 1)
+_PIXPRO = Variant('PixPro', 'pixpro/pixpro_resnet50_8xb64-coslr-800e_coco.py', 2, 2)
+_BYOL = Variant('BYOL', 'byol/byol_resnet50_8xb64-coslr-800e_coco.py', 2, 2)
+_RESIM = Variant('ReSim', 'resim/resim_resnet50_8xb32-coslr-800e_coco.py', 1, 1)
 _SOCO = Variant('SoCo', 'soco/soco_resnet50-c4_16xb64-coslr-800e_coco.py', 2, 2)
 _MASKALIGN = Variant(
     'MaskAlign',
@@ -254,6 +272,16 @@ VARIANTS: dict[str, list[Variant]] = {
         _MOCO,
         replace(_DENSECL, against='MoCo v2'),
         _changed(_DENSECL, '-D', student=1.25, model=BRANCH),
+        replace(_POINT, against='DenseCL'),
+        _changed(_POINT, '-D', student=1.25, model=BRANCH),
+        _PIXPRO,
+        _changed(_PIXPRO, '-D, 25 % of one key view', student=2.25, model=ONE_VIEW),
+        _changed(_PIXPRO, '-D, 25 % of both key views', student=2.5, model=BRANCH),
+        _BYOL,
+        _changed(_BYOL, '-D, 25 % of one key view', student=2.25, model=ONE_VIEW),
+        _changed(_BYOL, '-D, 25 % of both key views', student=2.5, model=BRANCH),
+        replace(_RESIM, against='MoCo v2'),
+        _changed(_RESIM, '-D', student=1.25, model=BRANCH),
         _changed(_DENSECL, ', channels_last', channels_last=True),
         _changed(_DENSECL, ', channels_last, bf16', channels_last=True, bf16=True),
     ],

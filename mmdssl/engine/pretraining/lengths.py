@@ -153,7 +153,7 @@ def set_queue(config: Config, *, images: int, total: int, decisions: Decisions) 
 def _keys_per_image(model: Any) -> int | None:
     """What an image adds to the queue of a method."""
     kind = model.type.removeprefix('mmdssl.')
-    if kind in ('DenseCL', 'PLRC'):
+    if kind in ('DenseCL', 'PLRC', 'ReSim'):
         return 1
     if kind == 'D3SSL':
         return 2 * model.get('num_boxes', 4)

@@ -158,6 +158,6 @@ def cells_at(shares: Float[Tensor, 'n s 2'], height: int, width: int) -> Int64[T
 
 def _diagonal(boxes: Float[Tensor, 'n 4'], grid: tuple[int, int]) -> Float[Tensor, ' n']:
     """Length of the diagonal of a cell, (N,)."""
-    sides = (boxes[:, 2:] - boxes[:, :2]) / boxes.new_tensor(grid[::-1])
-    diagonal: Tensor = sides.norm(dim=1)
-    return diagonal
+    width = (boxes[:, 2] - boxes[:, 0]) / grid[1]
+    height = (boxes[:, 3] - boxes[:, 1]) / grid[0]
+    return (width.square() + height.square()).sqrt()

@@ -14,7 +14,15 @@ from tests.models.tiny_maskalign import tiny_batch as maskalign_batch
 from tests.models.tiny_maskalign import tiny_maskalign
 from tests.models.tiny_neco import tiny_neco
 from tests.models.tiny_plrc import three_crops, tiny_plrc
-from tests.models.tiny_resnet import tiny_densecl, two_views
+from tests.models.tiny_resnet import (
+    place_batch,
+    tiny_byol,
+    tiny_densecl,
+    tiny_pixpro,
+    tiny_resim,
+    two_views,
+    window_batch,
+)
 from tests.models.tiny_selfemd import tiny_selfemd
 from tests.models.tiny_slotcon import tiny_slotcon, two_crops
 
@@ -23,6 +31,9 @@ HOSTS = {
     'ibot': (tiny_ibot, tiny_batch),
     'densecl': (tiny_densecl, two_views),
     'mocov2': (lambda **kwargs: tiny_densecl(loss_lambda=0, **kwargs), two_views),
+    'pixpro': (tiny_pixpro, place_batch),
+    'byol': (tiny_byol, two_views),
+    'resim': (tiny_resim, window_batch),
     'soco': (narrow_soco, soco_batch),
     'd3ssl': (narrow_d3ssl, d3ssl_batch),
     'leopart': (tiny_leopart, leopart_batch),
