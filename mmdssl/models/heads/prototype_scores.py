@@ -32,7 +32,7 @@ class PrototypeScores(BaseModule):
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         self.projector: Any = MODELS.build(projector) if isinstance(projector, dict) else projector
-        width: int = self.projector.out_channels
+        width: int = cast(Any, self.projector).out_channels
         self.prototypes = nn.Parameter(torch.empty(num_prototypes, width))
         self.num_prototypes = num_prototypes
         nn.init.trunc_normal_(self.prototypes, std=init_std)
