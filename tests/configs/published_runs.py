@@ -516,7 +516,8 @@ PLRC = together(
     dict(
         model=dict(
             QUEUE, type='PLRC', image_weight=0.7, contrast_weight=0.3, distill_weight=0.3,
-            base_temperature=0.07, num_points=16, key_points='drawn', intra_image_negatives=False,
+            base_temperature=0.07, num_points=16, point_grid=56,
+            key_points='drawn', intra_image_negatives=False,
             student_temperature=0.1, teacher_temperature=(0.04, 0.07), warmup_epochs=30,
             centre_momentum=0.9, affinity='official', distill_grid=56, pair_ratio=0.5,
             max_pairs_per_image=None, shuffle_bn=True, release_quirks=(),

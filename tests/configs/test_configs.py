@@ -23,7 +23,7 @@ PRETRAINING = [path for path in CONFIGS if 'object_knn' not in path]
 def quick_and_slow(paths: list[str]) -> list:
     """Of configs that differ in their length alone the first is quick; a step knows no length.
 
-    So is, of a full-size config and its partner with the branch, the partner, which holds the other.
+    So is, of a full-size config and its partner with the branch, the partner: it holds the other.
     One of views of 518 px (patches of 14) takes longer than several others.
     """
     alike = re.compile(r'-\d+e_|-d(?=_.*_coco\.py)')

@@ -34,6 +34,7 @@ def tiny_plrc(*, norm: dict | None = None, **kwargs) -> PLRC:
             num_prototypes=12,
         ),
         num_points=4,
+        point_grid=GRID,
         distill_grid=GRID,
         queue_length=64,
     )

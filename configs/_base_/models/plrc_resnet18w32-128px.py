@@ -28,6 +28,7 @@ model = dict(
         num_prototypes=256,
     ),
     warmup_epochs=1,
+    point_grid=16,
     distill_grid=16,
     queue_length=1024,
     momentum=(0.99, 0.99),

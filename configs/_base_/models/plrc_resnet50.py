@@ -32,6 +32,7 @@ model = dict(
     teacher_temperature=(0.04, 0.07),
     warmup_epochs=30,
     num_points=16,
+    point_grid=56,
     distill_grid=56,
     queue_length=65536,
     momentum=(0.999, 0.999),

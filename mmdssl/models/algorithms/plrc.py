@@ -101,6 +101,8 @@ class PLRC(TeacherStudent):
         temperature: Of image term and contrast.
         base_temperature: t_0 of the contrast.
         num_points: Points of a region that are contrasted, the first of those the batch has.
+        point_grid: Cells per side of the map that these points are cells of, ``map_size`` of
+            :class:`RegionPoints`.
         key_points: ``'drawn'``, or ``'official'``: each replaced by the one that has the index of
             the query point most similar to it.
         intra_image_negatives: Points of other regions of the same image are negatives too; the
@@ -149,6 +151,7 @@ class PLRC(TeacherStudent):
         temperature: float = 0.2,
         base_temperature: float = 0.07,
         num_points: int = 16,
+        point_grid: int = 56,
         key_points: Literal['drawn', 'official'] = 'drawn',
         intra_image_negatives: bool = False,
         student_temperature: float = 0.1,
@@ -185,6 +188,7 @@ class PLRC(TeacherStudent):
             check.above(name, value, 0, float('inf'))
         check.at_least('num_points', num_points, 1)
         check.at_least('distill_grid', distill_grid, 1)
+        check.at_least('point_grid', point_grid, 1)
         if max_pairs_per_image is not None:
             check.at_least('max_pairs_per_image', max_pairs_per_image, 1)
         super().__init__(
@@ -206,6 +210,7 @@ class PLRC(TeacherStudent):
             )
         self.temperature, self.base_temperature = temperature, base_temperature
         self.num_points, self.key_points = num_points, key_points
+        self.point_grid = point_grid
         self.intra_image_negatives = intra_image_negatives
         self.student_temperature = student_temperature
         self.teacher_temperature = tuple(teacher_temperature)
@@ -337,7 +342,7 @@ class PLRC(TeacherStudent):
 
         def sampled(encoded: Encoded, chosen: Tensor) -> Tensor:
             rows = points_of_maps(
-                encoded.cells, chosen, self.distill_grid, transposed=transposed, corners=corners
+                encoded.cells, chosen, self.point_grid, transposed=transposed, corners=corners
             )
             return F.normalize(rows, dim=2)
 

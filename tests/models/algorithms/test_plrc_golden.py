@@ -182,6 +182,7 @@ def golden_plrc(full: Golden, **kwargs) -> PLRC:
         distill_weight=number('cfg_ts_ratio'),
         num_points=number('cfg_keep_point'),
         key_points='official',
+        point_grid=number('cfg_mask_size'),
         distill_grid=number('cfg_mask_size'),
         queue_length=number('cfg_queue'),
         momentum=(number('cfg_ema'),) * 2,
