@@ -21,10 +21,15 @@ PRETRAINING = [path for path in CONFIGS if 'object_knn' not in path]
 
 
 def quick_and_slow(paths: list[str]) -> list:
-    """Of configs that differ in their length alone the first is quick; a step knows no length."""
-    lengths = re.compile(r'-\d+e_')
-    first = {lengths.sub('_', path): path for path in reversed(paths)}.values()
-    return [path if path in first else pytest.param(path, marks=pytest.mark.slow) for path in paths]
+    """Of configs that differ in their length alone the first is quick; a step knows no length.
+
+    So is, of a full-size config and its partner with the branch, the partner: it holds the other.
+    One of views of 518 px (patches of 14) takes longer than several others.
+    """
+    alike = re.compile(r'-\d+e_|-d(?=_.*_coco\.py)')
+    first = {alike.sub('_', path): path for path in reversed(paths)}.values()
+    quick = {path for path in first if '-p14' not in path}
+    return [path if path in quick else pytest.param(path, marks=pytest.mark.slow) for path in paths]
 
 
 @pytest.fixture(scope='module')

@@ -14,12 +14,14 @@ from mmdssl.datasets.transforms.masks import (
 )
 from mmdssl.datasets.transforms.multiview import MultiViewWithBoxes
 from mmdssl.datasets.transforms.overlapping_crops import OverlappingCrops
+from mmdssl.datasets.transforms.overlapping_pairs import OverlappingPairs
 from mmdssl.datasets.transforms.packing import PackViews
 from mmdssl.datasets.transforms.packing_objects import PackObjects
 from mmdssl.datasets.transforms.proposal_random_cutout import ProposalRandomCutout
 from mmdssl.datasets.transforms.proposal_random_mask import ProposalRandomMask
 from mmdssl.datasets.transforms.proposals import LoadProposals, SelectiveSearch
 from mmdssl.datasets.transforms.region_collaborative_cutout import RegionCollaborativeCutout
+from mmdssl.datasets.transforms.region_points import RegionPoints
 from mmdssl.datasets.transforms.regions import GridRegions
 from mmdssl.datasets.transforms.restricted_box_jitter import RestrictedBoxJitter
 from mmdssl.datasets.transforms.select_objects import SelectObjects
@@ -51,6 +53,7 @@ __all__ = [
     'MapFromObjects',
     'MultiViewWithBoxes',
     'OverlappingCrops',
+    'OverlappingPairs',
     'PackObjects',
     'PackSemantic',
     'PackViews',
@@ -63,6 +66,7 @@ __all__ = [
     'RandomResizedCropWithMap',
     'RectangleForeground',
     'RegionCollaborativeCutout',
+    'RegionPoints',
     'ResizeMap',
     'ResizeWithBoxes',
     'ResizeWithMap',

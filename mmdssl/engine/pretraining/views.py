@@ -12,7 +12,7 @@ __all__ = ['set_view_size', 'view_size']
 
 _CROPS = ('RandomResizedCropWithBoxes', 'ResizeWithBoxes')
 _LEAST = 96  # pixels; below, the last map of a network is a cell or two
-_STEP = 32  # the stride of a ResNet, two patches of a ViT
+_STEP = 32  # the stride of a ResNet, two patches of 16 px
 
 
 def view_size(config: Config) -> int:
@@ -42,7 +42,9 @@ def set_view_size(
     if asked is not None:
         reason = 'as asked for'
     elif photos is not None and photos.side and photos.side < was:
-        size = min(max(photos.side // _STEP * _STEP, _LEAST), was)
+        unit = 2 * (_patch(config) or _STEP // 2)
+        least = -(-_LEAST // unit) * unit
+        size = min(max(photos.side // unit * unit, least), was)
         reason = f'half of the photos have a side below {was} px (median {photos.side} px)'
     else:
         reason = 'that of the config'
