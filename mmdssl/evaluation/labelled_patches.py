@@ -26,8 +26,13 @@ __all__ = [
 
 IGNORED = 255
 
-Features = Sequence[Float[np.ndarray, '...'] | Float[Tensor, '...']]
-Maps = Sequence[Integer[np.ndarray, '...']]
+# By image, or put together.
+Features = (
+    Float[np.ndarray, '...']
+    | Float[Tensor, '...']
+    | Sequence[Float[np.ndarray, '...'] | Float[Tensor, '...']]
+)
+Maps = Integer[np.ndarray, '...'] | Sequence[Integer[np.ndarray, '...']]
 
 
 def check_images(
