@@ -1,6 +1,7 @@
 """Configs of in-context and patch k-NN segmentation: published settings, and their data read."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,6 @@ from PIL import Image
 
 from mmdssl.engine.config import load_config
 from mmdssl.registry import METRICS, MODELS
-from tests.configs.published_protocols import STUFF_CLASSES
 
 CONFIGS = Path(__file__).parents[2] / 'configs' / 'in_context'
 NAMES = sorted(path.stem for path in CONFIGS.glob('*.py'))
@@ -57,7 +57,7 @@ LAYOUTS = {
 }
 
 
-def write(root: Path, data: str) -> None:
+def write(root: Path, data: str, classes: Sequence[str]) -> None:
     """Three images to label by and two to ask with, in the layout of a data set."""
     *sides, endings, most, _ = LAYOUTS[data]
     rng = np.random.default_rng(0)
@@ -75,7 +75,7 @@ def write(root: Path, data: str) -> None:
             (root / listing).parent.mkdir(parents=True, exist_ok=True)
             (root / listing).write_text('\n'.join(names))
     if data == 'coco-stuff':
-        groups = [dict(id=92 + n, supercategory=name) for n, name in enumerate(STUFF_CLASSES)]
+        groups = [dict(id=92 + n, supercategory=name) for n, name in enumerate(classes)]
         categories = json.dumps(dict(categories=[*groups, dict(id=183, supercategory='other')]))
         for split in ('train', 'val'):
             (root / 'annotations' / f'stuff_{split}2017.json').write_text(categories)
@@ -85,9 +85,9 @@ def write(root: Path, data: str) -> None:
 def test_it_reads_its_data_and_its_metrics_score_them(name, tmp_path):
     """With the colours of 16 or 32 px cells for features: the data and the metrics are the test."""
     data = name.rsplit('_', 1)[1]
-    write(tmp_path, data)
     init_default_scope('mmdssl')
     config = load_config(CONFIGS / f'{name}.py', {'data_root': str(tmp_path)})
+    write(tmp_path, data, config.test_dataloader.dataset.datasets.bank.classes)
     MODELS.build(config.model)
     config.test_dataloader.update(num_workers=0, batch_size=2)
     loader = Runner.build_dataloader(config.test_dataloader)

@@ -7,6 +7,7 @@ from sklearn.metrics import jaccard_score
 
 from mmdssl.evaluation.in_context import in_context_segmentation, label_vectors, predict_maps
 from mmdssl.evaluation.in_context_segmentation import InContextSegmentation
+from mmdssl.evaluation.knn import knn_search
 from mmdssl.evaluation.map_scores import class_counts, ious, score_maps
 from mmdssl.evaluation.patch_memory import PatchMemory, memory_draws, patches_to_keep, remember
 from mmdssl.evaluation.segmentation import match_clusters
@@ -81,6 +82,10 @@ def test_memory_vectors_and_maps_equal_the_public_code(golden, part):
     assert_close(shares, want['memory_labels'])
     flat = torch.from_numpy(queries[0]).flatten(0, 2)
     settings = dict(k=k, temperature=golden.number('cfg_beta'))
+    unit = torch.nn.functional.normalize(flat, dim=1)
+    similarities, index = knn_search(unit, memory.features, k, device='cpu')
+    assert torch.equal(index, want['neighbours'].flatten(0, 1))
+    assert_close(similarities, want['similarities_f64'].flatten(0, 1), 1e-6)
     found = label_vectors(flat, memory, **settings)
     assert_close(found, want['label_hat'].flatten(0, 1))
     assert_close(found, want['label_hat_f64'].flatten(0, 1))  # ours are float32
@@ -171,6 +176,22 @@ def test_the_memory_favours_rare_classes_and_is_the_same_for_any_number_of_proce
         assert len(two[1]) == 10
 
 
+def test_images_are_searched_in_groups_without_a_change(monkeypatch):
+    """One that is larger than a group too; sizes may differ."""
+    bank, (features, _) = world(9), world(5, seed=1)
+    large, _ = world(1, seed=2, grid=7)
+    memory = PatchMemory.of(
+        [remember(*one, num_classes=4) for one in zip(*bank, strict=True)], pixels=4
+    )
+    asked, sizes = [*features[:3], large[0], *features[3:]], [(6, 6)] * 3 + [(20, 9)] + [(6, 6)] * 2
+    whole = list(predict_maps(asked, sizes, memory, k=3))
+    monkeypatch.setattr('mmdssl.evaluation.in_context._SEARCHED', 20)
+    monkeypatch.setattr('mmdssl.evaluation.in_context._VOTING', 7)
+    for one, two, size in zip(whole, predict_maps(asked, sizes, memory, k=3), sizes, strict=True):
+        assert one.shape == size
+        np.testing.assert_array_equal(one, two)
+
+
 def test_void_is_background_or_left_out():
     features = np.ones((1, 2, 3), np.float32)
     labels = np.array([[255, 255, 1, 255], [255, 255, 1, 1]], np.uint8)
@@ -250,7 +271,7 @@ def test_unusable_data_are_named():
     with pytest.raises(ValueError, match='memory_size=0 must be at least 1'):
         in_context_segmentation(*bank, *queries, memory_size=0, **settings)
     metric = METRICS.build(dict(type='InContextSegmentation', k=3))
-    with pytest.raises(ValueError, match='has label 4, but there are 4 classes'):
+    with pytest.raises(ValueError, match='map of image 3 of the data has label 4, but there are 4'):
         evaluate(metric, bank, beyond, 4)
     metric = METRICS.build(dict(type='InContextSegmentation', k=3))
     with pytest.raises(ValueError, match="no images tagged 'query' for in_context"):

@@ -7,6 +7,7 @@ from scipy.stats import mode
 from sklearn.metrics import jaccard_score
 from sklearn.preprocessing import StandardScaler
 
+from mmdssl.evaluation.knn import knn_search
 from mmdssl.evaluation.labelled_patches import LabelledPatches
 from mmdssl.evaluation.map_scores import score_votes
 from mmdssl.evaluation.patch_knn import (
@@ -107,6 +108,11 @@ def test_predictions_and_the_choice_equal_the_public_code(golden):
         np.testing.assert_array_equal(np.concatenate(given), want['val_pred'].numpy())
         accuracy = score_votes(given, tune.labels, num_classes=classes, ignored=ignored)['accuracy']
         assert accuracy == pytest.approx(100 * want.number('val_acc'), rel=1e-5)
+    asked = torch.cat(tune.standardised(mean, scale).features)
+    for key in (name for name in golden if name.endswith('/val_neighbours')):
+        distance, k = key.split('/')[0].lower().rsplit('_', 1)
+        _, index = knn_search(asked, memory.features, int(k), distance=distance, device='cpu')
+        assert torch.equal(index, golden[key])
     scores, _ = evaluate_parts(
         train, tune, test, neighbours=golden['cfg_neighbours'].tolist(), **settings
     )
@@ -119,7 +125,7 @@ def test_predictions_and_the_choice_equal_the_public_code(golden):
     assert_close(found.double(), golden['grid_val_miou'])
 
 
-def test_votes_are_the_commonest_labels_of_the_nearest_and_of_equals_the_lowest():
+def test_votes_are_the_commonest_labels_of_the_nearest_and_of_equals_the_lowest(monkeypatch):
     rng = np.random.default_rng(0)
     features = [torch.from_numpy(rng.standard_normal((n, 5), dtype=np.float32)) for n in (30, 25)]
     labels = [rng.choice([0, 2, 7, 255], (n, 6)).astype(np.uint8) for n in (30, 25)]
@@ -128,7 +134,12 @@ def test_votes_are_the_commonest_labels_of_the_nearest_and_of_equals_the_lowest(
         [np.zeros((n, 6), np.uint8) for n in (4, 9)],
     )
     memory = LabelledPatches(features, labels)
-    found = vote_maps(asking, memory, neighbours=(4, 1, 9), distance='l2', device='cpu')
+    settings = dict(neighbours=(4, 1, 9), distance='l2', device='cpu')
+    found = vote_maps(asking, memory, **settings)
+    monkeypatch.setattr('mmdssl.evaluation.patch_knn._SEARCHED', 6)
+    monkeypatch.setattr('mmdssl.evaluation.patch_knn._VOTING', 50)  # two patches
+    for k, blocks in vote_maps(asking, memory, **settings).items():
+        np.testing.assert_array_equal(np.concatenate(blocks), np.concatenate(found[k]))
     assert [len(block) for block in found[4]] == [4, 9]
     points, table = torch.cat(features).double(), np.concatenate(labels)
     apart = torch.cdist(torch.cat(asking.features).double(), points)
