@@ -4,8 +4,8 @@ Reproduces: the protocol of "Cluster and Predict Latent Patches" (CAPI, 2025) on
 Command: python tools/test.py configs/in_context/patch-knn_vit-small-p16_coco-stuff.py CHECKPOINT
     (without CHECKPOINT the untrained network); data below
     data/coco/, or --cfg-options data_root=FOLDER
-Costs: 11,829 images (a random tenth) of 196 patches: 4.2 GB, twice that while they are
-    standardised. The search: README.md beside this file.
+Costs: 11,829 images (a random tenth) of 196 patches: 4.2 GB with their labels.
+    The search: README.md beside this file.
 Measured: not measured.
 """
 

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
 
-from mmdssl.evaluation.knn import Storage, knn_search
+from mmdssl.evaluation.knn import knn_search
 from mmdssl.evaluation.labelled_patches import (
     Features,
     Maps,
@@ -30,6 +30,7 @@ from mmdssl.evaluation.labelled_patches import (
 from mmdssl.evaluation.map_scores import score_maps
 from mmdssl.evaluation.patch_memory import (
     PatchMemory,
+    Storage,
     Void,
     memory_draws,
     patches_per_image,
@@ -150,7 +151,7 @@ def in_context_segmentation(
         temperature: Of the softmax over their cosines.
         void: What void pixels of the bank are, see :func:`remember`.
         ignored: Classes that are not scored, see :func:`score_maps`.
-        storage: Type the memory is held in, see :func:`mmdssl.evaluation.knn.rounding`.
+        storage: Type the memory is held in, see :func:`mmdssl.evaluation.patch_memory.rounding`.
         bootstrap: Sets of images drawn for the interval of ``miou``, 0 for none.
         seed: Of the memory's draws and of these.
         device: Where to search; None: a GPU where there is one.

@@ -11,11 +11,12 @@ from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
 
 from mmdssl.evaluation.in_context import predict_maps
-from mmdssl.evaluation.knn import STORAGES, Storage
 from mmdssl.evaluation.labelled_patches import pixels_per_patch
 from mmdssl.evaluation.map_scores import score_maps
 from mmdssl.evaluation.patch_memory import (
+    STORAGES,
     PatchMemory,
+    Storage,
     Void,
     memory_draws,
     patches_per_image,
@@ -49,7 +50,8 @@ class InContextSegmentation(PatchRetrieval):
         k: Neighbours.
         temperature: Of the softmax over their cosines.
         void: 'background' or 'leave_out': what pixels of 255 in the bank are.
-        storage: 'float32', 'float16' or 'bfloat16', see :func:`mmdssl.evaluation.knn.rounding`.
+        storage: 'float32', 'float16' or 'bfloat16', see
+            :func:`mmdssl.evaluation.patch_memory.rounding`.
         keep_maps: Predicted maps to keep.
         **settings: Of :class:`PatchRetrieval`.
     """

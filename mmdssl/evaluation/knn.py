@@ -7,7 +7,7 @@ comes first in the bank wins, whatever the tile size.
 
 O-KNN, in-context segmentation and patch k-NN segmentation all search with it. A bank of ten
 million patches may be held in half precision: every product is one of float32 all the same, so the
-result is the exact one of the rounded bank, and a cosine is off by no more than :func:`rounding`.
+result is the exact one of the rounded bank (how far off: :mod:`mmdssl.evaluation.patch_memory`).
 """
 
 import warnings
@@ -22,27 +22,13 @@ from rich.progress import track
 from torch import Tensor
 from torch.nn.functional import normalize
 
-__all__ = ['STORAGES', 'Distance', 'Storage', 'Vote', 'knn_search', 'rank_classes', 'rounding']
+__all__ = ['Distance', 'Vote', 'knn_search', 'rank_classes', 'row_tiles']
 
 Vote = Literal['weighted', 'majority']
 Distance = Literal['dot', 'cosine', 'l2']
-Storage = Literal['float32', 'float16', 'bfloat16']
-STORAGES: dict[str, torch.dtype] = dict(
-    float32=torch.float32, float16=torch.float16, bfloat16=torch.bfloat16
-)
 
 _VOTE_ROWS = 8192  # queries whose class scores are held at once
 _PROGRESS_FROM = 10**9  # similarities; below this the search takes well under 10 s
-
-
-def rounding(storage: Storage) -> float:
-    """Largest error of a cosine when a bank of unit rows is stored so; 0 for float32.
-
-    A value is rounded by half a unit in the last place of its own size, hence by Cauchy and Schwarz
-    the dot product of two unit vectors by no more than that share of 1: 0.00049 for float16,
-    0.0039 for bfloat16. (Values of float16 below 6e-5 are rounded more coarsely, by 3e-8 each.)
-    """
-    return 0.0 if storage == 'float32' else torch.finfo(STORAGES[storage]).eps / 2
 
 
 def knn_search(
@@ -102,7 +88,7 @@ def knn_search(
     buffer = torch.empty(min(tile[0], len(queries)) * min(tile[1], size), device=device)
 
     starts = range(0, size, tile[1])
-    tiles = _tiles(bank, tile[1])
+    tiles = row_tiles(bank, tile[1])
     console = Console(stderr=True)
     quiet = not progress or len(queries) * size < _PROGRESS_FROM or not console.is_terminal
     with torch.inference_mode(), _full_precision():
@@ -152,7 +138,7 @@ def _merge(
     index[nearer] = where.gather(1, order[:, :k])
 
 
-def _tiles(
+def row_tiles(
     features: Float[Tensor, 'b c'] | Sequence[Float[Tensor, '_ c']], rows: int
 ) -> Iterator[Float[Tensor, '_ c']]:
     """Features (rows, C) at a time; of blocks of any size only these are copied."""

@@ -187,21 +187,20 @@ class LabelledPatches:
             )
         return sides[0], sides[1]
 
-    def standardised(
+    def standardise(
         self, mean: Float64[np.ndarray, ' c'], scale: Float64[np.ndarray, ' c']
-    ) -> 'LabelledPatches':
-        """Less the mean, divided by the scale, float32."""
+    ) -> None:
+        """Take the mean off and divide by the scale, image by image: features exist once."""
         shift, factor = torch.from_numpy(mean), torch.from_numpy(1 / scale)
-        rows = [((one.double() - shift) * factor).float() for one in self.features]
-        return LabelledPatches(rows, self.labels)
+        for number, one in enumerate(self.features):
+            self.features[number] = ((one.double() - shift) * factor).float()
 
-    def memory(self, ignored: Sequence[int]) -> 'LabelledPatches':
-        """Without the patches whose commonest label (of equals the lowest) is ignored."""
-        kept = [np.isin(_commonest(rows), tuple(ignored), invert=True) for rows in self.labels]
-        return LabelledPatches(
-            [one[torch.from_numpy(own)] for one, own in zip(self.features, kept, strict=True)],
-            [one[own] for one, own in zip(self.labels, kept, strict=True)],
-        )
+    def drop(self, ignored: Sequence[int]) -> None:
+        """Leave out the patches whose commonest label (of equals the lowest) is ignored."""
+        for number, labels in enumerate(self.labels):
+            kept = np.isin(_commonest(labels), tuple(ignored), invert=True)
+            self.features[number] = self.features[number][torch.from_numpy(kept)]
+            self.labels[number] = labels[kept]
 
 
 def _commonest(labels: UInt8[np.ndarray, 'n p']) -> Int64[np.ndarray, ' n']:

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float, Float64, UInt8
 from torch import Tensor
 
-from mmdssl.evaluation.knn import knn_search
+from mmdssl.evaluation.knn import knn_search, row_tiles
 from mmdssl.evaluation.labelled_patches import (
     IGNORED,
     Features,
@@ -100,10 +100,9 @@ def vote_maps(
     # Labels as their ranks, so that votes need no more room than there are labels.
     known, ranks = np.unique(table, return_inverse=True)
     ranked = torch.from_numpy(ranks.reshape(table.shape).astype(np.uint8))
-    asking = torch.cat(queries.features)
     found: dict[int, list[UInt8[np.ndarray, '_ p']]] = {k: [] for k in neighbours}
     at_once = max(1, _VOTING // (len(known) * table.shape[1]))
-    for part in asking.split(_SEARCHED):
+    for part in row_tiles(queries.features, _SEARCHED):
         _, index = knn_search(part, memory.features, most, distance=distance, device=device)
         for near in index.split(at_once):
             votes = torch.zeros(len(near), len(known), table.shape[1], dtype=torch.int16)
@@ -130,6 +129,8 @@ def evaluate_parts(
     device: str | torch.device | None = None,
 ) -> tuple[dict[str, float], list[UInt8[np.ndarray, '_ p']]]:
     """Standardise, choose, predict, score.
+
+    The parts are changed in place: standardised, and without ignored patches where they are memory.
 
     Args:
         train: Patches that give mean and deviation of the channels and make up the memory.
@@ -159,28 +160,29 @@ def evaluate_parts(
     skipped = (*ignored, IGNORED)
     mean, scale = channel_statistics(train.features)
     scoring: dict[str, Any] = dict(num_classes=num_classes, ignored=ignored)
-    train, query = train.standardised(mean, scale), query.standardised(mean, scale)
+    train.standardise(mean, scale)
+    train.drop(skipped)
+    query.standardise(mean, scale)
     tuned: dict[tuple[PatchDistance, int], float] = {}
     best = settings[0]
     if tune is not None:
-        tune = tune.standardised(mean, scale)
-        memory = train.memory(skipped)
+        tune.standardise(mean, scale)
         for name in distances:
-            found = vote_maps(tune, memory, neighbours=neighbours, distance=name, device=device)
+            found = vote_maps(tune, train, neighbours=neighbours, distance=name, device=device)
             for k, given in found.items():
                 tuned[name, k] = score_votes(given, tune.labels, **scoring)['miou']
         best = max(settings, key=tuned.__getitem__)  # of equals the first
+        tune.drop(skipped)
         train = train + tune
     elif len(settings) > 1:
         raise ValueError(
             f'{len(settings)} settings of k and distance and no tuning part to choose on'
         )
     name, k = best
-    memory = train.memory(skipped)
-    given = vote_maps(query, memory, neighbours=(k,), distance=name, device=device)[k]
+    given = vote_maps(query, train, neighbours=(k,), distance=name, device=device)[k]
     scores = score_votes(given, query.labels, **scoring, bootstrap=bootstrap, seed=seed)
     scores |= {f'tune_{name}_{k}': value for (name, k), value in tuned.items()}
-    sizes = dict(num_memory=sum(map(len, memory.labels)), num_images=len(query.labels))
+    sizes = dict(num_memory=sum(map(len, train.labels)), num_images=len(query.labels))
     return dict(scores, k=k, l2=int(name == 'l2'), **sizes), given
 
 

@@ -14,20 +14,36 @@ import torch.nn.functional as F
 from jaxtyping import Float, Float32, Int64, Integer
 from torch import Tensor
 
-from mmdssl.evaluation.knn import STORAGES, Storage
 from mmdssl.evaluation.labelled_patches import IGNORED, as_rows, pixels_of_patches
 
 __all__ = [
+    'STORAGES',
     'PatchMemory',
+    'Storage',
     'Void',
     'memory_draws',
     'patches_per_image',
     'patches_to_keep',
     'remember',
+    'rounding',
 ]
 
 Void = Literal['background', 'leave_out']
+Storage = Literal['float32', 'float16', 'bfloat16']
+STORAGES: dict[str, torch.dtype] = dict(
+    float32=torch.float32, float16=torch.float16, bfloat16=torch.bfloat16
+)
 Kept = tuple[Float[Tensor, '_ c'], Integer[np.ndarray, '_ k']]  # features, pixels by class
+
+
+def rounding(storage: Storage) -> float:
+    """Largest error of a cosine when a bank of unit rows is stored so; 0 for float32.
+
+    A value is rounded by half a unit in the last place of its own size, hence by Cauchy and Schwarz
+    the dot product of two unit vectors by no more than that share of 1: 0.00049 for float16,
+    0.0039 for bfloat16. (Values of float16 below 6e-5 are rounded more coarsely, by 3e-8 each.)
+    """
+    return 0.0 if storage == 'float32' else torch.finfo(STORAGES[storage]).eps / 2
 
 
 @dataclass
@@ -104,7 +120,7 @@ def remember(
         draws: (h * w,) see :func:`patches_to_keep`; needed with ``keep``.
         void: 'background': void pixels are of class 0, as in the public code; 'leave_out': of no
             class, and patches all void are not kept.
-        storage: Type of the kept features, see :func:`mmdssl.evaluation.knn.rounding`.
+        storage: Type of the kept features, see :func:`mmdssl.evaluation.patch_memory.rounding`.
 
     Returns:
         Features of unit length and pixels by class of the kept patches.

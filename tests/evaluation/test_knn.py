@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmdssl.evaluation.knn import STORAGES, knn_search, rank_classes, rounding
+from mmdssl.evaluation.knn import knn_search, rank_classes
+from mmdssl.evaluation.patch_memory import STORAGES, rounding
 from tests.evaluation.memory_of_metrics import peak, resident
 
 

@@ -54,8 +54,12 @@ def test_scaler_labels_and_memory_equal_the_public_code(golden):
     assert_close(torch.from_numpy(scale), golden['scaler_scale'], 1e-6)
     rows = np.concatenate([block for part in (train, *others) for block in part.labels])
     np.testing.assert_array_equal(rows, golden['labels'].numpy())
-    kept = train.memory(golden['cfg_ignore_labels'].tolist())
-    assert sum(map(len, kept.labels)) == golden.number('kept_train_patches')
+    train.drop(golden['cfg_ignore_labels'].tolist())
+    assert (
+        sum(map(len, train.labels))
+        == sum(map(len, train.features))
+        == golden.number('kept_train_patches')
+    )
 
 
 @pytest.mark.golden
@@ -92,30 +96,32 @@ def test_every_setting_of_the_metric_equals_the_public_code(golden):
 @pytest.mark.golden
 def test_predictions_and_the_choice_equal_the_public_code(golden):
     classes, ignored = classes_of(golden)
-    train, tune, test = (LabelledPatches.of(*part) for part in parts_of(golden))
     settings = dict(num_classes=classes, ignored=ignored, device='cpu')
-    mean, scale = channel_statistics(train.features)
-    memory = train.standardised(mean, scale).memory((*ignored, 255))
+
+    def fresh() -> list[LabelledPatches]:
+        return [LabelledPatches.of(*part) for part in parts_of(golden)]
+
+    memory, tune, _ = fresh()
+    mean, scale = channel_statistics(memory.features)
+    memory.standardise(mean, scale)
+    memory.drop((*ignored, 255))
+    tune.standardise(mean, scale)
     for name in golden.strings('grid_order'):
         distance, k = name.lower().rsplit('_', 1)
         want = golden.sub(f'{name}/')
         one = dict(neighbours=(int(k),), distances=(distance,))
-        _, given = evaluate_parts(train, tune, test, **settings, **one)
+        _, given = evaluate_parts(*fresh(), **settings, **one)
         np.testing.assert_array_equal(np.concatenate(given), want['test_pred'].numpy())
-        given = vote_maps(
-            tune.standardised(mean, scale), memory, neighbours=(int(k),), distance=distance
-        )[int(k)]
+        given = vote_maps(tune, memory, neighbours=(int(k),), distance=distance)[int(k)]
         np.testing.assert_array_equal(np.concatenate(given), want['val_pred'].numpy())
         accuracy = score_votes(given, tune.labels, num_classes=classes, ignored=ignored)['accuracy']
         assert accuracy == pytest.approx(100 * want.number('val_acc'), rel=1e-5)
-    asked = torch.cat(tune.standardised(mean, scale).features)
+    asked = torch.cat(tune.features)
     for key in (name for name in golden if name.endswith('/val_neighbours')):
         distance, k = key.split('/')[0].lower().rsplit('_', 1)
         _, index = knn_search(asked, memory.features, int(k), distance=distance, device='cpu')
         assert torch.equal(index, golden[key])
-    scores, _ = evaluate_parts(
-        train, tune, test, neighbours=golden['cfg_neighbours'].tolist(), **settings
-    )
+    scores, _ = evaluate_parts(*fresh(), neighbours=golden['cfg_neighbours'].tolist(), **settings)
     distance, k = golden.text('best').lower().rsplit('_', 1)
     assert (scores['k'], scores['l2']) == (int(k), int(distance == 'l2'))
     want = golden.sub(f'{golden.text("best")}/')
@@ -177,9 +183,10 @@ def test_channels_are_standardised_as_scikit_learn_does():
     mean, scale = channel_statistics(blocks)
     np.testing.assert_allclose(mean, scaler.mean_, rtol=1e-9)
     np.testing.assert_allclose(scale, scaler.scale_, rtol=1e-9)
-    found = LabelledPatches(blocks, []).standardised(mean, scale).features
     want = scaler.transform(torch.cat(blocks).double().numpy())
-    np.testing.assert_allclose(torch.cat(found).numpy(), want, atol=1e-5)
+    patches = LabelledPatches(blocks, [])
+    patches.standardise(mean, scale)
+    np.testing.assert_allclose(torch.cat(patches.features).numpy(), want, atol=1e-5)
 
 
 def test_features_that_hold_the_class_are_read_off_and_the_function_is_the_metric():
