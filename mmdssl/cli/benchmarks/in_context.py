@@ -18,7 +18,6 @@ from mmdssl.evaluation.knn import knn_search
 __all__ = ['rows']
 
 MEMORY, QUERIES, CHANNELS, CLASSES, K = 10_240_000, 1449 * 1024, 384, 21, 30
-PIXELS = 16 * 16  # of a patch: too many for a byte, so counts take two
 
 
 def rows(repeat: int = 3, patches: int = 2**18, asking: int = 2**10) -> list[dict[str, Any]]:
@@ -54,6 +53,7 @@ def rows(repeat: int = 3, patches: int = 2**18, asking: int = 2**10) -> list[dic
         torch.set_num_threads(threads)
     scale = MEMORY / patches * QUERIES / asking / 3600
     size = f'{MEMORY / 1e6:.2f}M x {QUERIES / 1e6:.2f}M x {CHANNELS}, top {K}'
+    # A patch of 16 x 16 pixels has more than a byte counts.
     held = MEMORY * (2 * CHANNELS + 2 * CLASSES) / 2**30
     return [
         dict(
