@@ -64,7 +64,7 @@ def write(root: Path, data: str, classes: Sequence[str]) -> None:
     for number, (images, maps, listing) in enumerate(sides):
         names = [f'{number}{index}' for index in range((3, 2)[number])]
         for name in names:
-            labels = rng.integers(most // 2, most + 1, (5, 4)).astype(np.uint8)
+            labels = rng.integers(3 * most // 4, most + 1, (5, 4)).astype(np.uint8)
             labels = labels.repeat(10, axis=0).repeat(10, axis=1)
             labels[0] = 255
             colours = np.stack([labels, 255 - labels, labels // 2], axis=2)
