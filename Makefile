@@ -13,13 +13,18 @@ ARGS ?=
 OPS_CFLAGS ?=
 FORCE ?=
 GPU_PYTHON ?=
+# Processes of the tests: one a core, at most 8 (each holds torch and what it tests, about 2 GB).
+JOBS ?= logical
 
 PY := '$(VENV)/bin/python'
 SETUP := VENV='$(VENV)' PYTHON='$(PYTHON)' OPS_CFLAGS='$(OPS_CFLAGS)' FORCE='$(FORCE)' \
     bash tools/setup_env.sh
 
+# Contiguous parts of the list, of which a worker that is done takes some from the slowest one.
+PYTEST := $(PY) -m pytest -n $(JOBS) --maxprocesses 8 --dist worksteal
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow gpu lint format check-env env env-dev env-full clean
+.PHONY: help demo docs test test-slow gpu lint format check-env env env-dev env-full clean
 
 help:
 	@echo 'make demo        environment (about 4 min, once), then the demo (at most 6 min on 2 cores)'
@@ -27,6 +32,7 @@ help:
 	@echo 'make test-slow   the tests that take longer than 20 s each'
 	@echo 'make gpu         proof on a GPU in 10 min: tests, speeds, two runs with O-KNN curves'
 	@echo 'make lint        ruff check, ruff format --check, mypy, order of the floors'
+	@echo 'make docs        the site, into work_dirs/site'
 	@echo 'make format      ruff repairs and formats in place'
 	@echo 'make check-env   what is installed, what is missing for what; installs nothing'
 	@echo 'make env         environment for pre-training: nothing is compiled'
@@ -35,6 +41,7 @@ help:
 	@echo 'make clean       remove caches and build folders (keeps VENV and work_dirs)'
 	@echo
 	@echo 'VENV=$(VENV)  PYTHON=$(PYTHON)  ARGS= goes to pytest or the demo'
+	@echo 'JOBS=$(JOBS)  processes of the tests; JOBS=0: this one, for a debugger'
 
 env:
 	@$(SETUP) pretrain
@@ -49,7 +56,7 @@ demo: env
 	$(PY) tools/demo.py --work-dir work_dirs/demo $(ARGS)
 
 test: env-full
-	$(PY) -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 # Also on a machine with nothing but torch and the wheels of pre-training: GPU_PYTHON=python3.
 gpu:
@@ -57,7 +64,12 @@ gpu:
 	$(or $(GPU_PYTHON),$(PY)) tools/benchmark_gpu.py $(ARGS)
 
 test-slow: env-full
-	$(PY) -m pytest -m slow $(ARGS)
+	$(PYTEST) -m slow $(ARGS)
+
+# -W: a warning is an error; -E: what other files say is read anew.
+docs: env-dev
+	$(PY) -m sphinx -W --keep-going -q -E -b html docs work_dirs/site
+	@echo 'work_dirs/site/index.html'
 
 lint: env-dev
 	$(PY) -m ruff check .
