@@ -136,7 +136,7 @@ def load_networks(args: argparse.Namespace, config: 'Config') -> list[Network]:
     from mmengine.logging import MMLogger
     from mmengine.runner import set_random_seed
 
-    from mmdssl.cli.test import build_extractor
+    from mmdssl.engine.extractor import build_extractor
 
     MMLogger.get_current_instance().setLevel('WARNING')  # init_weights logs every parameter
     device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
