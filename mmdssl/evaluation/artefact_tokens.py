@@ -102,6 +102,7 @@ class ArtefactTokens(GatheredMetric):
         place: Place of the network that is read, see :mod:`mmdssl.evaluation.tokens`: also a block.
         cutoff: See :func:`artefact_tokens`.
         relative: See there.
+        tag: Only images of this part of a :class:`TaggedConcat`; None: all.
         bootstrap: Sets of images drawn for the intervals, 0 for none.
         confidence: Of the intervals.
         seed: Of these draws.
@@ -119,6 +120,7 @@ class ArtefactTokens(GatheredMetric):
         place: str = 'prenorm',
         cutoff: float = 150.0,
         relative: float = 3.0,
+        tag: str | None = None,
         bootstrap: int = 0,
         confidence: float = 0.95,
         seed: int = 0,
@@ -130,6 +132,7 @@ class ArtefactTokens(GatheredMetric):
                 f'ArtefactTokens: cutoff={cutoff} and relative={relative} must be positive'
             )
         self.place, self.cutoff, self.relative = place, cutoff, relative
+        self.tag = tag
         self.bootstrap, self.confidence, self.seed = bootstrap, confidence, seed
         self.norms: Float[np.ndarray, 'n p'] = np.zeros((0, 0))
 
@@ -138,7 +141,7 @@ class ArtefactTokens(GatheredMetric):
         for sample in data_samples:
             tokens = sample.get('patch_tokens')
             item: _Item | tuple[()] = ()
-            if tokens is not None:
+            if tokens is not None and self.tag in (None, sample.get('tag')):
                 cells = token_of(tokens, self.place, self).double()
                 prefix: Tensor | None = (sample.get('prefix_tokens') or {}).get(self.place)
                 front = np.zeros(0) if prefix is None else prefix.double().norm(dim=1).numpy()

@@ -197,6 +197,7 @@ class ObjectDiscovery(GatheredMetric):
         tau: Of TokenCut, one or several.
         eps: Of TokenCut.
         center: Take each photo's mean feature off; for features that are all positive.
+        tag: Only images of this part of a :class:`TaggedConcat`; None: all.
         bootstrap: Sets of images drawn for the interval, 0 for none.
         confidence: Of the interval.
         seed: Of these draws.
@@ -217,6 +218,7 @@ class ObjectDiscovery(GatheredMetric):
         tau: float | Sequence[float] = 0.2,
         eps: float = 1e-5,
         center: bool = False,
+        tag: str | None = None,
         bootstrap: int = 0,
         confidence: float = 0.95,
         seed: int = 0,
@@ -233,6 +235,7 @@ class ObjectDiscovery(GatheredMetric):
         self.taus = (tau,) if isinstance(tau, (int, float)) else tuple(tau)
         if not self.taus:
             raise ValueError('ObjectDiscovery: tau is an empty list: give a threshold such as 0.2')
+        self.tag = tag
         self.bootstrap, self.confidence, self.seed = bootstrap, confidence, seed
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
@@ -240,7 +243,8 @@ class ObjectDiscovery(GatheredMetric):
         for sample in data_samples:
             item: _Item = {}
             tokens, objects = sample.get('patch_tokens'), sample.get('gt_instances')
-            if tokens is not None and objects is not None:
+            wanted = self.tag in (None, sample.get('tag'))
+            if wanted and tokens is not None and objects is not None:
                 features = token_of(tokens, self.features, self).numpy()
                 truth = np.asarray(objects['bboxes'], np.float64)
                 for method in self.methods:

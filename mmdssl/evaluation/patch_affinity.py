@@ -174,6 +174,7 @@ class PatchAffinity(GatheredMetric):
         places: Places of the network, see :mod:`mmdssl.evaluation.tokens`.
         min_share: Share of a patch that its object covers at least.
         ignore: Value of the map that is not judged.
+        tag: Only images of this part of a :class:`TaggedConcat`; None: all.
         bootstrap: Sets of images drawn for the interval, 0 for none.
         confidence: Of the interval.
         seed: Of these draws.
@@ -191,6 +192,7 @@ class PatchAffinity(GatheredMetric):
         places: Sequence[str] = ('last',),
         min_share: float = 0.5,
         ignore: int = _IGNORED,
+        tag: str | None = None,
         bootstrap: int = 0,
         confidence: float = 0.95,
         seed: int = 0,
@@ -199,6 +201,7 @@ class PatchAffinity(GatheredMetric):
         super().__init__(prefix=prefix)
         self.places = tuple(places)
         self.min_share, self.ignore = min_share, ignore
+        self.tag = tag
         self.bootstrap, self.confidence, self.seed = bootstrap, confidence, seed
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
@@ -206,7 +209,8 @@ class PatchAffinity(GatheredMetric):
         for sample in data_samples:
             tokens, instances = sample.get('patch_tokens'), sample.get('gt_instance_map')
             item: _Item = {}
-            if tokens is not None and instances is not None:
+            wanted = self.tag in (None, sample.get('tag'))
+            if wanted and tokens is not None and instances is not None:
                 for place in self.places:
                     item[place] = self._judge(token_of(tokens, place, self), instances, sample)
             self.results.append(item)

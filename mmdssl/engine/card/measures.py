@@ -1,0 +1,322 @@
+"""The measures of a card, in groups that share their passes through the network.
+
+A group is what is resumed: done or not. ``objects`` looks at every photo once as it is and once
+disturbed, and feeds O-KNN, affinity, discovery, artefacts and segmentation from these passes; the
+others compose images of their own.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.evaluator import Evaluator
+from mmengine.registry import DefaultScope
+from mmengine.runner import Runner
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from mmdssl.core.shipped import shipped
+from mmdssl.datasets.few_photos import load_photos
+from mmdssl.engine.card.data import CardData
+from mmdssl.engine.card.networks import CardNetwork
+from mmdssl.evaluation.consistency import LocalSemanticConsistency, local_consistency, step_of
+from mmdssl.evaluation.extractors.feature_extractor import FeatureExtractor
+from mmdssl.evaluation.guards import evaluating, preserve_rng_state
+from mmdssl.evaluation.layers import layer_maps, layers_by_depth
+from mmdssl.evaluation.measure import Diagnostic, build_diagnostic, measure
+from mmdssl.evaluation.passes import evaluate_loader
+from mmdssl.evaluation.tokens import has_keys
+from mmdssl.registry import METRICS
+
+__all__ = ['GROUPS', 'CardSettings', 'Found']
+
+_LAYERS = 4  # quarters of the depth
+_SHARES = (0.2, 0.5, 0.8)  # of object A that are missing
+_MOST = dict(inter=100, intra=200, background=250)  # samples: what a quarter of an hour allows
+_LSC_PHOTOS, _LSC_SIDE = 6, 512
+_TIMED = 16  # images in a pass whose time is taken
+
+
+@dataclass(frozen=True)
+class CardSettings:
+    """What a card is measured with.
+
+    Attributes:
+        size: Side of the images in pixels, a multiple of the patches.
+        seed: Of everything drawn.
+        bootstrap: Sets of photos drawn for intervals.
+        batch: Images in a pass.
+        workers: Processes that load images.
+    """
+
+    size: int = 224
+    seed: int = 0
+    bootstrap: int = 1000
+    batch: int = 16
+    workers: int = 2
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a group gives.
+
+    Attributes:
+        numbers: By name.
+        selection: How its samples were chosen, plain values.
+    """
+
+    numbers: dict[str, float]
+    selection: dict[str, Any]
+
+
+Group = Callable[[CardNetwork, CardData, CardSettings, Path], Found]
+
+
+def _objects(network: CardNetwork, data: CardData, settings: CardSettings, folder: Path) -> Found:
+    """O-KNN three ways, and all that is read off the same passes."""
+    transformer = has_keys(network.extractor.backbone)
+    places = ['last', 'prenorm', *(['keys', 'embedding'] if transformer else [])]
+    extractor = FeatureExtractor(
+        backbone=network.extractor.backbone,
+        data_preprocessor=network.extractor.data_preprocessor,
+        tokens=places,
+    )
+    drawn = dict(bootstrap=settings.bootstrap, seed=settings.seed)
+    configs: list[dict[str, Any]] = [
+        {**one, **drawn} for one in _base('coco_object_knn.py')['object_knn_evaluator']
+    ]
+    query = dict(tag='query', **drawn)
+    if data.outlines:
+        compared = ['last', *(['prenorm', 'keys'] if transformer else [])]
+        configs.append(dict(type='PatchAffinity', places=compared, **query))
+    configs.append(
+        dict(
+            type='ObjectDiscovery',
+            features='last',
+            center=True,
+            prefix='discovery_last',
+            methods=('lost', 'tokencut'),
+            **query,
+        )
+    )
+    if transformer:
+        configs.append(dict(type='ObjectDiscovery', features='keys', **query))
+    configs.append(dict(type='ArtefactTokens', **query))
+    with preserve_rng_state(), DefaultScope.overwrite_default_scope('mmdssl'):
+        loader = Runner.build_dataloader(_object_loader(data, settings), seed=settings.seed)
+        metrics = [METRICS.build(one) for one in configs]
+    numbers = evaluate_loader(extractor, loader, Evaluator(metrics), f'{network.name}: objects')
+    return Found(numbers, dict(size=settings.size, bootstrap=settings.bootstrap))
+
+
+def _object_loader(data: CardData, settings: CardSettings) -> dict[str, Any]:
+    """The loader of O-KNN over the chosen photos, whose clean queries carry their maps."""
+    loader = _base('coco_object_knn.py')['object_knn_dataloader'].to_dict()
+    loader |= dict(batch_size=settings.batch, num_workers=settings.workers)
+    before = [dict(type='LoadImage')]
+    maps = [dict(type='InstanceMap')] if data.outlines else []
+    after = [
+        dict(type='SelectObjects', select='all'),
+        dict(type='ResizeWithBoxes', size=settings.size),
+    ]
+    dataset = loader['dataset']
+    dataset |= dict(data_root='', pipeline=[])
+    for name, part in dataset['datasets'].items():
+        bank = name.startswith('bank')
+        part |= dict(
+            ann_file=str((data.bank if bank else data.query).resolve()),
+            data_prefix=str((data.bank_images if bank else data.query_images).resolve()),
+            with_masks=data.outlines,
+        )
+        own = maps if name == 'query' else []
+        part['pipeline'] = [*before, *own, *after, *part['pipeline']]
+    return loader
+
+
+def _probe(name: str) -> Group:
+    """A group that is one of the coupling diagnostics."""
+
+    def run(network: CardNetwork, data: CardData, settings: CardSettings, folder: Path) -> Found:
+        config = _base('coco_coupling.py')['coupling_diagnostics'][name].to_dict()
+        dataset = config['dataloader']['dataset']
+        dataset |= dict(
+            data_root='',
+            ann_file=str(data.bank.resolve()),
+            data_prefix=str(data.bank_images.resolve()),
+            size=settings.size,
+            seed=settings.seed,
+        )
+        config['dataloader'] |= dict(num_workers=settings.workers)
+        for metric in config['evaluator']:
+            metric['save'] = str(folder / f'{metric["prefix"]}.npz')
+        sources: list[dict[str, Any]] = [{}]
+        if name == 'inter':
+            dataset['ratios'] = _SHARES
+            sources = [dict(source='single'), dict(source='crop')]
+        probe = _fitting(config, sources, _MOST[name], network.extractor.backbone)
+        numbers = _measured(network, probe, f'{network.name}: {name}')
+        meta: Any = probe.loader.dataset
+        return Found(numbers, dict(meta.metainfo['selection']))
+
+    return run
+
+
+def _fitting(
+    config: dict[str, Any], sources: list[dict[str, Any]], most: int, backbone: nn.Module
+) -> Diagnostic:
+    """The diagnostic with as many samples as the data give, ``most`` or a half, a quarter, ... .
+
+    Raises:
+        ValueError: Of the data set, where not even five can be had.
+    """
+    number, reason = most, ValueError(f'fewer than {most} samples')
+    while number >= 5:
+        for source in sources:
+            dataset = config['dataloader']['dataset'] | source | dict(num=number)
+            tried = {**config, 'dataloader': {**config['dataloader'], 'dataset': dataset}}
+            try:
+                return build_diagnostic(tried, backbone=backbone)
+            except ValueError as error:
+                reason = error
+        number //= 2
+    raise reason
+
+
+def _measured(
+    network: CardNetwork, probe: Diagnostic, description: str, **options: Any
+) -> dict[str, float]:
+    extractor = network.extractor
+    return measure(
+        extractor.backbone,
+        extractor.data_preprocessor,
+        probe.loader,
+        probe.metrics,
+        layers=probe.layers,
+        description=description,
+        **options,
+    )
+
+
+def _position(network: CardNetwork, data: CardData, settings: CardSettings, folder: Path) -> Found:
+    """MCS at quarters of the depth; ``values`` by quarter, so that networks stand on one axis."""
+    backbone = network.extractor.backbone
+    layers = _seen_layers(network, settings.size)
+    patch = getattr(backbone, 'patch_size', None)
+    stride = patch if isinstance(patch, int) else None if settings.size % 32 else 32
+    dataset = dict(
+        type='ImageGrids',
+        data_root=str(data.photos),
+        num=len(list(data.photos.iterdir())),
+        seed=settings.seed,
+        cell=settings.size,
+        stride=stride,
+        cache=False,
+    )
+    loader = dict(
+        batch_size=1,
+        num_workers=0,
+        sampler=dict(type='DefaultSampler', shuffle=False),
+        collate_fn=dict(type='default_collate'),
+        dataset=dataset,
+    )
+    metric = dict(type='PositionalSimilarity', save=str(folder / 'mcs.npz'))
+    probe = build_diagnostic(
+        dict(dataloader=loader, evaluator=metric), layers=list(layers.values())
+    )
+    numbers = _measured(network, probe, f'{network.name}: position', max_images=1)
+    named = {f'mcs/{layer}/': f'mcs/{quarter}/' for quarter, layer in layers.items()}
+    renamed = {
+        next(new for old, new in named.items() if key.startswith(old)) + key.rpartition('/')[2]: one
+        for key, one in numbers.items()
+    }
+    meta: Any = probe.loader.dataset
+    return Found(renamed, {**meta.metainfo['selection'], 'layers': layers})
+
+
+def _seen_layers(network: CardNetwork, size: int) -> dict[str, str]:
+    """Layers by the share of the depth behind them, those that give a map (N, C, h, w).
+
+    A map with its channels last, as Swin's inside, would be read with places as channels: of a
+    square image it is told by its sides.
+    """
+    backbone = network.extractor.backbone
+    found = {}
+    names = layers_by_depth(backbone, _LAYERS)
+    device = next(backbone.parameters()).device
+    for number, name in enumerate(names, start=1):
+        with evaluating(backbone):
+            try:
+                own = layer_maps(backbone, torch.zeros(1, 3, size, size, device=device), [name])
+            except ValueError:
+                continue  # not a place with a map
+        if own[name].shape[-1] == own[name].shape[-2]:
+            found[f'{100 * number // len(names)} %'] = name
+    return found
+
+
+def _consistency(
+    network: CardNetwork, data: CardData, settings: CardSettings, folder: Path
+) -> Found:
+    """LSC of whole photos."""
+    backbone = network.extractor.backbone
+    step = step_of(backbone)
+    side = round(_LSC_SIDE * settings.size / 224 / step) * step
+    names, photos = load_photos(data.photos, _LSC_PHOTOS, side)
+    metric = LocalSemanticConsistency()
+    device = next(backbone.parameters()).device
+    for photo in photos:
+        batch = dict(inputs=photo[None].to(device))
+        images = network.extractor.data_preprocessor(batch, False)['inputs']
+        own = local_consistency(backbone, images, patch=step)[0].cpu()
+        metric.process(None, [dict(local_consistency=own)])
+    numbers = metric.evaluate(len(photos))
+    return Found(numbers, dict(photos=len(names), side=side, step=step))
+
+
+def _speed(network: CardNetwork, data: CardData, settings: CardSettings, folder: Path) -> Found:
+    """Size, operations, and the time of forward passes on this machine."""
+    backbone = network.extractor.backbone
+    device = next(backbone.parameters()).device
+    images = torch.zeros(1, 3, settings.size, settings.size, device=device)
+    with evaluating(backbone):
+        with FlopCounterMode(display=False) as counter:
+            backbone(images)
+        rates = {}
+        for batch in (1, _TIMED):
+            own = images.expand(batch, -1, -1, -1).contiguous()
+            times = []
+            backbone(own)  # the first pass allocates
+            for _ in range(3):
+                begin = time.perf_counter()
+                backbone(own)
+                if device.type == 'cuda':
+                    torch.cuda.synchronize(device)
+                times.append(time.perf_counter() - begin)
+            rates[f'speed/images_per_second_{batch}'] = batch / sorted(times)[1]
+    numbers = {
+        'speed/parameters': float(sum(one.numel() for one in backbone.parameters())),
+        'speed/gflops': counter.get_total_flops() / 1e9,
+        **rates,
+    }
+    facts = dict(size=settings.size, device=device.type, threads=torch.get_num_threads())
+    return Found(numbers, facts)
+
+
+def _base(name: str) -> Config:
+    return Config.fromfile(shipped('configs') / '_base_' / 'datasets' / name)
+
+
+#: Every group by its name, in the order in which they run.
+GROUPS: Mapping[str, Group] = {
+    'speed': _speed,
+    'objects': _objects,
+    'inter': _probe('inter'),
+    'intra': _probe('intra'),
+    'background': _probe('background'),
+    'position': _position,
+    'consistency': _consistency,
+}
