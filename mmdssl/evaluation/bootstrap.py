@@ -9,7 +9,7 @@ together: the interval of their difference is much narrower than those of their 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-__all__ = ['bootstrap_shares', 'percentile_interval', 'ratio_interval']
+__all__ = ['bootstrap_shares', 'bootstrap_sums', 'percentile_interval', 'ratio_interval']
 
 _AT_ONCE = 10**7  # drawn counts held at a time: 80 MB
 
@@ -35,20 +35,35 @@ def bootstrap_shares(
     Raises:
         ValueError: If there are no images, one is without objects, or ``samples`` is below 1.
     """
-    images = len(counts)
-    if not images or (np.asarray(counts) < 1).any() or samples < 1:
+    if not len(counts) or (np.asarray(counts) < 1).any() or samples < 1:
         raise ValueError(
-            f'a bootstrap draws from images with objects, at least once; got {images} images, '
+            f'a bootstrap draws from images with objects, at least once; got {len(counts)} images, '
             f'samples={samples}'
         )
+    columns = np.concatenate([hits, np.asarray(counts)[:, None]], axis=1)
+    sums = bootstrap_sums(columns, samples=samples, seed=seed)
+    return sums[:, :-1] / sums[:, -1:]
+
+
+def bootstrap_sums(
+    values: Shaped[np.ndarray, 'n k'], *, samples: int = 1000, seed: int = 0
+) -> Shaped[np.ndarray, '{samples} k']:
+    """Sums of ``values`` (n, k) by image over ``samples`` sets of n images drawn with replacement.
+
+    Raises:
+        ValueError: If there are no images or ``samples`` is below 1.
+    """
+    images = len(values)
+    if not images or samples < 1:
+        raise ValueError(f'a bootstrap draws from images, at least once; got {images} images')
     generator = np.random.default_rng(seed)
     even = np.full(images, 1 / images)
     step = max(1, _AT_ONCE // images)
-    shares = []
+    sums = []
     for start in range(0, samples, step):
         times = generator.multinomial(images, even, size=min(step, samples - start))  # (s, n)
-        shares.append((times @ hits) / (times @ counts)[:, None])
-    return np.concatenate(shares)
+        sums.append(times @ values)
+    return np.concatenate(sums)
 
 
 def percentile_interval(

@@ -125,9 +125,10 @@ _SECTIONS: dict[str, tuple[str, list[_Value]]] = {
         ],
     ),
     'Segmentation without training, mIoU in %': (
-        'Patches of the queries get the label of the patches of the bank that they resemble. In '
-        'context: soft votes of 30, drawn up to the image (Hummingbird); patch kNN: labels copied '
-        'pixel by pixel, k and distance by a part of the bank (CAPI).',
+        'Patches of the queries get the labels of those of the bank that they resemble; what is no '
+        'object is background, a class like the others. In context: soft votes of 30 out of at '
+        'most 20,480 patches, drawn up to the image (Hummingbird). Patch kNN: the most frequent '
+        'label of 10 by cosine, pixel by pixel (CAPI). In brackets the 95 % interval.',
         [
             _Value('in context', 'objects', 'in_context/miou', 'in_context/num_images', 'photos'),
             _Value('patch kNN', 'objects', 'patch_knn/miou', 'patch_knn/num_images', 'photos'),

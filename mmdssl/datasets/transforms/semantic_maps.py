@@ -15,6 +15,7 @@ from mmpretrain.structures import DataSample
 
 from mmdssl.datasets.image_header import ImageDecodeError, open_picture
 from mmdssl.datasets.transforms.mask_transform import parse_size
+from mmdssl.datasets.transforms.region_collaborative_cutout import check_choice
 from mmdssl.datasets.transforms.views import RandomResizedCropWithBoxes, resize_image
 from mmdssl.registry import TRANSFORMS
 
@@ -144,19 +145,25 @@ class ResizeWithMap(BaseTransform):
     """Squash the image to one size, and the map to its own.
 
     Args:
-        size: Side of the square, or (height, width), of the image; bilinear with antialias.
+        size: Side of the square, or (height, width), of the image.
         map_size: The same of the map, nearest pixel; None: ``size``.
+        interpolation: Of the image, 'bilinear' or 'bicubic', with antialias.
     """
 
     def __init__(
-        self, *, size: int | Sequence[int], map_size: int | Sequence[int] | None = None
+        self,
+        *,
+        size: int | Sequence[int],
+        map_size: int | Sequence[int] | None = None,
+        interpolation: str = 'bilinear',
     ) -> None:
         self.size = parse_size(size, 'size')
+        self.interpolation = check_choice('interpolation', interpolation, ('bilinear', 'bicubic'))
         self.map = ResizeMap(size=self.size if map_size is None else map_size)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Resize both."""
-        results['img'] = resize_image(results['img'], self.size, 'bilinear')
+        results['img'] = resize_image(results['img'], self.size, self.interpolation)
         results['img_shape'] = self.size
         return self.map.transform(results)
 
@@ -168,7 +175,8 @@ class RandomResizedCropWithMap(RandomResizedCropWithBoxes):
     Args:
         size: Side of the square, or (height, width), of the image; bilinear with antialias.
         map_size: The same of the map, nearest pixel; None: ``size``.
-        scale: Range of the crop's area as a share of the image; Leopart's probes: (0.8, 1).
+        scale: Range of the crop's area as a share of the image; Leopart's probes: (0.8, 1),
+            Hummingbird's memory: (0.5, 2), of which what is above 1 is drawn again.
         **settings: Of :class:`RandomResizedCropWithBoxes`.
     """
 
@@ -195,7 +203,7 @@ class RandomResizedCropWithMap(RandomResizedCropWithBoxes):
 
 @TRANSFORMS.register_module()
 class PackSemantic(BaseTransform):
-    """Pack an image with its map for :class:`FeatureExtractor` and :class:`OverClustering`.
+    """Pack an image with its map for :class:`FeatureExtractor` and the metrics of label maps.
 
     Gives ``inputs``, a (3, H, W) uint8 RGB tensor, and ``data_samples``, a ``DataSample`` with
     ``gt_seg_map`` (h, w) uint8 and, where there is one, ``gt_instance_map``.
@@ -205,7 +213,7 @@ class PackSemantic(BaseTransform):
     """
 
     def __init__(
-        self, *, meta_keys: Sequence[str] = ('sample_idx', 'img_id', 'img_path', 'img_shape')
+        self, *, meta_keys: Sequence[str] = ('sample_idx', 'img_id', 'img_path', 'img_shape', 'tag')
     ) -> None:
         self.meta_keys = tuple(meta_keys)
 

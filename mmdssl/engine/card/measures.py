@@ -38,6 +38,7 @@ _LAYERS = 4  # quarters of the depth
 _SHARES = (0.2, 0.5, 0.8)  # of object A that are missing
 _MOST = dict(inter=100, intra=200, background=250)  # samples: what a quarter of an hour allows
 _LSC_PHOTOS, _LSC_SIDE = 6, 512
+_MEMORY = 20_480  # patches that in-context segmentation retrieves from
 _TIMED = 16  # images in a pass whose time is taken
 
 
@@ -93,6 +94,11 @@ def _objects(network: CardNetwork, data: CardData, settings: CardSettings, folde
     if data.outlines:
         compared = ['last', *(['prenorm', 'keys'] if transformer else [])]
         configs.append(dict(type='PatchAffinity', places=compared, **query))
+        configs.append(dict(type='InContextSegmentation', memory_size=_MEMORY, **drawn))
+        # One setting: no part of the bank is needed to choose it, and the search is made once.
+        configs.append(
+            dict(type='PatchKNNSegmentation', neighbours=[10], distances=['cosine'], **drawn)
+        )
     configs.append(
         dict(
             type='ObjectDiscovery',
@@ -114,11 +120,14 @@ def _objects(network: CardNetwork, data: CardData, settings: CardSettings, folde
 
 
 def _object_loader(data: CardData, settings: CardSettings) -> dict[str, Any]:
-    """The loader of O-KNN over the chosen photos, whose clean queries carry their maps."""
+    """The loader of O-KNN over the chosen photos, whose clean parts carry their maps."""
     loader = _base('coco_object_knn.py')['object_knn_dataloader'].to_dict()
     loader |= dict(batch_size=settings.batch, num_workers=settings.workers)
     before = [dict(type='LoadImage')]
-    maps = [dict(type='InstanceMap')] if data.outlines else []
+    maps = dict(
+        bank=[dict(type='MapFromObjects')],
+        query=[dict(type='MapFromObjects'), dict(type='InstanceMap')],
+    )
     after = [
         dict(type='SelectObjects', select='all'),
         dict(type='ResizeWithBoxes', size=settings.size),
@@ -130,10 +139,15 @@ def _object_loader(data: CardData, settings: CardSettings) -> dict[str, Any]:
         part |= dict(
             ann_file=str((data.bank if bank else data.query).resolve()),
             data_prefix=str((data.bank_images if bank else data.query_images).resolve()),
-            with_masks=data.outlines,
         )
-        own = maps if name == 'query' else []
-        part['pipeline'] = [*before, *own, *after, *part['pipeline']]
+        own: list[dict[str, Any]] = []
+        if data.outlines:
+            part.pop('with_masks')
+            part['type'] = 'CocoSemantic'  # the same objects; its classes begin with the background
+            part['keep_empty'] = False
+            own = maps.get(name, [])
+        drawn = [dict(type='ResizeMap', size=settings.size, as_original=False)] if own else []
+        part['pipeline'] = [*before, *own, *after, *drawn, *part['pipeline']]
     return loader
 
 
