@@ -57,10 +57,11 @@ def main(argv: list[str] | None = None) -> int:
     from mmengine.logging import MMLogger
 
     from mmdssl.engine.card.data import choose_data
-    from mmdssl.engine.card.measures import GROUPS, CardSettings
+    from mmdssl.engine.card.measures import GROUPS
     from mmdssl.engine.card.networks import open_networks
+    from mmdssl.engine.card.parts import CardSettings
     from mmdssl.engine.card.run import card_file, measure_card
-    from mmdssl.visualization.card import write_card_page
+    from mmdssl.visualization.card_page import write_card_page
 
     MMLogger.get_current_instance().setLevel('WARNING')  # init_weights logs every parameter
     settings = CardSettings(

@@ -231,6 +231,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; min-width
 caption { caption-side: bottom; text-align: left; color: var(--soft); font-size: .9rem;
   padding-top: .6rem; max-width: 44rem; }
 th, td { padding: .45rem 1.1rem .45rem 0; border-bottom: 1px solid var(--line); text-align: right; }
+td { white-space: nowrap; }
 th:first-child { text-align: left; font-weight: 500; }
 thead th { font-size: .85rem; color: var(--soft); font-weight: 600; }
 figure { margin: 0; }

@@ -1,161 +1,45 @@
 """The measures of a card, in groups that share their passes through the network.
 
 A group is what is resumed: done or not. ``objects`` looks at every photo once as it is and once
-disturbed, and feeds O-KNN, affinity, discovery, artefacts and segmentation from these passes; the
-others compose images of their own.
+disturbed (:mod:`mmdssl.engine.card.objects`); the others compose images of their own.
 """
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import Config
-from mmengine.evaluator import Evaluator
-from mmengine.registry import DefaultScope
-from mmengine.runner import Runner
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmdssl.core.shipped import shipped
 from mmdssl.datasets.few_photos import load_photos
 from mmdssl.engine.card.data import CardData
 from mmdssl.engine.card.networks import CardNetwork
+from mmdssl.engine.card.objects import objects
+from mmdssl.engine.card.parts import CardSettings, Found, base_config
 from mmdssl.evaluation.consistency import LocalSemanticConsistency, local_consistency, step_of
-from mmdssl.evaluation.extractors.feature_extractor import FeatureExtractor
-from mmdssl.evaluation.guards import evaluating, preserve_rng_state
+from mmdssl.evaluation.guards import evaluating
 from mmdssl.evaluation.layers import layer_maps, layers_by_depth
 from mmdssl.evaluation.measure import Diagnostic, build_diagnostic, measure
-from mmdssl.evaluation.passes import evaluate_loader
-from mmdssl.evaluation.tokens import has_keys
-from mmdssl.registry import METRICS
 
-__all__ = ['GROUPS', 'CardSettings', 'Found']
+__all__ = ['GROUPS', 'Group']
 
 _LAYERS = 4  # quarters of the depth
 _SHARES = (0.2, 0.5, 0.8)  # of object A that are missing
 _MOST = dict(inter=100, intra=200, background=250)  # samples: what a quarter of an hour allows
 _LSC_PHOTOS, _LSC_SIDE = 6, 512
-_MEMORY = 20_480  # patches that in-context segmentation retrieves from
 _TIMED = 16  # images in a pass whose time is taken
 
 
-@dataclass(frozen=True)
-class CardSettings:
-    """What a card is measured with.
-
-    Attributes:
-        size: Side of the images in pixels, a multiple of the patches.
-        seed: Of everything drawn.
-        bootstrap: Sets of photos drawn for intervals.
-        batch: Images in a pass.
-        workers: Processes that load images.
-    """
-
-    size: int = 224
-    seed: int = 0
-    bootstrap: int = 1000
-    batch: int = 16
-    workers: int = 2
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a group gives.
-
-    Attributes:
-        numbers: By name.
-        selection: How its samples were chosen, plain values.
-    """
-
-    numbers: dict[str, float]
-    selection: dict[str, Any]
-
-
 Group = Callable[[CardNetwork, CardData, CardSettings, Path], Found]
-
-
-def _objects(network: CardNetwork, data: CardData, settings: CardSettings, folder: Path) -> Found:
-    """O-KNN three ways, and all that is read off the same passes."""
-    transformer = has_keys(network.extractor.backbone)
-    places = ['last', 'prenorm', *(['keys', 'embedding'] if transformer else [])]
-    extractor = FeatureExtractor(
-        backbone=network.extractor.backbone,
-        data_preprocessor=network.extractor.data_preprocessor,
-        tokens=places,
-    )
-    drawn = dict(bootstrap=settings.bootstrap, seed=settings.seed)
-    configs: list[dict[str, Any]] = [
-        {**one, **drawn} for one in _base('coco_object_knn.py')['object_knn_evaluator']
-    ]
-    query = dict(tag='query', **drawn)
-    if data.outlines:
-        compared = ['last', *(['prenorm', 'keys'] if transformer else [])]
-        configs.append(dict(type='PatchAffinity', places=compared, **query))
-        configs.append(dict(type='InContextSegmentation', memory_size=_MEMORY, **drawn))
-        # One setting: no part of the bank is needed to choose it, and the search is made once.
-        configs.append(
-            dict(type='PatchKNNSegmentation', neighbours=[10], distances=['cosine'], **drawn)
-        )
-    configs.append(
-        dict(
-            type='ObjectDiscovery',
-            features='last',
-            center=True,
-            prefix='discovery_last',
-            methods=('lost', 'tokencut'),
-            **query,
-        )
-    )
-    if transformer:
-        configs.append(dict(type='ObjectDiscovery', features='keys', **query))
-    configs.append(dict(type='ArtefactTokens', **query))
-    with preserve_rng_state(), DefaultScope.overwrite_default_scope('mmdssl'):
-        loader = Runner.build_dataloader(_object_loader(data, settings), seed=settings.seed)
-        metrics = [METRICS.build(one) for one in configs]
-    numbers = evaluate_loader(extractor, loader, Evaluator(metrics), f'{network.name}: objects')
-    return Found(numbers, dict(size=settings.size, bootstrap=settings.bootstrap))
-
-
-def _object_loader(data: CardData, settings: CardSettings) -> dict[str, Any]:
-    """The loader of O-KNN over the chosen photos, whose clean parts carry their maps."""
-    loader = _base('coco_object_knn.py')['object_knn_dataloader'].to_dict()
-    loader |= dict(batch_size=settings.batch, num_workers=settings.workers)
-    before = [dict(type='LoadImage')]
-    maps = dict(
-        bank=[dict(type='MapFromObjects')],
-        query=[dict(type='MapFromObjects'), dict(type='InstanceMap')],
-    )
-    after = [
-        dict(type='SelectObjects', select='all'),
-        dict(type='ResizeWithBoxes', size=settings.size),
-    ]
-    dataset = loader['dataset']
-    dataset |= dict(data_root='', pipeline=[])
-    for name, part in dataset['datasets'].items():
-        bank = name.startswith('bank')
-        part |= dict(
-            ann_file=str((data.bank if bank else data.query).resolve()),
-            data_prefix=str((data.bank_images if bank else data.query_images).resolve()),
-        )
-        own: list[dict[str, Any]] = []
-        if data.outlines:
-            part.pop('with_masks')
-            part['type'] = 'CocoSemantic'  # the same objects; its classes begin with the background
-            part['keep_empty'] = False
-            own = maps.get(name, [])
-        drawn = [dict(type='ResizeMap', size=settings.size, as_original=False)] if own else []
-        part['pipeline'] = [*before, *own, *after, *drawn, *part['pipeline']]
-    return loader
 
 
 def _probe(name: str) -> Group:
     """A group that is one of the coupling diagnostics."""
 
     def run(network: CardNetwork, data: CardData, settings: CardSettings, folder: Path) -> Found:
-        config = _base('coco_coupling.py')['coupling_diagnostics'][name].to_dict()
+        config = base_config('coco_coupling.py')['coupling_diagnostics'][name].to_dict()
         dataset = config['dataloader']['dataset']
         dataset |= dict(
             data_root='',
@@ -320,14 +204,10 @@ def _speed(network: CardNetwork, data: CardData, settings: CardSettings, folder:
     return Found(numbers, facts)
 
 
-def _base(name: str) -> Config:
-    return Config.fromfile(shipped('configs') / '_base_' / 'datasets' / name)
-
-
 #: Every group by its name, in the order in which they run.
 GROUPS: Mapping[str, Group] = {
     'speed': _speed,
-    'objects': _objects,
+    'objects': objects,
     'inter': _probe('inter'),
     'intra': _probe('intra'),
     'background': _probe('background'),

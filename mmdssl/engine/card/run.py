@@ -8,15 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mmengine.logging import print_log
-
 from mmdssl.core.checkpointing import atomic_text
 from mmdssl.core.text_files import read_json
 from mmdssl.engine.card.data import CardData
-from mmdssl.engine.card.measures import GROUPS, CardSettings
+from mmdssl.engine.card.measures import GROUPS
 from mmdssl.engine.card.networks import CardNetwork
+from mmdssl.engine.card.parts import CardSettings
 from mmdssl.engine.plain_errors import says_what_happened
-from mmdssl.visualization.card import card_rows
+from mmdssl.visualization.card_values import card_rows
 from mmdssl.visualization.report import hardware, versions, without_paths
 
 __all__ = ['card_file', 'measure_card']
@@ -92,7 +91,7 @@ def measure_card(
         except _UNSUITED as error:
             reason = without_paths(says_what_happened(error).splitlines()[0])
             content['missing'][name] = reason
-            print_log(f'{network.name}: {name} is not measured: {reason}', 'current')
+            print(f'{network.name}: {name} is not measured: {reason}')
         else:
             seconds = round(time.perf_counter() - begin, 1)
             content['missing'].pop(name, None)
