@@ -6,6 +6,7 @@ O-KNN in its three ways, affinity, discovery, artefacts and segmentation all rea
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.evaluator import Evaluator
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
@@ -14,7 +15,8 @@ from mmdssl.engine.card.data import CardData
 from mmdssl.engine.card.networks import CardNetwork
 from mmdssl.engine.card.parts import CardSettings, Found, base_config
 from mmdssl.evaluation.extractors.feature_extractor import FeatureExtractor
-from mmdssl.evaluation.guards import preserve_rng_state
+from mmdssl.evaluation.features import dense_map
+from mmdssl.evaluation.guards import evaluating, preserve_rng_state
 from mmdssl.evaluation.passes import evaluate_loader
 from mmdssl.evaluation.tokens import has_keys
 from mmdssl.registry import METRICS
@@ -41,6 +43,7 @@ def objects(network: CardNetwork, data: CardData, settings: CardSettings, folder
     if data.outlines:
         compared = ['last', *(['prenorm', 'keys'] if transformer else [])]
         configs.append(dict(type='PatchAffinity', places=compared, **query))
+    if data.outlines and _whole_patches(network, settings.size):
         configs.append(dict(type='InContextSegmentation', memory_size=_MEMORY, **drawn))
         # One setting: no part of the bank is needed to choose it, and the search is made once.
         configs.append(
@@ -64,6 +67,15 @@ def objects(network: CardNetwork, data: CardData, settings: CardSettings, folder
         metrics = [METRICS.build(one) for one in configs]
     numbers = evaluate_loader(extractor, loader, Evaluator(metrics), f'{network.name}: objects')
     return Found(numbers, dict(size=settings.size, bootstrap=settings.bootstrap))
+
+
+def _whole_patches(network: CardNetwork, size: int) -> bool:
+    """Whether a cell of the last map is a whole number of pixels, which label maps need."""
+    backbone = network.extractor.backbone
+    device = next(backbone.parameters()).device
+    with evaluating(backbone):
+        cells = dense_map(backbone, torch.zeros(1, 3, size, size, device=device)).shape[-2:]
+    return all(size % side == 0 for side in cells)
 
 
 def _object_loader(data: CardData, settings: CardSettings) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from mmdssl.engine.card.measures import GROUPS
 from mmdssl.engine.card.networks import CardNetwork
 from mmdssl.engine.card.parts import CardSettings
 from mmdssl.engine.plain_errors import says_what_happened
+from mmdssl.evaluation.measure import removal_for
+from mmdssl.models.backbones.vit_checks import check_fit
 from mmdssl.visualization.card_values import card_rows
 from mmdssl.visualization.report import hardware, versions, without_paths
 
@@ -55,7 +57,13 @@ def measure_card(
         What the file holds: ``network``, ``weights``, ``data``, ``versions``, ``hardware``,
         ``groups`` (numbers, selection, seconds) by name, ``missing`` (reasons) and ``rows``, the
         values of the page with n and intervals.
+
+    Raises:
+        ValueError: If photos of that size are no whole patches of the network.
     """
+    patch = removal_for(network.extractor.backbone).get('patch_size')
+    if patch is not None:
+        check_fit((settings.size, settings.size), patch, f'{network.name}: photos of')
     path = card_file(network.name, out)
     asked = dict(
         fingerprint=network.fingerprint,
