@@ -51,8 +51,8 @@ def resolve_layer(backbone: nn.Module, name: str) -> nn.Module | None:
 def layers_by_depth(backbone: nn.Module, count: int) -> list[str]:
     """Names of ``count`` layers, the first behind an n-th of the depth, the last one ``'last'``.
 
-    Depth is counted in stages of a CNN, or blocks of a transformer. Without a list of either, only
-    ``'last'`` is known.
+    Depth is counted in stages of a CNN, or blocks of a transformer. Of a network with fewer of
+    them all are given; without a list of either, only ``'last'`` is known.
 
     Args:
         backbone: Of mmpretrain, torchvision, or an adapter.
@@ -64,9 +64,8 @@ def layers_by_depth(backbone: nn.Module, count: int) -> list[str]:
         if match:
             groups.setdefault(next(filter(None, match.groups())), []).append(name)
     names = max(groups.values(), key=len, default=[])
-    if len(names) < count:
-        return ['last']
     depth = len(names)
+    count = max(1, min(count, depth))
     return [*(names[-(-depth * n // count) - 1] for n in range(1, count)), 'last']
 
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 __all__ = ['SECTIONS', 'CardValue', 'card_rows']
 
+_NOT_OF_IT = 'not measured of this network'  # or not of these data
 Better = Literal['higher', 'lower', '']
 
 
@@ -204,7 +205,9 @@ def card_rows(content: Mapping[str, Any]) -> list[dict[str, Any]]:
             row: dict[str, Any] = dict(section=section, measure=one.label, better=one.better)
             row['value'] = _scaled(numbers.get(one.key), one.scale)
             if row['value'] is None:
-                row['reason'] = content['missing'].get(one.group, 'not measured of this network')
+                part = f'{one.group}/{one.key.partition("/")[0]}'
+                known = content['missing']
+                row['reason'] = known.get(one.group) or known.get(part) or _NOT_OF_IT
                 rows.append(row)
                 continue
             for end in ('low', 'high'):

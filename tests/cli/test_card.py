@@ -8,8 +8,16 @@ import torch
 
 from mmdssl.cli import card, test
 from mmdssl.engine.card import measures
-from tests.cli.test_analyze_networks import CONFIG, VIT
+from mmdssl.registry import MODELS
+from tests.cli.test_analyze_networks import CONFIG
 from tests.tiny_scenes import write_tiny_scenes
+
+VIT = dict(
+    type='DenseViT',
+    arch=dict(embed_dims=24, num_layers=4, num_heads=2, feedforward_channels=48),
+    img_size=64,
+    patch_size=8,
+)
 
 
 def run(*arguments):
@@ -18,7 +26,7 @@ def run(*arguments):
 
 @pytest.fixture(scope='module')
 def scenes(tmp_path_factory):
-    folder = write_tiny_scenes(tmp_path_factory.mktemp('scenes'), images=30, val_images=8)
+    folder = write_tiny_scenes(tmp_path_factory.mktemp('scenes'), images=16, val_images=8)
     sorted((folder / 'val').iterdir())[0].write_bytes(b'broken')
     return folder
 
@@ -34,7 +42,7 @@ def config(tmp_path_factory):
 def made(scenes, config, tmp_path_factory):
     out = tmp_path_factory.mktemp('card')
     command = [f'vit={config}:untrained', 'torchvision:squeezenet1_1:untrained', '--data', scenes]
-    command += ['--size', 64, '--num', 20, '--bootstrap', 50, '--workers', 0, '--out', out]
+    command += ['--size', 64, '--num', 12, '--bootstrap', 20, '--workers', 0, '--out', out]
     assert run(*command) == 0
     return command, out
 
@@ -45,6 +53,10 @@ def content(out, name):
 
 def row(card, measure):
     return next(one for one in card['rows'] if one['measure'] == measure)
+
+
+def parameters():
+    return sum(one.numel() for one in MODELS.build(VIT).parameters()) / 1e6
 
 
 def test_every_value_has_its_n_and_interval(made):
@@ -62,11 +74,14 @@ def test_every_value_has_its_n_and_interval(made):
             and 'clamped' not in one['measure']
         ):
             assert one.get('error', 0) > 0 or one['low'] <= one['value'] <= one['high'], one
-    assert row(vit, 'parameters, millions')['value'] == pytest.approx(0.0117, abs=0.01)
+    assert row(vit, 'parameters, millions')['value'] == pytest.approx(parameters(), rel=1e-6)
     assert {'versions', 'hardware', 'command', 'seed', 'data'} <= set(vit)
     other = content(out, 'torchvision-squeezenet1_1-untrained')
     assert row(other, 'LOST, keys')['reason'] == 'not measured of this network'
     assert row(other, 'LOST, outputs')['value'] is not None
+    # Two by two patches at 64 px: nothing to compare, which ends nothing else.
+    assert 'none of 7 images' in row(other, 'affinity, outputs')['reason']
+    assert row(other, 'O-KNN, top-1')['value'] is not None
 
 
 def test_objects_score_as_mmdssl_test_scores_them(made, config, scenes, tmp_path):
@@ -136,8 +151,6 @@ def test_what_is_done_is_not_done_again(made, monkeypatch, tmp_path, capsys):
 
 
 def test_weights_that_changed_are_measured_anew(config, scenes, tmp_path, capsys):
-    from mmdssl.registry import MODELS
-
     command = [f'net={config}:{tmp_path / "net.pth"}', '--data', scenes, '--size', 64, '--num', 4]
     command += ['--measures', 'speed', '--workers', 0, '--out', tmp_path]
     for seed in (0, 1):
@@ -171,7 +184,10 @@ def test_boxes_without_outlines_leave_rows_out(config, scenes, tmp_path):
     [
         (['nowhere.pth'], "backbone 'nowhere.pth' is no checkpoint"),
         (['{config}:untrained', '--measures', 'colour'], "no measures 'colour': there are speed"),
-        (['{config}:untrained', '--size', '60'], 'no whole'),
+        (
+            ['{config}:untrained', '--size', '60'],
+            '60 x 60 pixels are no multiple of the patch size 8',
+        ),
         (['{config}:untrained', '--data', 'nowhere'], 'there is no folder nowhere'),
     ],
 )

@@ -74,7 +74,7 @@ def test_a_cnn_has_its_last_map_and_no_keys():
 
 
 def test_tokens_that_do_not_fit_the_grid_are_refused():
-    with pytest.raises(ValueError, match="'net.short' gives .* no tokens of the 4 x 4 patches"):
+    with pytest.raises(ValueError, match=r"'net\.short' gives .* no tokens of the 4 x 4 patches"):
         patch_tokens(Short(vit()), torch.randn(1, 3, 32, 32), ['net.short'])
 
 
@@ -91,7 +91,7 @@ class Short(nn.Module):
 
 def test_layers_are_quarters_of_the_depth():
     assert layers_by_depth(vit(), 2) == ['layers.0', 'last']
-    assert layers_by_depth(vit(), 4) == ['last']  # of two blocks
+    assert layers_by_depth(vit(), 4) == ['layers.0', 'last']  # of two blocks
     assert layers_by_depth(ResNet(18), 4) == ['layer1', 'layer2', 'layer3', 'last']
     assert layers_by_depth(MobileNetV2(widen_factor=0.35), 4) == [
         'layer2', 'layer4', 'layer6', 'last',

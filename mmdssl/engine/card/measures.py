@@ -27,7 +27,7 @@ __all__ = ['GROUPS', 'Group']
 
 _LAYERS = 4  # quarters of the depth
 _SHARES = (0.2, 0.5, 0.8)  # of object A that are missing
-_MOST = dict(inter=100, intra=200, background=250)  # samples: what a quarter of an hour allows
+_MOST = dict(inter=100, intra=200, background=250)  # samples, or as many as there are photos
 _LSC_PHOTOS, _LSC_SIDE = 6, 512
 _TIMED = 16  # images in a pass whose time is taken
 
@@ -55,7 +55,8 @@ def _probe(name: str) -> Group:
         if name == 'inter':
             dataset['ratios'] = _SHARES
             sources = [dict(source='single'), dict(source='crop')]
-        probe = _fitting(config, sources, _MOST[name], network.extractor.backbone)
+        most = min(_MOST[name], data.facts['bank']['images'])
+        probe = _fitting(config, sources, most, network.extractor.backbone)
         numbers = _measured(network, probe, f'{network.name}: {name}')
         meta: Any = probe.loader.dataset
         return Found(numbers, dict(meta.metainfo['selection']))

@@ -65,8 +65,31 @@ def objects(network: CardNetwork, data: CardData, settings: CardSettings, folder
     with preserve_rng_state(), DefaultScope.overwrite_default_scope('mmdssl'):
         loader = Runner.build_dataloader(_object_loader(data, settings), seed=settings.seed)
         metrics = [METRICS.build(one) for one in configs]
-    numbers = evaluate_loader(extractor, loader, Evaluator(metrics), f'{network.name}: objects')
-    return Found(numbers, dict(size=settings.size, bootstrap=settings.bootstrap))
+    evaluator = _PatientEvaluator(metrics)
+    numbers = evaluate_loader(extractor, loader, evaluator, f'{network.name}: objects')
+    chosen = dict(size=settings.size, bootstrap=settings.bootstrap)
+    return Found(numbers, chosen, evaluator.missing)
+
+
+class _PatientEvaluator(Evaluator):
+    """Metrics of one pass, of which one that finds nothing to judge does not end the others.
+
+    Attributes:
+        missing: Reasons by the prefix of such a metric.
+    """
+
+    missing: dict[str, str]
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """Numbers of all metrics that have any."""
+        self.missing = {}
+        numbers: dict[str, float] = {}
+        for metric in self.metrics:
+            try:
+                numbers |= metric.evaluate(size)
+            except ValueError as error:
+                self.missing[str(metric.prefix)] = str(error)
+        return numbers
 
 
 def _whole_patches(network: CardNetwork, size: int) -> bool:

@@ -1,6 +1,6 @@
 """What the groups of a card share: settings, what they give, and the configs they start from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mmengine.config import Config
@@ -36,10 +36,12 @@ class Found:
     Attributes:
         numbers: By name.
         selection: How its samples were chosen, plain values.
+        missing: Why some of its numbers are not there, by the beginning of their names.
     """
 
     numbers: dict[str, float]
     selection: dict[str, Any]
+    missing: dict[str, str] = field(default_factory=dict)
 
 
 def base_config(name: str) -> Config:

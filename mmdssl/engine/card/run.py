@@ -101,6 +101,9 @@ def measure_card(
             content['missing'][name] = reason
             print(f'{network.name}: {name} is not measured: {reason}')
         else:
+            for part, reason in found.missing.items():
+                content['missing'][f'{name}/{part}'] = without_paths(reason)
+                print(f'{network.name}: {part} is not measured: {reason}')
             seconds = round(time.perf_counter() - begin, 1)
             content['missing'].pop(name, None)
             content['groups'][name] = dict(
