@@ -162,7 +162,7 @@ def _cells(features: Any) -> tuple[Float[np.ndarray, 'n c'], tuple[int, int]]:
     if values.ndim != 3 or not values.shape[1] * values.shape[2]:
         raise ValueError(f'features are (C, h, w) of one photo, got {values.shape}')
     # (C, h, w) -> (h*w, C)
-    return values.reshape(len(values), -1).T, values.shape[1:]
+    return values.reshape(len(values), -1).T, (values.shape[1], values.shape[2])
 
 
 def _part_of(foreground: Bool[np.ndarray, 'h w'], seed: int) -> Bool[np.ndarray, 'h w']:

@@ -108,12 +108,12 @@ def write_report(report: Report, path: str | Path) -> Path:
     body += [f'<p class="lead">{escape(text)}</p>' for text in report.lead]
     body.append(_table(report.table))
     number = 0
-    for part in report.figures:
-        if isinstance(part, Table):
-            body.append(_table(part))
+    for picture in report.figures:
+        if isinstance(picture, Table):
+            body.append(_table(picture))
             continue
         number += 1
-        body.append(_figure(part, number))
+        body.append(_figure(picture, number))
     if report.facts:
         facts = ''.join(
             f'<dt>{escape(name)}</dt><dd>{escape(value)}</dd>'

@@ -100,7 +100,13 @@ def choose_data(
         known = dict(asked=asked, facts=facts, outlines=outlines)
         atomic_text(json.dumps(known, indent=1) + '\n', kept)
     return CardData(
-        *chosen, files[0][1], files[1][1], out / 'photos', known['outlines'], known['facts']
+        bank=chosen[0],
+        query=chosen[1],
+        bank_images=files[0][1],
+        query_images=files[1][1],
+        photos=out / 'photos',
+        outlines=known['outlines'],
+        facts=known['facts'],
     )
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rich.console import Console
+from rich.progress import track
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -167,7 +169,9 @@ def _consistency(
     names, photos = load_photos(data.photos, _LSC_PHOTOS, side)
     metric = LocalSemanticConsistency()
     device = next(backbone.parameters()).device
-    for photo in photos:
+    console = Console(stderr=True)
+    title = f'{network.name}: consistency'
+    for photo in track(photos, title, console=console, disable=not console.is_terminal):
         batch = dict(inputs=photo[None].to(device))
         images = network.extractor.data_preprocessor(batch, False)['inputs']
         own = local_consistency(backbone, images, patch=step)[0].cpu()
