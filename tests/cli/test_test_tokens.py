@@ -1,4 +1,4 @@
-"""``mmdssl test`` with the measures of patches: outlines, boxes at photos' own sizes, label maps."""
+"""``mmdssl test`` with the measures of patches: outlines, label maps, photos' own sizes."""
 
 import json
 from pathlib import Path

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import shutil
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,11 +183,12 @@ def _write_part(
     images = [one for one in content['images'] if one['id'] in ids]
     objects = [one for one in content['annotations'] if one['image_id'] in ids]
     part = dict(images=images, annotations=objects, categories=content['categories'])
-    atomic_text(json.dumps(part), target)
+    text = json.dumps(part)
+    atomic_text(text, target)
     whole = [one for one in objects if not one.get('iscrowd')]
     facts = dict(
         file=file.name, images=len(images), objects=len(whole), of_images=len(parsed.names),
-        left_out=bad,
+        left_out=bad, crc=zlib.crc32(text.encode()),
     )  # fmt: skip
     return facts, all(one.get('segmentation') for one in whole)
 
@@ -203,17 +205,18 @@ def _copy_photos(files: list[Path], folder: Path) -> dict[str, Any]:
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
-    count = 0
+    names: list[str] = []
     spread = evenly_spaced(len(files), 2 * _PHOTOS)
     for index in (*spread[::2], *spread[1::2]):  # the second half where some are unreadable
         try:
             decode_image(files[index])
         except (ImageDecodeError, OSError):
             continue
-        shutil.copyfile(files[index], folder / f'{count:02d}{files[index].suffix.lower()}')
-        count += 1
-        if count == _PHOTOS:
+        copy = folder / f'{len(names):02d}{files[index].suffix.lower()}'
+        shutil.copyfile(files[index], copy)
+        names.append(printable(files[index].name))
+        if len(names) == _PHOTOS:
             break
-    if not count:
+    if not names:
         raise ValueError(f'none of {len(files)} photos can be read: correct --photos')
-    return dict(copied=count, of=len(files))
+    return dict(copied=len(names), of=len(files), names=names)

@@ -1,6 +1,7 @@
 """The photos of a card: which are chosen, what is left out, and what is said of bad data."""
 
 import json
+import os
 import shutil
 
 import pytest
@@ -65,7 +66,23 @@ def test_photos_of_another_folder_need_no_labels(own, tmp_path):
         shutil.copy(path, own / 'more')
     (own / 'more' / 'broken.jpg').write_bytes(b'')
     found = choose_data(own, tmp_path / 'out', num=2, photos=own / 'more')
+    names = [path.name for path in sorted((own / 'train').iterdir())[:2]]
+    assert sorted(found.facts['photos'].pop('names')) == names
     assert found.facts['photos'] == dict(copied=2, of=3)
+
+
+def test_annotations_that_changed_are_another_choice(own, tmp_path):
+    first = choose_data(own, tmp_path / 'out', num=2)
+    file = own / 'annotations' / 'instances_val.json'
+    content = json.loads(file.read_text())
+    content['annotations'][0]['bbox'][2] += 1
+    for one in content['annotations']:
+        one['bbox'][3] += 1
+    file.write_text(json.dumps(content))
+    os.utime(file, ns=(1, 1))
+    second = choose_data(own, tmp_path / 'out', num=2)
+    assert second.facts['bank'] == first.facts['bank']
+    assert second.facts['query'] != first.facts['query']
 
 
 def test_boxes_alone_are_no_outlines(own, tmp_path):
