@@ -69,11 +69,13 @@ def test_every_value_has_its_n_and_interval(made):
         if one['section'] == 'Size and speed':
             continue
         assert one['n'] > 0
-        if (
-            one['measure'] not in ('longest over median', 'median norm')
-            and 'clamped' not in one['measure']
-        ):
-            assert one.get('error', 0) > 0 or one['low'] <= one['value'] <= one['high'], one
+        bare = ('longest over median', 'median norm', 'clamped denominators of the published, %')
+        if one['measure'] in bare:
+            continue
+        assert one.get('error', 0) > 0 or one['low'] <= one['high'], one
+        # A mean over classes lacks some in most sets of photos: its interval need not hold it.
+        if 'low' in one and not one['section'].startswith('Segmentation'):
+            assert one['low'] <= one['value'] <= one['high'], one
     assert row(vit, 'parameters, millions')['value'] == pytest.approx(parameters(), rel=1e-6)
     assert {'versions', 'hardware', 'command', 'seed', 'data'} <= set(vit)
     other = content(out, 'torchvision-squeezenet1_1-untrained')

@@ -91,7 +91,7 @@ def measure_card(
     folder.mkdir(parents=True, exist_ok=True)
     for name in groups:
         if name in content['groups']:
-            print(f'{network.name}: {name}: done before')
+            print(f'{network.name}: {name}: done before', flush=True)
             continue
         begin = time.perf_counter()
         try:
@@ -99,17 +99,17 @@ def measure_card(
         except _UNSUITED as error:
             reason = without_paths(says_what_happened(error).splitlines()[0])
             content['missing'][name] = reason
-            print(f'{network.name}: {name} is not measured: {reason}')
+            print(f'{network.name}: {name} is not measured: {reason}', flush=True)
         else:
             for part, reason in found.missing.items():
                 content['missing'][f'{name}/{part}'] = without_paths(reason)
-                print(f'{network.name}: {part} is not measured: {reason}')
+                print(f'{network.name}: {part} is not measured: {reason}', flush=True)
             seconds = round(time.perf_counter() - begin, 1)
             content['missing'].pop(name, None)
             content['groups'][name] = dict(
                 seconds=seconds, selection=found.selection, numbers=_plain(found.numbers)
             )
-            print(f'{network.name}: {name}: {seconds:.0f} s')
+            print(f'{network.name}: {name}: {seconds:.0f} s', flush=True)
         content['rows'] = card_rows(content)
         atomic_text(json.dumps(content, indent=1) + '\n', path)
     content['rows'] = card_rows(content)
