@@ -4,7 +4,8 @@ Reproduces: the protocol of "Cluster and Predict Latent Patches" (CAPI, 2025) on
 Command: python tools/test.py configs/in_context/patch-knn_vit-small-p16_cityscapes.py CHECKPOINT
     (without CHECKPOINT the untrained network); data below
     data/cityscapes/, or --cfg-options data_root=FOLDER
-Costs: 2975 images of 196 patches: 1 GB, twice that while they are standardised. The search: README.md beside this file.
+Costs: 2975 images of 196 patches: 1 GB, twice that while they are standardised.
+    The search: README.md beside this file.
 Measured: not measured.
 """
 

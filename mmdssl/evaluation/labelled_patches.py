@@ -26,12 +26,23 @@ __all__ = [
 
 IGNORED = 255
 
-Features = Sequence[Float[np.ndarray, '...'] | Float[Tensor, '...']]
-Maps = Sequence[Integer[np.ndarray, '...']]
+# By image, or put together.
+Features = (
+    Float[np.ndarray, '...']
+    | Float[Tensor, '...']
+    | Sequence[Float[np.ndarray, '...'] | Float[Tensor, '...']]
+)
+Maps = Integer[np.ndarray, '...'] | Sequence[Integer[np.ndarray, '...']]
 
 
 def check_images(
-    features: Features, maps: Maps, *, num_classes: int, side: str, ignored: Sequence[int] = ()
+    features: Features,
+    maps: Maps,
+    *,
+    num_classes: int,
+    side: str,
+    ignored: Sequence[int] = (),
+    first: int = 0,
 ) -> None:
     """Judge one side, the bank or the queries, in words.
 
@@ -41,6 +52,7 @@ def check_images(
         num_classes: Labels are 0 .. ``num_classes - 1``, or 255 for ignored pixels.
         side: What the sentences call it.
         ignored: Further classes that are not scored.
+        first: Number of the first image, for the sentences.
 
     Raises:
         ValueError: If there are no images, a map does not fit its features, channels differ, a
@@ -57,7 +69,7 @@ def check_images(
             'ignored anyway'
         )
     channels = np.shape(features[0])[-1]
-    for number, (one, map_) in enumerate(zip(features, maps, strict=True)):
+    for number, (one, map_) in enumerate(zip(features, maps, strict=True), start=first):
         if np.ndim(one) != 3 or np.ndim(map_) != 2 or np.shape(one)[-1] != channels:
             raise ValueError(
                 f'image {number} of the {side} has features of shape {tuple(np.shape(one))} and a '

@@ -62,7 +62,7 @@ def interval(
 
 
 def score_maps(
-    predictions: Iterable[Integer[np.ndarray, '...']],
+    predictions: Integer[np.ndarray, '...'] | Iterable[Integer[np.ndarray, '...']],
     maps: Maps,
     *,
     num_classes: int,

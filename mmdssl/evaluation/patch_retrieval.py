@@ -107,8 +107,9 @@ class PatchRetrieval(GatheredMetric):
                 [cells],
                 [map_],
                 num_classes=self.num_classes,
-                side=f'{tag} (image {position} of the data)',
+                side='data',
                 ignored=self.ignored,
+                first=position,
             )
             self.results.append(self.keep(tag, cells, map_, position))
 

@@ -17,7 +17,11 @@ CONFIGS = sorted(
     for path in (ROOT / 'configs').glob('*/*.py')
     if path.parent.name != '_base_'
 )
-PRETRAINING = [path for path in CONFIGS if 'object_knn' not in path]
+# Those of configs/in_context: test_in_context.py.
+EVALUATION = [path for path in CONFIGS if path.startswith('configs/object_knn')]
+PRETRAINING = [
+    path for path in CONFIGS if path not in EVALUATION and not path.startswith('configs/in_context')
+]
 
 
 def quick_and_slow(paths: list[str]) -> list:
@@ -185,7 +189,7 @@ def test_pretraining_config_trains_a_step(path, data, tmp_path):
     in_fresh_process(train_one_step, path, str(data), str(tmp_path))
 
 
-@pytest.mark.parametrize('path', sorted(set(CONFIGS) - set(PRETRAINING)))
+@pytest.mark.parametrize('path', EVALUATION)
 def test_evaluation_config_builds(path, data, tmp_path):
     in_fresh_process(build_evaluation, path, str(data), str(tmp_path))
 

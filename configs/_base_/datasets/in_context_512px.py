@@ -3,15 +3,9 @@
 # needs the parts of a data set, see configs/in_context.
 # Squares of 512 px for patches of 16; 504 for patches of 14.
 size = 512
-jitter = [
-    dict(type='RandomApply', prob=0.5, transforms=[dict(type='torchvision/ColorJitter', **one)])
-    for one in (dict(brightness=0.1), dict(contrast=0.1), dict(saturation=0.1), dict(hue=0.1))
-]
 bank_pipeline = [
     dict(type='RandomResizedCropWithMap', size=size, scale=(0.5, 2.0)),
-    dict(type='NumpyToPIL'),
-    *jitter,
-    dict(type='PILToNumpy'),
+    dict(type='SlightColours', strength=0.1, prob=0.5),
     dict(type='PackSemantic'),
 ]
 query_pipeline = [dict(type='ResizeWithMap', size=size), dict(type='PackSemantic')]

@@ -33,6 +33,7 @@ from mmdssl.datasets.transforms.semantic_maps import (
     ResizeWithMap,
 )
 from mmdssl.datasets.transforms.shifted_foreground import ShiftedForeground
+from mmdssl.datasets.transforms.slight_colours import SlightColours
 from mmdssl.datasets.transforms.views import (
     RandomFlipWithBoxes,
     RandomResizedCropWithBoxes,
@@ -72,5 +73,6 @@ __all__ = [
     'SelectObjects',
     'SelectiveSearch',
     'ShiftedForeground',
+    'SlightColours',
     'SquareCutout',
 ]
