@@ -56,13 +56,16 @@ def _found(card: Mapping[str, Any], section: str, label: str) -> Mapping[str, An
 def _row(one: CardValue, found: Sequence[Mapping[str, Any]]) -> list[str]:
     counts = list(dict.fromkeys(f'{row["n"]}' for row in found if 'n' in row))
     number = f'{" / ".join(counts)} {one.of}' if counts else ''
-    return [one.label, one.better, number, *(_cell(row, one.digits) for row in found)]
+    label = one.label.replace('top-', 'top\u2011')  # a hyphen that no line ends on
+    return [label, one.better, number, *(_cell(row, one.digits) for row in found)]
 
 
 def _cell(row: Mapping[str, Any], digits: int) -> str:
     if row['value'] is None:
         return 'not measured'
     text = f'{row["value"]:.{digits}f}'
+    if 0 < abs(row['value']) < 0.5 * 10**-digits and 'low' not in row and 'error' not in row:
+        text = f'{row["value"]:.1e}'
     if 'low' in row:
         return f'{text} [{row["low"]:.{digits}f}, {row["high"]:.{digits}f}]'
     return f'{text} ± {row["error"]:.{digits}f}' if 'error' in row else text

@@ -125,8 +125,9 @@ SECTIONS: dict[str, tuple[str, list[CardValue]]] = {
     'Segmentation without training, mIoU in %': (
         'Patches of the queries get the labels of those of the bank that they resemble; what is no '
         'object is background, a class like the others. In context: soft votes of 30 out of at '
-        'most 20,480 patches, drawn up to the image (Hummingbird). Patch kNN: the most frequent '
-        'label of 10 by cosine, pixel by pixel (CAPI). In brackets the 95 % interval.',
+        'most 20,480 patches, drawn up to the image (Hummingbird); a class that does not occur '
+        'counts 0. Patch kNN: the most frequent label of 10 by cosine, pixel by pixel (CAPI), over '
+        'classes that occur. In brackets the 95 % interval.',
         [
             CardValue(
                 'in context', 'objects', 'in_context/miou', 'in_context/num_images', 'photos'
