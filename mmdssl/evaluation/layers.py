@@ -6,6 +6,7 @@ Coupling and position bias are measured layer by layer (D3SSL, Fig. 3b, 4b). A l
 any sub-module. Forward hooks collect them, so a backbone needs no preparation.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -13,9 +14,14 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
-__all__ = ['layer_maps', 'resolve_layer']
+__all__ = ['layer_maps', 'layers_by_depth', 'resolve_layer']
 
 _RESNET_STAGES = {'C2': 'layer1', 'C3': 'layer2', 'C4': 'layer3', 'C5': 'layer4'}
+# Names of stages and blocks, of networks here and of those behind an adapter.
+_DEEPER = re.compile(
+    r'(?:wrapped\.)?(?:(layer)\d+|(layers|blocks|stages|features)\.\d+'
+    r'|((?:encoder\.)?layer)\.\d+|encoder\.(layers)\.(?:encoder_layer_)?\d+)'
+)
 _BLOCK_LISTS = ('layers', 'blocks')  # of mmpretrain's and of timm's transformers
 
 
@@ -40,6 +46,27 @@ def resolve_layer(backbone: nn.Module, name: str) -> nn.Module | None:
         f'{type(backbone).__name__} has no layer {name!r}; it has '
         f'{", ".join(_known_layers(modules))}, or give the dotted name of a sub-module'
     )
+
+
+def layers_by_depth(backbone: nn.Module, count: int) -> list[str]:
+    """Names of ``count`` layers, the first behind an n-th of the depth, the last one ``'last'``.
+
+    Depth is counted in stages of a CNN, or blocks of a transformer. Of a network with fewer of
+    them all are given; without a list of either, only ``'last'`` is known.
+
+    Args:
+        backbone: Of mmpretrain, torchvision, or an adapter.
+        count: At least 1.
+    """
+    groups: dict[str, list[str]] = {}
+    for name, _ in backbone.named_modules():
+        match = _DEEPER.fullmatch(name)
+        if match:
+            groups.setdefault(next(filter(None, match.groups())), []).append(name)
+    names = max(groups.values(), key=len, default=[])
+    depth = len(names)
+    count = max(1, min(count, depth))
+    return [*(names[-(-depth * n // count) - 1] for n in range(1, count)), 'last']
 
 
 def _known_layers(modules: dict[str, nn.Module]) -> list[str]:

@@ -4,6 +4,7 @@ from mmdssl.datasets.transforms.box_jitter import BoxJitter
 from mmdssl.datasets.transforms.common_boxes import CommonBoxViews
 from mmdssl.datasets.transforms.cutout import SquareCutout
 from mmdssl.datasets.transforms.disturb_background import DisturbBackground
+from mmdssl.datasets.transforms.instance_map import InstanceMap
 from mmdssl.datasets.transforms.loading import LoadImage
 from mmdssl.datasets.transforms.masks import (
     BlockwiseMask,
@@ -48,6 +49,7 @@ __all__ = [
     'DisturbBackground',
     'EmptyMask',
     'GridRegions',
+    'InstanceMap',
     'LoadImage',
     'LoadProposals',
     'LoadSemanticMap',
