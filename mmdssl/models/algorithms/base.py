@@ -40,7 +40,8 @@ class BaseDenseSSL(BaseSelfSupervisor):
         branches: Configs of further branches (:mod:`mmdssl.models.branches`), in this order;
             ``decoupling=dict(...)`` equals ``branches=[dict(type='DecouplingBranch', ...)]``.
         init: Checkpoint of the backbone to start from, see :func:`load_backbone`; None or
-            ``'random'``: none; ``'given'``: it brings its weights itself. Read when training starts, not to evaluate or export.
+            ``'random'``: none; ``'given'``: it brings its weights itself. Read when training
+            starts, not to evaluate or export.
         data_preprocessor: Usually a :class:`MultiViewPreprocessor`.
         init_cfg: mmengine initialisation.
     """
