@@ -14,6 +14,7 @@ from mmdssl.conversion.convert import import_weights
 from mmdssl.conversion.files import write_weights
 from mmdssl.conversion.key_maps import family_of
 from mmdssl.core.locating import find
+from mmdssl.core.newest import newest_checkpoint
 from mmdssl.core.reading import load_checkpoint_file
 
 __all__ = ['DINO_SIZES', 'Start', 'look_at_start', 'name_of']
@@ -53,14 +54,16 @@ def look_at_start(given: str) -> Start:
     """What a file holds; one with names of another package is converted, and kept for later runs.
 
     Args:
-        given: A run's checkpoint, a converted file, or one of those that ``mmdssl convert import``
-            reads.
+        given: A run's folder or checkpoint, a converted file, or one of those that ``mmdssl
+            convert import`` reads.
 
     Raises:
         FileNotFoundError: If there is no such file.
     """
     file = Path(given).expanduser().absolute()
-    if not file.is_file():
+    if file.is_dir():
+        file = newest_checkpoint(file)[0] or file
+    elif not file.is_file():
         raise FileNotFoundError(f'init={given}: there is no such file')
     try:
         own = _own_backbone(file)

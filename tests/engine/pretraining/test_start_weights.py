@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from mmdssl.conversion.convert import export_backbone
 from mmdssl.engine.pretraining import start_weights
@@ -99,6 +100,26 @@ def test_a_file_of_no_use_is_told_before_anything_is_trained(tmp_path, folder):
         resolved('leopart-d', folder, tmp_path / 'run', init=str(file))
     with pytest.raises(FileNotFoundError, match=r'init=gone\.pth: there is no such file'):
         resolved('ibot-d', folder, tmp_path / 'run', init='gone.pth')
+
+
+def test_shards_and_folders_are_told(tmp_path, folder):
+    sharded = tmp_path / 'dcp'
+    sharded.mkdir()
+    (sharded / '.metadata').write_bytes(b'')
+    part = tmp_path / 'model-00001-of-00002.safetensors'
+    save_file({'encoder.layer.0.norm1.weight': torch.ones(24)}, part)
+    for given, words in ((sharded, 'dcp_to_torch_save'), (part, 'is part 1 of 2 of a network')):
+        with pytest.raises(ValueError, match=words):
+            resolved('ibot-d', folder, tmp_path / 'r', init=str(given), backbone='dinov2-small')
+    with pytest.raises(FileNotFoundError, match='which is a folder: give a file in it'):
+        resolved('ibot-d', folder, tmp_path / 'r', init=str(folder), backbone='dinov2-small')
+
+
+def test_of_a_run_the_newest_checkpoint_is_taken(tmp_path):
+    run = tmp_path / 'run'
+    run.mkdir()
+    checkpoint(run / 'iter_3.pth', dinov2(), dinov2())
+    assert look_at_start(str(run)).file == run / 'iter_3.pth'
 
 
 def test_the_config_that_goes_on_from_such_a_backbone_is_taken(tmp_path, folder, monkeypatch):
