@@ -46,7 +46,7 @@ def resolve_layer(backbone: nn.Module, name: str) -> nn.Module | None:
 
 
 def block_count(backbone: nn.Module) -> int:
-    """Blocks of a vision transformer, those called ``'block0'``, ``'block1'``, ...; 0 for others."""
+    """Blocks of a transformer, which are called ``'block0'``, ``'block1'``, ...; 0 for others."""
     return len(_blocks(dict(_net(backbone).named_modules())))
 
 
