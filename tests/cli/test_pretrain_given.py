@@ -83,7 +83,7 @@ def trained(kind, scheme, photos, folder, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', str(folder / 'cache'))
     entries = {
         'views.size': 56 if kind != 'v3' else 64,
-        'model.backbone.arch': ARCH,
+        'model.backbone.arch': dict(ARCH, _delete_=True),
         'model.head.in_channels': 24,
         'model.head.hidden_channels': 32,
         'default_hooks.logger.interval': 20,

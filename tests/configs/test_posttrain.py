@@ -1,5 +1,7 @@
 """Configs that go on from given weights: a step of a small net of their kind, what they share."""
 
+import copy
+
 import pytest
 
 from mmdssl.engine.config import load_config
@@ -28,7 +30,7 @@ GIVEN = {
 
 @pytest.mark.parametrize('path', PATHS)
 def test_its_small_form_trains_a_step(path, data, tmp_path):  # noqa: F811
-    small = RESNET if 'resnet' in path else VIT
+    small = copy.deepcopy(RESNET if 'resnet' in path else VIT)
     train_one_step(path, str(data), str(tmp_path), small)
 
 
