@@ -40,7 +40,7 @@ param_scheduler = [
         type='WarmupCosine',
         param_name='lr',
         warmup_epochs=1,
-        eta_min=1e-6,
+        eta_min=0.0,
         convert_to_iter_based=True,
     )
 ]
