@@ -13,10 +13,15 @@ ARGS ?=
 OPS_CFLAGS ?=
 FORCE ?=
 GPU_PYTHON ?=
+# Processes of the tests: one a core, at most 8 (each holds torch and what it tests, about 2 GB).
+JOBS ?= logical
 
 PY := '$(VENV)/bin/python'
 SETUP := VENV='$(VENV)' PYTHON='$(PYTHON)' OPS_CFLAGS='$(OPS_CFLAGS)' FORCE='$(FORCE)' \
     bash tools/setup_env.sh
+
+# Contiguous parts of the list, of which a worker that is done takes some from the slowest one.
+PYTEST := $(PY) -m pytest -n $(JOBS) --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow gpu lint format check-env env env-dev env-full clean
@@ -35,6 +40,7 @@ help:
 	@echo 'make clean       remove caches and build folders (keeps VENV and work_dirs)'
 	@echo
 	@echo 'VENV=$(VENV)  PYTHON=$(PYTHON)  ARGS= goes to pytest or the demo'
+	@echo 'JOBS=$(JOBS)  processes of the tests; JOBS=0: this one, for a debugger'
 
 env:
 	@$(SETUP) pretrain
@@ -49,7 +55,7 @@ demo: env
 	$(PY) tools/demo.py --work-dir work_dirs/demo $(ARGS)
 
 test: env-full
-	$(PY) -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 # Also on a machine with nothing but torch and the wheels of pre-training: GPU_PYTHON=python3.
 gpu:
@@ -57,7 +63,7 @@ gpu:
 	$(or $(GPU_PYTHON),$(PY)) tools/benchmark_gpu.py $(ARGS)
 
 test-slow: env-full
-	$(PY) -m pytest -m slow $(ARGS)
+	$(PYTEST) -m slow $(ARGS)
 
 lint: env-dev
 	$(PY) -m ruff check .

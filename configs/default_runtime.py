@@ -1,7 +1,7 @@
 # What every run shares. A config that needs more hooks appends to the list, because a list in a
 # child config replaces that of its base:
 #     custom_hooks = [*_base_.custom_hooks, dict(type='ObjectKNNHook', interval=10)]
-# TensorBoard files are written by tools/train.py where tensorboard is installed.
+# TensorBoard files are written by mmdssl train where tensorboard is installed.
 default_scope = 'mmdssl'
 
 default_hooks = dict(

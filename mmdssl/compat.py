@@ -11,7 +11,6 @@ writers; a torchvision belongs to exactly one torch.
 
 import re
 import sys
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata, util
@@ -21,7 +20,6 @@ __all__ = [
     'PURPOSES',
     'Package',
     'Problem',
-    'check_stack',
     'diagnose',
     'hide_new_transformers',
     'inspect_stack',
@@ -301,20 +299,6 @@ def diagnose(
         message = f'cannot import {", ".join(modules)}: {error}'
         problems.append(Problem(message, remedy, _needing(*modules)))
     return sorted(problems, key=lambda problem: not problem.blocks)
-
-
-def check_stack(purpose: str = 'pretrain') -> None:
-    """Warns, with a remedy, about what may keep a purpose from working; never raises for it.
-
-    Args:
-        purpose: 'pretrain', 'det' or 'seg'.
-
-    Raises:
-        ValueError: If ``purpose`` is none of these.
-    """
-    for problem in _problems(purpose):
-        if purpose in problem.blocks or not problem.blocks:
-            warnings.warn(f'{problem.message} Remedy: {problem.remedy}', stacklevel=2)
 
 
 def require_stack(purpose: str) -> None:

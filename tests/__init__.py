@@ -1,0 +1,3 @@
+from tests.threads import share_cores
+
+share_cores()

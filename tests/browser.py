@@ -7,8 +7,8 @@ take a screenshot.
 import base64
 import json
 import os
+import re
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -107,17 +107,14 @@ def browser(folder: Path, *, width: int = 1280, height: int = 1000) -> Iterator[
     driver = shutil.which('chromedriver')
     if program is None or driver is None:
         pytest.skip('needs chromium and chromedriver (Debian: chromium, chromium-driver)')
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
     process = subprocess.Popen(
-        [driver, f'--port={port}', '--log-level=OFF'],
-        stdout=subprocess.DEVNULL,
+        [driver, '--port=0'],
+        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        text=True,
     )
-    address = f'http://127.0.0.1:{port}'
     try:
-        _until_ready(address, process)
+        address = f'http://127.0.0.1:{_port_of(process)}'
         arguments = ['--headless=new', '--disable-gpu', '--disable-dev-shm-usage', '--mute-audio']
         arguments += [f'--window-size={width},{height}', f'--user-data-dir={folder}']
         arguments += ['--disable-background-networking', '--no-first-run']
@@ -137,14 +134,10 @@ def browser(folder: Path, *, width: int = 1280, height: int = 1000) -> Iterator[
         process.wait(timeout=30)
 
 
-def _until_ready(address: str, process: subprocess.Popen, seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            if _request(f'{address}/status', 'GET', None)['ready']:
-                return
-        except OSError:
-            pass  # not listening yet
-        if process.poll() is not None or time.monotonic() > end:
-            raise RuntimeError(f'chromedriver did not start within {seconds} s')
-        time.sleep(0.05)
+def _port_of(process: subprocess.Popen) -> int:
+    """The port that the driver has found free, and says once it listens."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if found := re.search(r'started successfully on port (\d+)', line):
+            return int(found[1])
+    raise RuntimeError('chromedriver did not start')

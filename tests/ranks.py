@@ -22,16 +22,16 @@ def found_by_two(rank: Callable[[int, str, str], None], folder: Path) -> list[di
     return [torch.load(folder / f'rank{index}.pt', weights_only=True) for index in range(2)]
 
 
-def join_as_launched(rank: int, port: int) -> None:
+def join_as_launched(rank: int, rendezvous: str) -> None:
     """Join a group of two as a launcher's processes do, which mmengine's runner finds then.
 
     mmengine's own start of a process group asks for a GPU.
+
+    Args:
+        rank: Of this process.
+        rendezvous: A file to meet at. A port could be somebody else's by then.
     """
-    os.environ.update(
-        RANK=str(rank),
-        LOCAL_RANK=str(rank),
-        WORLD_SIZE='2',
-        MASTER_ADDR='127.0.0.1',
-        MASTER_PORT=str(port),
+    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2')
+    torch.distributed.init_process_group(
+        'gloo', init_method=f'file://{rendezvous}', rank=rank, world_size=2
     )
-    torch.distributed.init_process_group('gloo')

@@ -3,7 +3,6 @@
 import configparser
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 
 import pytest
@@ -213,21 +212,6 @@ def test_inspection_of_this_environment_imports_nothing():
     )
     run = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == '[]'
-
-
-def test_check_stack_warns_with_the_remedy(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(compat, 'inspect_stack', lambda: make_stack('mmcv._ext'))
-    with pytest.warns(UserWarning, match=r'no compiled ops.*make env-full'):
-        compat.check_stack('det')
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter('always')
-        compat.check_stack('pretrain')
-    assert not [w for w in caught if 'compiled ops' in str(w.message)]
-
-
-def test_check_stack_refuses_an_unknown_purpose():
-    with pytest.raises(ValueError, match="'train' is unknown"):
-        compat.check_stack('train')
 
 
 def test_require_stack_says_what_is_missing_and_the_remedy(monkeypatch: pytest.MonkeyPatch):

@@ -1,7 +1,7 @@
 """D3SSL without the de-positioning loss on a few hundred COCO photos at 128 px: a CPU, minutes.
 
 Purpose: comparison with the D3SSL run of this folder.
-Command: python tools/train.py
+Command: mmdssl train
     configs/coco_mini/d3ssl-wo-depos_r18w32-128px_1xb32-250i_coco-mini.py
     --cfg-options data_root=FOLDER, see d3ssl_r18w32-128px_1xb32-250i_coco-mini.py
 Measured: see README.md beside this file.

@@ -1,7 +1,7 @@
 """iBOT-D on a few hundred COCO photos at 128 px: a CPU, minutes.
 
 Purpose: comparison with the iBOT run of this folder.
-Command: python tools/train.py configs/coco_mini/ibot-d_vit-micro-p16_1xb32-400i_coco-mini.py
+Command: mmdssl train configs/coco_mini/ibot-d_vit-micro-p16_1xb32-400i_coco-mini.py
     --cfg-options data_root=FOLDER, see ibot_vit-micro-p16_1xb32-400i_coco-mini.py
 Measured: see README.md beside this file.
 """

@@ -1,7 +1,7 @@
 """iBOT with RCC masks on a few hundred COCO photos: a small ViT, a CPU, minutes.
 
 Purpose: CPU-sized version of iBOT-RCC.
-Command: python tools/train.py configs/coco_mini/ibot-rcc_vit-micro-p16_1xb32-400i_coco-mini.py
+Command: mmdssl train configs/coco_mini/ibot-rcc_vit-micro-p16_1xb32-400i_coco-mini.py
     --cfg-options data_root=FOLDER, see ibot_vit-micro-p16_1xb32-400i_coco-mini.py
 Measured: see README.md beside this file.
 """

@@ -2,7 +2,7 @@
 
 Purpose: smoke test of the pipeline on real photos.
 Command: the teacher first: ibot_vit-micro-p16_1xb32-400i_coco-mini.py; then
-    python tools/train.py configs/coco_mini/maskalign_vit-micro-p16_1xb32-250i_coco-mini.py
+    mmdssl train configs/coco_mini/maskalign_vit-micro-p16_1xb32-250i_coco-mini.py
     --cfg-options data_root=FOLDER, a folder in COCO's layout (train2017/, val2017/,
     annotations/instances_train2017.json, annotations/instances_val2017.json)
     Another teacher: model.teacher.checkpoint=FILE

@@ -1,7 +1,7 @@
 """SoCo-D on a few hundred COCO photos at 128 px: half-width ResNet-18, a CPU, half an hour.
 
 Purpose: CPU-sized version of the COCO run.
-Command: python tools/train.py configs/coco_mini/soco-d_r18w32-128px_1xb32-1000i_coco-mini.py
+Command: mmdssl train configs/coco_mini/soco-d_r18w32-128px_1xb32-1000i_coco-mini.py
     --cfg-options data_root=FOLDER, a folder in COCO's layout with proposals
 Measured: see README.md beside this file.
 """

@@ -3,7 +3,7 @@
 Reproduces: "De-coupling and De-positioning Dense Self-supervised Learning", Table 1, row D3SSL.
     The paper's settings are in a supplement that is not public and it has no code: what is chosen
     instead (optimizer, queue, K, sizes, colours) is named in mmdssl/models/algorithms/d3ssl.py.
-Command: python tools/make_proposals.py data/coco/train2017 data/coco/proposals/ss_train2017.npz
+Command: mmdssl proposals data/coco/train2017 data/coco/proposals/ss_train2017.npz
     tools/dist_train.sh configs/d3ssl/d3ssl_resnet50-c4_8xb32-coslr-800e_coco.py 8
 Costs: not published. Ours: not measured.
 Published: VOC detection 57.8 AP (82.5 AP50, 64.4 AP75); Mask R-CNN C4 40.3 box AP (60.1, 44.0),

@@ -1,7 +1,7 @@
 """iBOT-D with a small ViT on a folder of your own images: no labels, no boxes, a CPU, minutes.
 
 Purpose: smoke test before the runs with ViT-S/16, see docs/photos_to_detector.md.
-Command: python tools/train.py configs/ibot/ibot-d_vit-micro-p16_1xb24-250i_photos.py
+Command: mmdssl train configs/ibot/ibot-d_vit-micro-p16_1xb24-250i_photos.py
     --cfg-options data_root=PHOTOS
 Costs: 6 minutes of one CPU core (AMD EPYC) for 250 iterations.
 Measured: on scenes as photos, docs/photos_to_detector.md: a Faster R-CNN from it has box AP50 29.9
@@ -18,7 +18,7 @@ _base_ = [
 
 data_root = 'data/photos/'
 train_dataloader = dict(dataset=dict(data_root=data_root, pipeline=_base_.decoupled_pipeline))
-# Of boxes elsewhere, for tools/test.py CONFIG CHECKPOINT --data-root LABELLED; training needs none.
+# Of boxes elsewhere, for mmdssl test CONFIG CHECKPOINT --data-root LABELLED; training needs none.
 object_knn_dataloader = dict(dataset=dict(data_root='data/labelled/'))
 model = dict(
     data_preprocessor=_base_.data_preprocessor,

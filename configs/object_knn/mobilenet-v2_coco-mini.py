@@ -1,7 +1,7 @@
 """O-KNN and O-KNN-D of mmpretrain's MobileNetV2 on a few hundred COCO images, all objects.
 
 Purpose: check of the evaluation with features of known quality.
-Command: python tools/test.py configs/object_knn/mobilenet-v2_coco-mini.py CHECKPOINT
+Command: mmdssl test configs/object_knn/mobilenet-v2_coco-mini.py CHECKPOINT
     (any mmpretrain MobileNetV2 of ImageNet; without CHECKPOINT the untrained network)
 Costs: 45 s of processor time: 388 images, clean and disturbed, at 224 px.
 Measured: see README.md beside this file.

@@ -1,7 +1,7 @@
 """DenseCL-D, ResNet-18 at 128 px, from nothing on a few thousand photos: one GPU, minutes.
 
 Purpose: comparison with the DenseCL run of this folder.
-Command: python tools/train.py configs/photos/densecl-d_r18-128px_1xb256-3000i_photos.py
+Command: mmdssl train configs/photos/densecl-d_r18-128px_1xb256-3000i_photos.py
     --amp bf16 --cfg-options data_root=PHOTOS
 Measured: see README.md beside this file.
 """

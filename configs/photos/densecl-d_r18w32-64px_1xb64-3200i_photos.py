@@ -1,7 +1,7 @@
 """DenseCL-D, half-width ResNet-18, 64 px views, from nothing on a few thousand photos: a CPU core.
 
 Purpose: comparison with the DenseCL run of this folder.
-Command: python tools/train.py configs/photos/densecl-d_r18w32-64px_1xb64-3200i_photos.py
+Command: mmdssl train configs/photos/densecl-d_r18w32-64px_1xb64-3200i_photos.py
     --amp bf16 --cfg-options data_root=PHOTOS
 Measured: see README.md beside this file.
 """

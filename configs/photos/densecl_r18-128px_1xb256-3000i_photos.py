@@ -1,7 +1,7 @@
 """DenseCL, ResNet-18 at 128 px, from nothing on a few thousand photos: one GPU, minutes.
 
 Purpose: does a short run on photos learn about objects?
-Command: python tools/train.py configs/photos/densecl_r18-128px_1xb256-3000i_photos.py
+Command: mmdssl train configs/photos/densecl_r18-128px_1xb256-3000i_photos.py
     --amp bf16 --cfg-options data_root=PHOTOS
 Measured: see README.md beside this file.
 """

@@ -1,7 +1,7 @@
 """DenseCL, half-width ResNet-18, 64 px views, from nothing on a few thousand photos: a CPU core.
 
 Purpose: whether CPU cores learn about objects from a few thousand photos in an hour.
-Command: python tools/train.py configs/photos/densecl_r18w32-64px_1xb64-3200i_photos.py
+Command: mmdssl train configs/photos/densecl_r18w32-64px_1xb64-3200i_photos.py
     --amp bf16 --cfg-options data_root=PHOTOS
 Measured: see README.md beside this file.
 """

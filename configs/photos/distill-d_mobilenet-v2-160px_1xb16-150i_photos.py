@@ -1,7 +1,7 @@
 """A given MobileNetV2 is de-coupled on photos by distilling itself: a CPU core, minutes.
 
 Purpose: whether a short run makes given features lean less on the background.
-Command: python tools/train.py configs/photos/distill-d_mobilenet-v2-160px_1xb16-150i_photos.py
+Command: mmdssl train configs/photos/distill-d_mobilenet-v2-160px_1xb16-150i_photos.py
     --cfg-options data_root=PHOTOS model.init=FILE
     FILE: mmpretrain's mobilenet_v2_batch256_imagenet, or any other of this backbone
 Measured: see README.md beside this file.

@@ -1,8 +1,8 @@
 """A given ViT-S/16 is de-coupled on photos by distilling itself: DINO's weights, a GPU, minutes.
 
 Purpose: what to begin with for a vision transformer of one's own.
-Command: python tools/convert.py import dino_deitsmall16_pretrain.pth --from dino --out start.pth
-    python tools/train.py configs/photos/distill-d_vit-small-p16-224px_1xb16-150i_photos.py
+Command: mmdssl convert import dino_deitsmall16_pretrain.pth --from dino --out start.pth
+    mmdssl train configs/photos/distill-d_vit-small-p16-224px_1xb16-150i_photos.py
     --amp bf16 --cfg-options data_root=PHOTOS model.init=start.pth
 Measured: not measured.
 """

@@ -1,7 +1,7 @@
 """iBOT-D, ViT-S/16 at 128 px, from nothing on a few thousand photos: one GPU, minutes.
 
 Purpose: comparison with the iBOT run of this folder.
-Command: python tools/train.py configs/photos/ibot-d_vit-small-p16-128px_1xb256-3000i_photos.py
+Command: mmdssl train configs/photos/ibot-d_vit-small-p16-128px_1xb256-3000i_photos.py
     --amp bf16 --cfg-options data_root=PHOTOS
 Measured: see README.md beside this file.
 """

@@ -1,7 +1,7 @@
 """SoCo, half-width ResNet-18, 96 px views, from nothing on a few thousand photos: a CPU core.
 
 Purpose: whether CPU cores learn about objects from a few thousand photos in an hour.
-Command: python tools/train.py configs/photos/soco_r18w32-96px_1xb64-600i_photos.py
+Command: mmdssl train configs/photos/soco_r18w32-96px_1xb64-600i_photos.py
     --amp bf16 --cfg-options data_root=PHOTOS
 Measured: see README.md beside this file.
 """

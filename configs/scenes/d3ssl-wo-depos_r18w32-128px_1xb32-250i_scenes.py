@@ -1,7 +1,7 @@
 """D3SSL without the de-positioning loss on generated scenes: a CPU, minutes.
 
 Purpose: comparison with the D3SSL run of this folder.
-Command: python tools/train.py configs/scenes/d3ssl-wo-depos_r18w32-128px_1xb32-250i_scenes.py
+Command: mmdssl train configs/scenes/d3ssl-wo-depos_r18w32-128px_1xb32-250i_scenes.py
 Measured: see README.md beside this file.
 """
 

@@ -1,9 +1,9 @@
 """D3SSL on generated scenes: a CPU, minutes.
 
 Purpose: CPU-sized version of the COCO run.
-Command: python tools/make_scenes.py data/scenes
-    python tools/make_proposals.py data/scenes/train data/scenes/proposals/ss_train.npz
-    python tools/train.py configs/scenes/d3ssl_r18w32-128px_1xb32-250i_scenes.py
+Command: mmdssl scenes data/scenes
+    mmdssl proposals data/scenes/train data/scenes/proposals/ss_train.npz
+    mmdssl train configs/scenes/d3ssl_r18w32-128px_1xb32-250i_scenes.py
 Measured: see README.md beside this file.
 """
 

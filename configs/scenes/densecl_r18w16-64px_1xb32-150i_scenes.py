@@ -1,8 +1,8 @@
 """DenseCL in the demo: quarter-width ResNet-18, 64 px views, one CPU core, minutes.
 
 Purpose: `make demo` runs this beside DenseCL-D.
-Command: python tools/make_scenes.py data/demo --preset demo
-    python tools/train.py configs/scenes/densecl_r18w16-64px_1xb32-150i_scenes.py
+Command: mmdssl scenes data/demo --preset demo
+    mmdssl train configs/scenes/densecl_r18w16-64px_1xb32-150i_scenes.py
     --cfg-options data_root=data/demo
 Measured: see README.md beside this file.
 """

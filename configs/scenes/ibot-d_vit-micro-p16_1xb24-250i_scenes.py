@@ -1,8 +1,8 @@
 """iBOT-D on generated scenes: a CPU, minutes.
 
 Purpose: CPU-sized version of iBOT-D.
-Command: python tools/make_scenes.py data/scenes
-    python tools/train.py configs/scenes/ibot-d_vit-micro-p16_1xb24-250i_scenes.py
+Command: mmdssl scenes data/scenes
+    mmdssl train configs/scenes/ibot-d_vit-micro-p16_1xb24-250i_scenes.py
 Measured: see README.md beside this file.
 """
 

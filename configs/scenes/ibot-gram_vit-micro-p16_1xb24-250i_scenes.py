@@ -5,8 +5,8 @@ follow those of the teacher of iteration 100, which sees each crop uncoloured at
 student has 128 px; at iteration 200 the present teacher takes its place.
 
 Purpose: Gram anchoring on a CPU; ours, of no published table.
-Command: python tools/make_scenes.py data/scenes
-    python tools/train.py configs/scenes/ibot-gram_vit-micro-p16_1xb24-250i_scenes.py
+Command: mmdssl scenes data/scenes
+    mmdssl train configs/scenes/ibot-gram_vit-micro-p16_1xb24-250i_scenes.py
 Measured: not measured.
 """
 

@@ -1,7 +1,7 @@
 """iBOT with two local crops of 64 px on generated scenes: a CPU, minutes.
 
 Purpose: CPU-sized version of iBOT-MC.
-Command: python tools/train.py configs/scenes/ibot-mc_vit-micro-p16_1xb24-250i_scenes.py
+Command: mmdssl train configs/scenes/ibot-mc_vit-micro-p16_1xb24-250i_scenes.py
 Measured: not measured.
 """
 

@@ -1,7 +1,7 @@
 """iBOT with RCC masks on generated scenes: a CPU, minutes.
 
 Purpose: CPU-sized version of iBOT-RCC.
-Command: python tools/train.py configs/scenes/ibot-rcc_vit-micro-p16_1xb24-250i_scenes.py
+Command: mmdssl train configs/scenes/ibot-rcc_vit-micro-p16_1xb24-250i_scenes.py
 Measured: not measured.
 """
 

@@ -1,9 +1,9 @@
 """Leopart-D on generated scenes: a CPU, minutes.
 
 Purpose: comparison with the Leopart run of this folder.
-Command: python tools/make_scenes.py data/scenes
-    python tools/train.py configs/scenes/ibot_vit-micro-p16_1xb24-250i_scenes.py  # the start
-    python tools/train.py configs/scenes/leopart-d_vit-micro-p16_1xb24-200i_scenes.py
+Command: mmdssl scenes data/scenes
+    mmdssl train configs/scenes/ibot_vit-micro-p16_1xb24-250i_scenes.py  # the start
+    mmdssl train configs/scenes/leopart-d_vit-micro-p16_1xb24-200i_scenes.py
 Measured: see README.md beside this file.
 """
 

@@ -1,9 +1,9 @@
 """MaskAlign on generated scenes: a CPU, minutes.
 
 Purpose: CPU-sized version of MaskAlign.
-Command: python tools/make_scenes.py data/scenes
-    python tools/train.py configs/scenes/ibot_vit-micro-p16_1xb24-250i_scenes.py  # the teacher
-    python tools/train.py configs/scenes/maskalign_vit-micro-p16_1xb32-250i_scenes.py
+Command: mmdssl scenes data/scenes
+    mmdssl train configs/scenes/ibot_vit-micro-p16_1xb24-250i_scenes.py  # the teacher
+    mmdssl train configs/scenes/maskalign_vit-micro-p16_1xb32-250i_scenes.py
     Another teacher: --cfg-options model.teacher.checkpoint=FILE
 Measured: see README.md beside this file.
 """

@@ -1,9 +1,9 @@
 """SoCo with RCC for its cutout on generated scenes: half-width ResNet-18, a CPU, minutes.
 
 Purpose: CPU-sized version of the COCO run.
-Command: python tools/make_scenes.py data/scenes
+Command: mmdssl scenes data/scenes
     proposals of data/scenes/train, see configs/soco/README.md
-    python tools/train.py configs/scenes/soco-rcc_r18w32-128px_1xb32-250i_scenes.py
+    mmdssl train configs/scenes/soco-rcc_r18w32-128px_1xb32-250i_scenes.py
 Measured: see README.md beside this file.
 """
 

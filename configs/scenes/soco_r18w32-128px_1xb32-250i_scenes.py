@@ -1,9 +1,9 @@
 """SoCo on generated scenes: half-width ResNet-18, a CPU, minutes.
 
 Purpose: CPU-sized version of the COCO baseline.
-Command: python tools/make_scenes.py data/scenes
+Command: mmdssl scenes data/scenes
     proposals of data/scenes/train, see configs/soco/README.md
-    python tools/train.py configs/scenes/soco_r18w32-128px_1xb32-250i_scenes.py
+    mmdssl train configs/scenes/soco_r18w32-128px_1xb32-250i_scenes.py
 Measured: see README.md beside this file.
 """
 

@@ -1,7 +1,7 @@
 """SoCo with D3SSL's region augmentations: PRC and PRM on both views, RBJ on their boxes.
 
 Reproduces: "De-coupling and De-positioning Dense Self-supervised Learning", Table 6, row
-    SoCo + Aug, with COCO for OpenImage-MINI (tools/make_openimages_mini.py lists its images; change
+    SoCo + Aug, with COCO for OpenImage-MINI (mmdssl openimages lists its images; change
     data_root and the proposals). The paper does not say which views are augmented: both, as in
     D3SSL, in place of SoCo's cutout of the second.
 Command: as SoCo, with configs/soco/soco-d3ssl-aug_resnet50-c4_16xb64-coslr-200e_coco.py

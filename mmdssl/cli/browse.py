@@ -127,8 +127,6 @@ def _ready(model: 'nn.Module', checkpoint: Path | None) -> bool:
 def main(argv: list[str] | None = None) -> int:
     """Run the command; 0, or 2 where it cannot be done."""
     options = parse_arguments(argv)
-    from rich.console import Console
-
     from mmdssl.engine.config import load_config
 
     try:
@@ -143,5 +141,5 @@ def main(argv: list[str] | None = None) -> int:
         )
     except (ValueError, OSError) as error:
         return failed(error)
-    Console().print('\n'.join(str(path) for path in written), highlight=False)
+    print(*written, sep='\n')
     return 0

@@ -24,6 +24,10 @@ from mmdssl.engine.command_line import CommandLine
 if TYPE_CHECKING:  # imported where it is needed
     from mmdssl.conversion.convert import Converted
 
+# What `mmdssl.conversion.formats` knows, again: --help need not wait for torch.
+TARGETS = ('dinov2', 'dinov3', 'hf', 'timm', 'torchvision', 'mmpretrain', 'mmdet', 'mmseg')
+ORIGINS = (*TARGETS, 'ibot', 'dino', 'densecl', 'moco', 'soco')
+
 
 def _add_coverage(parser: argparse.ArgumentParser, default: float) -> None:
     def fraction(text: str) -> float:
@@ -42,8 +46,6 @@ def _add_coverage(parser: argparse.ArgumentParser, default: float) -> None:
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    from mmdssl.conversion.formats import FORMATS
-
     parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest='command', required=True)
     both = CommandLine(add_help=False)
@@ -53,8 +55,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     writer = commands.add_parser(
         'export', parents=[both], help='export a backbone to another package'
     )
-    targets = [name for name, form in FORMATS.items() if form.prefix is not None]
-    writer.add_argument('--to', choices=targets, required=True, help='whose names it gets')
+    writer.add_argument('--to', choices=TARGETS, required=True, help='whose names it gets')
     add_source(writer)
     writer.add_argument('--c4', action='store_true', help='layer4 to the shared head of mmdet')
     writer.add_argument(
@@ -70,7 +71,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     reader.add_argument(
         '--from',
         dest='origin',
-        choices=list(FORMATS),
+        choices=ORIGINS,
         help='whose names it has (default: told by them)',
     )
     _add_coverage(reader, 0.95)

@@ -17,7 +17,7 @@ import re
 import sys
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from mmdssl.cli.arguments import add_workers
 from mmdssl.core.wording import printable
@@ -33,9 +33,6 @@ RULES = {
     'MIN_SIDE': 'with the minimum side only',
     'WHOLE_IMAGE': 'as whole pictures',
 }
-
-# As the files state them.
-METHODS: dict[str, Literal['skimage', 'opencv']] = dict(numba='skimage', opencv='opencv')
 
 
 def _shard(text: str) -> tuple[int, int]:
@@ -64,7 +61,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     search = parser.add_argument_group('search')
     search.add_argument(
         '--method',
-        choices=METHODS,
+        choices=('numba', 'opencv'),
         default='numba',
         help="numba (default): scikit-image's segments, computed by Numba; opencv: the search of "
         'its contrib modules',
@@ -159,7 +156,7 @@ def main(argv: list[str] | None = None) -> int:
 
     try:
         settings = ProposalSettings(
-            producer=METHODS[args.method],
+            producer=args.method,
             scale=args.scale,
             sigma=args.sigma,
             min_size=args.min_size,

@@ -11,12 +11,16 @@ import argparse
 import sys
 
 from mmdssl.cli.arguments import add_workers, failed
-from mmdssl.datasets.scenes import PRESETS, SceneSpec, write_scenes, write_voc
-from mmdssl.datasets.scenes.backgrounds import BACKGROUNDS
-from mmdssl.datasets.scenes.shapes import SHAPES
-from mmdssl.datasets.scenes.spec import HUES
-from mmdssl.datasets.scenes.textures import TEXTURES
 from mmdssl.engine.command_line import CommandLine
+
+# What `mmdssl.datasets.scenes` knows, again: --help need not wait for torch.
+SETTINGS = ('default', 'demo', 'miniature')
+NAMES = dict(
+    shapes='disc square triangle hexagon star cross ring heart crescent',
+    textures='striped checked dotted ringed zigzag plain',
+    hues='red yellow green cyan blue violet pink',
+    backgrounds='blobs stripes noise grid',
+)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -25,7 +29,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('out', help='folder to write')
     parser.add_argument('--images', type=int, default=2000, help='training images (2000)')
     parser.add_argument('--val-images', type=int, help='validation images (a fifth of --images)')
-    parser.add_argument('--preset', choices=PRESETS, default='default', help='named settings')
+    parser.add_argument('--preset', choices=SETTINGS, default='default', help='named settings')
     parser.add_argument('--size', type=int, help='side of the images in pixels')
     parser.add_argument('--seed', type=int, help='seed of the set')
     parser.add_argument(
@@ -37,13 +41,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--objects', type=int, nargs=2, metavar=('MIN', 'MAX'), help='objects in an image'
     )
-    for option, known in (
-        ('shapes', SHAPES),
-        ('textures', TEXTURES),
-        ('hues', HUES),
-        ('backgrounds', BACKGROUNDS),
-    ):
-        parser.add_argument(f'--{option}', nargs='+', metavar='NAME', help=f'of: {" ".join(known)}')
+    for option, known in NAMES.items():
+        parser.add_argument(f'--{option}', nargs='+', metavar='NAME', help=f'of: {known}')
     parser.add_argument('--voc', metavar='FOLDER', help='folder for a copy in the layout of VOC')
     add_workers(parser)
     return parser.parse_args(argv)
@@ -52,17 +51,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     """Write the scenes; 0, or 130 where interrupted."""
     args = parse_args(argv)
+    from mmdssl.datasets.scenes import PRESETS, SceneSpec, write_scenes, write_voc
+
     settings = dict(PRESETS[args.preset])
-    for key in (
-        'size',
-        'seed',
-        'context_bias',
-        'objects',
-        'shapes',
-        'textures',
-        'hues',
-        'backgrounds',
-    ):
+    for key in ('size', 'seed', 'context_bias', 'objects', *NAMES):
         value = getattr(args, key)
         if value is not None:
             settings[key] = tuple(value) if isinstance(value, list) else value

@@ -21,8 +21,8 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmdssl.cli.arguments import failed
 from mmdssl.engine.command_line import CommandLine
-from mmdssl.engine.plain_errors import says_what_happened
 
 if TYPE_CHECKING:  # imported where it is needed: --help need not wait for torch
     from mmdssl.studies.run import Plan
@@ -62,7 +62,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar='KEY=VALUE',
         help='parameters of the executor, as submitit names them',
     )
-    parser.add_argument('--processes', type=int, help="of a run (paper: the config's, else 1)")
+    parser.add_argument(
+        '--processes',
+        type=int,
+        help="of a run, which share its batch (paper: the config's, else 1)",
+    )
     parser.add_argument('--iters', type=int, help='iterations of every schedule, for a quick look')
     parser.add_argument('--dry-run', action='store_true', help='say what would run, and stop')
     options = parser.parse_args(arguments)
@@ -103,8 +107,7 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         return study(plan, options, sys.argv[1:] if arguments is None else arguments)
     except (ValueError, OSError) as error:
-        print(f'error: {says_what_happened(error)}', file=sys.stderr)
-        return 2
+        return failed(error)
     except KeyboardInterrupt:
         print('interrupted: the same command resumes where it stopped', file=sys.stderr)
         return 130
@@ -160,7 +163,7 @@ def study(plan: 'Plan', options: argparse.Namespace, words: list[str]) -> int:
         folder = plan.out / f'{plan.study.name}-{plan.scale}'
         folder.mkdir(parents=True, exist_ok=True)
         files = write_tables(plan, folder, points, facts) + draw_study(plan, folder, points)
-        console.print(f'wrote {", ".join(file.name for file in files)} in {folder}')
+        print(f'wrote {", ".join(file.name for file in files)} in {folder}')
     for failure in failures:
         run = failure.run
         print(
@@ -174,11 +177,15 @@ def study(plan: 'Plan', options: argparse.Namespace, words: list[str]) -> int:
 def _check_transfer(plan: 'Plan') -> None:
     """Raises ValueError where fine-tuning cannot work, before hours of pre-training."""
     from mmdssl.engine.config import load_config
+    from mmdssl.engine.plain_errors import says_what_happened
+    from mmdssl.studies.recipe import share_batch
     from mmdssl.studies.study import shipped
 
-    for file in {run.setting.transfer for run in plan.runs} - {''}:
+    for file, processes in {(run.setting.transfer, run.processes) for run in plan.runs}:
+        if not file:
+            continue
         try:
-            load_config(shipped('configs') / file)
+            share_batch(load_config(shipped('configs') / file), file, processes)
         except ImportError as error:
             raise ValueError(
                 f'{says_what_happened(error)} Or leave fine-tuning out: --measures cost'

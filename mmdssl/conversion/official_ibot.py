@@ -13,7 +13,6 @@ __all__ = [
     'has_heads',
     'head_from_official',
     'heads_and_centers',
-    'ibot_from_official',
 ]
 
 
@@ -66,30 +65,3 @@ def heads_and_centers(checkpoint: Mapping) -> dict[str, Tensor]:
         if theirs in centers:
             result[f'criterion.{ours}'] = centers[theirs].reshape(1, -1)
     return result
-
-
-def ibot_from_official(checkpoint: Mapping) -> dict[str, Tensor]:
-    """An official iBOT training checkpoint -> state of the whole :class:`IBOT` model.
-
-    Args:
-        checkpoint: ``student`` and ``teacher`` states (``backbone.*``, ``head.*``) and,
-            where present, ``ibot_loss`` with the two centres.
-
-    Returns:
-        Names of :class:`IBOT`: ``backbone.``, ``head.``, ``teacher.``, ``criterion.``.
-
-    Raises:
-        ValueError: If student or teacher is absent.
-    """
-    missing = [part for part in ('student', 'teacher') if part not in checkpoint]
-    if missing:
-        raise ValueError(
-            f'not an iBOT training checkpoint: no {" and no ".join(missing)} among '
-            f'{sorted(checkpoint)}; a bare backbone file needs backbone_from_official'
-        )
-    state = flat_state(checkpoint, 'the checkpoint')
-    result: dict[str, Tensor] = {}
-    for network, prefix in (('student', ''), ('teacher', 'teacher.')):
-        backbone = backbone_from_official(named(state, f'{network}.backbone.'))
-        result |= {f'{prefix}backbone.{name}': value for name, value in backbone.items()}
-    return result | heads_and_centers(checkpoint)

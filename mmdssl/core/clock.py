@@ -57,10 +57,6 @@ class TrainingClock:
             )
         self._manual = (iteration, max_iterations, length)
 
-    def follow_runner(self) -> None:
-        """Undo :meth:`set`: read the runner's values again."""
-        self._manual = None
-
     @property
     def iteration(self) -> int:
         """Number of the current iteration, from 0."""

@@ -47,7 +47,9 @@ class CocoObjects(ImageDataset):
         min_size: Smallest width and height of a box in pixels.
         keep_empty: Keep images without any object left.
         with_masks: Keep the outlines in memory (COCO train: about 0.3 GB).
-        max_images: Use only so many images, evenly spaced over the file. None: all.
+        part: (k, n): of n interleaved parts of the images the k-th, k from 1, so that settings may
+            be chosen on one part and judged on another. None: all images.
+        max_images: Use only so many images, evenly spaced over the file or the part. None: all.
         on_bad: ``'raise'`` for an unreadable image, or ``'replace'`` it by another one.
         max_bad_share: Share of unreadable images, 0..1, above which the run ends with an error.
         bad_list: File that lists unreadable images; None: one in the folder for temporary files.
@@ -56,7 +58,7 @@ class CocoObjects(ImageDataset):
         FileNotFoundError: The annotation file or an image is missing (a few images may be where a
             training is measured, see `missing_left_out`).
         ValueError: The file is no COCO file, an entry of it cannot be used (see `read_coco`), an
-            outline is of another size, or no image is left.
+            outline is of another size, no image is left, or there is no such part.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class CocoObjects(ImageDataset):
         min_size: float = 1.0,
         keep_empty: bool = False,
         with_masks: bool = True,
+        part: Sequence[int] | None = None,
         max_images: int | None = None,
         on_bad: Literal['replace', 'raise'] = 'raise',
         max_bad_share: float = 0.05,
@@ -77,7 +80,7 @@ class CocoObjects(ImageDataset):
         prefix = data_prefix.get('img', '') if isinstance(data_prefix, Mapping) else data_prefix
         self.ann_file = os.path.join(data_root, ann_file)
         self.image_root = os.path.join(data_root, prefix)
-        self._fill(read_coco(self.ann_file), min_size, keep_empty, with_masks, max_images)
+        self._fill(read_coco(self.ann_file), min_size, keep_empty, with_masks, part, max_images)
         super().__init__(
             total=len(self._names),
             pipeline=pipeline,
@@ -114,6 +117,7 @@ class CocoObjects(ImageDataset):
         min_size: float,
         keep_empty: bool,
         with_masks: bool,
+        part: Sequence[int] | None,
         max_images: int | None,
     ) -> None:
         """Turn the file's objects into arrays, sorted by image."""
@@ -135,6 +139,7 @@ class CocoObjects(ImageDataset):
             raise ValueError(
                 f'no image with an object in {printable(self.ann_file)}: nothing to evaluate'
             )
+        used = _part(used, part)
         used = used[evenly_spaced(len(used), max_images)]
         names = [os.fsencode(content.names[index]) for index in used]
         used = used[check_files(self.ann_file, self.image_root, names)]
@@ -151,6 +156,23 @@ class CocoObjects(ImageDataset):
         self._boxes = clipped[kept].astype(np.float32)
         self._labels = content.labels[kept]
         self._masks = MaskStore(_outlines(content, kept)) if with_masks else None
+
+
+def _part(images: npt.NDArray[np.int64], part: Sequence[int] | None) -> npt.NDArray[np.int64]:
+    """The k-th of n interleaved parts.
+
+    Raises:
+        ValueError: There is no such part, or no image is in it.
+    """
+    if part is None:
+        return images
+    number, parts = part if len(part) == 2 else (0, 0)
+    if not 1 <= number <= min(parts, len(images)):
+        raise ValueError(
+            f'part={tuple(part)}: give (k, n) with 1 <= k <= n, the k-th of n parts, n at most the '
+            f'{len(images)} images'
+        )
+    return images[number - 1 :: parts]
 
 
 def _outlines(content: CocoFile, kept: npt.NDArray[np.int64]) -> Iterator[Outline | None]:

@@ -83,8 +83,15 @@ class StopSignals:
 _forking = threading.local()
 
 
+def _lives_on() -> bool:
+    """Whether SIGTERM is passed over here: by us, or by a job of submitit, waiting for SIGUSR2."""
+    handler = signal.getsignal(signal.SIGTERM)
+    ours = isinstance(getattr(handler, '__self__', None), StopSignals)
+    return ours or str(getattr(handler, '__module__', '')).startswith('submitit.')
+
+
 def _before_fork() -> None:
-    if isinstance(getattr(signal.getsignal(signal.SIGTERM), '__self__', None), StopSignals):
+    if _lives_on():
         _forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from mmdssl.core.checkpointing import atomic_save, atomic_text
 from mmdssl.core.shipped import shipped
-from mmdssl.studies.recipe import make_config
+from mmdssl.studies.recipe import make_config, share_batch
 from mmdssl.studies.run import Run
 
 __all__ = ['MEASURES', 'measure_afterwards', 'missing_measures', 'numbers_of']
@@ -82,6 +82,7 @@ def _transfer(run: Run) -> dict[str, float]:
     if run.plan.size.iters:
         config.train_cfg.max_iters = config.train_cfg.val_interval = run.plan.size.iters
     config.work_dir = str(folder)
+    share_batch(config, run.setting.transfer, run.processes)
     if run.processes > 1:
         prepare_config(config, launcher='pytorch')
     config.randomness = {**(config.get('randomness') or {}), 'seed': run.seed}

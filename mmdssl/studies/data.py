@@ -1,5 +1,7 @@
 """Fresh scenes, and their proposals where a row needs them; written once per seed."""
 
+from pathlib import Path
+
 from mmdssl.datasets.proposals.making import make_proposals
 from mmdssl.datasets.scenes import SceneSpec, write_scenes, write_voc
 from mmdssl.studies.recipe import proposal_settings
@@ -43,7 +45,23 @@ def make_data(plan: Plan, *, workers: int = 1, progress: bool = True) -> None:
                 workers=workers,
                 progress=progress,
             )
+        if any(run.setting.config.startswith('photos/') for run in plan.runs):
+            _lay_out_as_photos(root)
         judges = [run.setting.transfer for run in plan.runs if 'transfer' in plan.measures]
         written = (root / 'voc/ImageSets/Main/test.txt').exists()
         if any('voc' in judge for judge in judges) and not written:
             write_voc(root, root / 'voc', progress=progress)
+
+
+def _lay_out_as_photos(root: Path) -> None:
+    """Links by which configs of photos find scenes: without labels, and as VOC in COCO's format."""
+    links = {'unlabelled': 'train'}
+    for split in ('train', 'val'):
+        links[f'voc/{split}2012'] = f'../{split}'
+        name = f'annotations/instances_{split}'
+        links[f'voc/{name}2012.json'] = f'../../{name}.json'
+    for name, target in links.items():
+        link = root / name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if not link.is_symlink():
+            link.symlink_to(target)

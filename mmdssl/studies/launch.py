@@ -116,7 +116,6 @@ class Job:
 
     def __call__(self, plan: str, name: str, seed: str) -> None:
         """Make the run of a row with a seed; ``plan`` is the json of its fields."""
-        os.register_at_fork(after_in_child=_end_when_told)
         fields = json.loads(plan)
         data = fields['data'] and Path(fields['data'])
         measured = fields['measured'] and tuple(fields['measured'])
@@ -129,13 +128,6 @@ class Job:
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self, *words)
-
-
-def _end_when_told() -> None:
-    """A job passes over SIGTERM; loader workers must not: their loader ends them by it."""
-    handler = signal.getsignal(signal.SIGTERM)
-    if str(getattr(handler, '__module__', '')).startswith('submitit'):
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def execute(run: Run) -> None:

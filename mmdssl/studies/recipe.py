@@ -7,6 +7,7 @@ has the very masks of its partner (iBOT-D, whose mask tokens follow RCC as publi
 iBOT-RCC).
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from mmdssl.studies.study import Scale
 if TYPE_CHECKING:
     from mmdssl.studies.run import Run
 
-__all__ = ['make_config', 'proposal_settings', 'set_masks', 'set_steps']
+__all__ = ['make_config', 'proposal_settings', 'set_masks', 'set_steps', 'share_batch']
 
 _MASKS = (
     'BlockwiseMask',
@@ -41,7 +42,8 @@ def make_config(run: 'Run') -> Config:
 
     Raises:
         FileNotFoundError: If there is no such config.
-        ValueError: If the warm-up is as long as the run, or a mask to replace is not there.
+        ValueError: If the warm-up is as long as the run, a mask to replace is not there, or the
+            batch does not divide among the processes.
     """
     row, setting, scale = run.row, run.setting, run.plan.size
     config = run.published
@@ -64,6 +66,8 @@ def make_config(run: 'Run') -> Config:
     loader = config.train_dataloader
     if scale.batch is not None:
         loader.batch_size = scale.batch
+    else:
+        share_batch(config, setting.config, run.processes)
     if scale.workers is not None:
         loader.num_workers, loader.persistent_workers = scale.workers, scale.workers > 0
     config.randomness = dict(seed=run.seed, diff_rank_seed=True)
@@ -73,6 +77,30 @@ def make_config(run: 'Run') -> Config:
     _set_object_knn(config, scale)
     _set_probes(config, run)
     return config
+
+
+def share_batch(config: Config, file: str, processes: int) -> None:
+    """Divide the batch that a config is named by among the processes there are, in place.
+
+    ``8xb2`` on 16 processes: one image each. A step has the 16 images that its learning rate and
+    number of iterations are made for.
+
+    Args:
+        config: With the batch of one of the processes in its name.
+        file: Its name; one without ``8xb2`` is that of one process.
+        processes: That run it.
+
+    Raises:
+        ValueError: If the images do not divide among them.
+    """
+    named = re.search(r'_(\d+)xb\d+', file)
+    batch = config.train_dataloader.batch_size * (int(named[1]) if named else 1)
+    if batch % processes:
+        raise ValueError(
+            f'{file}: a batch of {batch} images does not divide among {processes} processes: '
+            'choose a number of --processes that does'
+        )
+    config.train_dataloader.batch_size = batch // processes
 
 
 def proposal_settings(scale: Scale) -> ProposalSettings:

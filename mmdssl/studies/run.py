@@ -18,7 +18,7 @@ from mmengine.config import Config
 from mmdssl.core.shipped import shipped
 from mmdssl.engine.config import load_config
 from mmdssl.studies.recipe import make_config
-from mmdssl.studies.scales import SHARES, choose_scale
+from mmdssl.studies.scales import choose_scale
 from mmdssl.studies.study import Row, Scale, Setting, Study, check_measures, load_study
 
 __all__ = ['Plan', 'Run']
@@ -41,7 +41,7 @@ class Plan:
         data: Folder of the photos, or for the generated scenes; None: that of the configs, or
             ``out/scenes``.
         iters: Iterations of every schedule, in place of the study's.
-        processes: Of a run, in place of what its config is named by.
+        processes: Of a run, in place of what its config is named by; they share its batch.
         measured: What is measured afterwards, in place of the study's; None: the study's.
 
     Raises:
@@ -158,7 +158,7 @@ class Run:
     @property
     def shares(self) -> tuple[float, ...]:
         """Shares of the run at which it is measured."""
-        return (1.0,) if self.row.is_control else SHARES
+        return (1.0,) if self.row.is_control else self.plan.size.shares
 
     @cached_property
     def published(self) -> Config:

@@ -5,10 +5,8 @@ from collections.abc import Mapping
 
 from mmdssl.studies.study import Scale, Study
 
-__all__ = ['EARLY', 'RATIOS', 'SCALES', 'SHARES', 'choose_scale']
+__all__ = ['EARLY', 'RATIOS', 'SCALES', 'choose_scale']
 
-#: Shares of a run at which it is measured; 0 is the untrained network, 1 the end.
-SHARES = (0.0, 0.2, 0.4, 0.7, 1.0)
 #: The share at which the base counts as stopped early.
 EARLY = 0.4
 RATIOS = (0.0, 0.2, 0.4, 0.6, 0.8)
@@ -44,13 +42,16 @@ SCALES: Mapping[str, Scale] = {
 def choose_scale(study: Study, name: str) -> tuple[Scale, str]:
     """A scale of a study, and the name by which its rows know their settings.
 
-    ``smoke`` is the scale of scenes with two iterations on a handful of them: whether all runs.
+    ``smoke`` has settings of its own, or those of the scale of scenes, or else of the first one
+    the study knows, and two iterations on a handful of scenes: whether all runs.
 
     Raises:
         ValueError: If there is no such scale.
     """
     scales = {**SCALES, **study.scales}
     if name == 'smoke':
+        known = [scale for row in study.rows for scale in row.settings]
+        setting = next((name for name in ('smoke', 'scenes') if name in known), known[0])
         small = dataclasses.replace(
             scales['scenes'],
             purpose='whether it runs',
@@ -62,7 +63,7 @@ def choose_scale(study: Study, name: str) -> tuple[Scale, str]:
             iters=2,
             batch=8,
         )
-        return small, 'scenes'
+        return small, setting
     if name not in scales:
         raise ValueError(f'there is no scale {name!r}: choose from {" ".join([*scales, "smoke"])}')
     return scales[name], name

@@ -34,6 +34,8 @@ Role = Literal['base', 'variant', 'decoupled', 'low-lr', 'equal-compute']
 #: What a study may measure of a finished run; O-KNN and coupling are measured along every run.
 AFTERWARDS = ('position', 'transfer', 'cost')
 
+#: Shares of a run at which it is measured; 0 is the untrained network, 1 the end.
+SHARES = (0.0, 0.2, 0.4, 0.7, 1.0)
 LOW_LR = 0.3
 EQUAL_COMPUTE = 1.25  # the branch adds a quarter of the student's views
 
@@ -162,6 +164,7 @@ class Scale:
         ratios: Shares of A that are missing in the pairs, cut out of pictures with several objects;
             empty: pairs of single-object images, as published.
         min_side: Smallest side, in pixels of the file, of an object in a probe.
+        shares: Of a run at which it is measured; 0 is the network it starts from, 1 the end.
         iters: Length of every schedule, in iterations; None: that of the rows.
         batch: Images of a batch; None: as the configs have it.
         workers: Loader processes of a run; None: as the configs have it.
@@ -179,6 +182,7 @@ class Scale:
     probe_data: Mapping[str, str] = field(default_factory=dict)
     ratios: tuple[float, ...] = ()
     min_side: float | None = None
+    shares: tuple[float, ...] = SHARES
     iters: int | None = None
     batch: int | None = None
     workers: int | None = None

@@ -14,12 +14,10 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, set_random_seed
-from torch import nn
 
-from mmdssl.models.branches.decoupling import DecouplingBranch
 from mmdssl.registry import MODELS
 
-__all__ = ['Preview', 'build_model', 'build_parts', 'stride_of', 'training_batches']
+__all__ = ['Preview', 'build_model', 'stride_of', 'training_batches']
 
 #: Where the boxes of a mask may stand in a view, the first that exists is taken.
 _REGION_KEYS = {'mask': ('regions', 'proposals'), 'dc_mask': ('dc_regions', 'regions', 'proposals')}
@@ -101,12 +99,6 @@ def training_batches(config: Config, count: int) -> Iterator[Preview]:
         if data is None:
             return
         yield Preview(data, notes.take())
-
-
-def build_parts(config: Config) -> tuple[nn.Module, DecouplingBranch | None]:
-    """The data preprocessor and the de-coupling branch (or None) of a config's model."""
-    model = build_model(config)
-    return model.data_preprocessor, getattr(model, 'decoupling', None)
 
 
 def build_model(config: Config) -> Any:

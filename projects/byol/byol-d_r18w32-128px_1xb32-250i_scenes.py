@@ -1,8 +1,8 @@
 """BYOL with the de-coupling branch at feature-map level on generated scenes: a CPU, minutes.
 
 Purpose: the branch on a method of mmpretrain, see README.md beside this file.
-Command: python tools/make_scenes.py data/scenes
-    python tools/train.py projects/byol/byol-d_r18w32-128px_1xb32-250i_scenes.py
+Command: mmdssl scenes data/scenes
+    mmdssl train projects/byol/byol-d_r18w32-128px_1xb32-250i_scenes.py
     Plain BYOL: --cfg-options model.decoupling=None
 Measured: see README.md beside this file.
 """

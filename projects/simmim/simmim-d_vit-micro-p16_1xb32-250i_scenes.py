@@ -1,8 +1,8 @@
 """SimMIM with the de-coupling branch on generated scenes: a CPU, minutes.
 
 Purpose: the branch on a method of mmpretrain, see README.md beside this file.
-Command: python tools/make_scenes.py data/scenes
-    python tools/train.py projects/simmim/simmim-d_vit-micro-p16_1xb32-250i_scenes.py
+Command: mmdssl scenes data/scenes
+    mmdssl train projects/simmim/simmim-d_vit-micro-p16_1xb32-250i_scenes.py
     Plain SimMIM: --cfg-options model.decoupling=None
 Measured: see README.md beside this file.
 """

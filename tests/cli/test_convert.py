@@ -9,8 +9,16 @@ import torch
 from safetensors import safe_open
 
 from mmdssl.cli import convert
+from mmdssl.conversion.formats import FORMATS
 from tests.conversion.nets import checkpoint, dinov3, resnet
 from tests.models.tiny import tiny_batch, tiny_ibot
+
+
+def test_the_help_names_every_format():
+    assert set(convert.ORIGINS) == set(FORMATS)
+    assert set(convert.TARGETS) == {
+        name for name, form in FORMATS.items() if form.prefix is not None
+    }
 
 
 def official_names(state: dict) -> dict:

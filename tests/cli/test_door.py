@@ -41,6 +41,29 @@ def test_the_list_of_commands_needs_nothing_but_python():
         assert f'  {name:<12} {cli.COMMANDS[name]}' in listed
 
 
+def test_help_does_not_wait_for_torch():
+    code = (
+        'import contextlib, io, sys\nfrom mmdssl.cli import main\n'
+        'for name in sys.argv[1:]:\n'
+        '    with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n'
+        '        main([name, "--help"])\n'
+        '    print(name, "torch" in sys.modules)'
+    )
+    command = [sys.executable, '-c', code, *cli.COMMANDS]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert run.stdout.splitlines() == [f'{name} False' for name in cli.COMMANDS]
+
+
+def test_pages_and_headers_name_the_command_and_not_its_shim():
+    pages = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md']
+    for folder in ('configs', 'projects', 'docs'):
+        pages += [path for path in (ROOT / folder).rglob('*') if path.suffix in ('.md', '.py')]
+    shims = '|'.join(re.escape(path.name) for path in SHIMS)
+    wrong = [page for page in pages if re.search(rf'(?<![\w/])tools/({shims})', page.read_text())]
+    assert wrong == []
+    assert len(pages) > 150
+
+
 def test_every_command_has_a_module_and_says_what_it_does():
     modules = {path.stem for path in (ROOT / 'mmdssl/cli').iterdir() if path.stem != '__pycache__'}
     assert set(cli.COMMANDS) - OPTIONAL <= modules

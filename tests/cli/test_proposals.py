@@ -24,7 +24,7 @@ def test_options_reach_the_file(images, tmp_path, capsys):
     command = f'{images} {out} --workers 1 {options} --box-size 0.2 0.7'
     assert tool.main(command.split()) == 0
     assert ProposalStore.open(out).parameters == dict(
-        producer='skimage',
+        producer='numba',
         scale=200,
         sigma=0.5,
         min_size=60,

@@ -4,6 +4,10 @@ import json
 
 from mmdssl.cli import scenes as tool
 from mmdssl.datasets.scenes import PRESETS, SceneSpec
+from mmdssl.datasets.scenes.backgrounds import BACKGROUNDS
+from mmdssl.datasets.scenes.shapes import SHAPES
+from mmdssl.datasets.scenes.spec import HUES
+from mmdssl.datasets.scenes.textures import TEXTURES
 
 
 def record(folder):
@@ -37,6 +41,14 @@ def test_preset_is_the_base_of_options(tmp_path):
     assert record(tmp_path / 's')['images'] == {'train': 5, 'val': 1}
 
 
+def test_the_help_names_all_that_scenes_know():
+    assert tuple(PRESETS) == tool.SETTINGS
+    known = dict(shapes=SHAPES, textures=TEXTURES, hues=HUES, backgrounds=BACKGROUNDS)
+    assert {option: text.split() for option, text in tool.NAMES.items()} == {
+        option: list(names) for option, names in known.items()
+    }
+
+
 def test_mistakes_are_one_line(tmp_path, capsys):
     assert tool.main([f'{tmp_path}/s', '--context-bias', '2']) == 2
     error = capsys.readouterr().err
@@ -48,7 +60,7 @@ def test_interrupt_says_how_to_go_on(tmp_path, capsys, monkeypatch):
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(tool, 'write_scenes', interrupted)
+    monkeypatch.setattr('mmdssl.datasets.scenes.write_scenes', interrupted)
     assert tool.main([f'{tmp_path}/s']) == 130
     assert 'the same command completes' in capsys.readouterr().err
 

@@ -17,8 +17,8 @@ from tests.commands import run_command, tool
 from tests.conftest import ROOT
 from tests.micro_vit import MICRO
 
-DETECTOR = ROOT / 'projects/own_configs/faster-rcnn_tapvit_mmdet.py'
-SEGMENTOR = ROOT / 'projects/own_configs/upernet_tapvit_mmseg.py'
+DETECTOR = ROOT / 'projects/mmdet_mmseg/faster-rcnn_tapvit_mmdet.py'
+SEGMENTOR = ROOT / 'projects/mmdet_mmseg/upernet_tapvit_mmseg.py'
 NAME = 'backbone.layers.0.attn.qkv.weight'
 
 

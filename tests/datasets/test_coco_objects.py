@@ -91,6 +91,21 @@ def test_min_size_and_max_images(coco):
     np.testing.assert_array_equal(dataset[0]['gt_labels'], [0])
 
 
+def test_interleaved_parts_hold_every_image_once(coco):
+    arguments = coco()
+    whole = [CocoObjects(keep_empty=True, **arguments)[i]['img_id'] for i in range(3)]
+    parts = [CocoObjects(keep_empty=True, part=(k, 2), **arguments) for k in (1, 2)]
+    found = [[part[i]['img_id'] for i in range(len(part))] for part in parts]
+    assert found == [[whole[0], whole[2]], [whole[1]]]
+    assert len(CocoObjects(keep_empty=True, part=[1, 2], max_images=1, **arguments)) == 1
+
+
+@pytest.mark.parametrize('part', [(0, 2), (3, 2), (1, 2, 3), (1,), (3, 3)])
+def test_parts_that_are_none_are_refused(coco, part):
+    with pytest.raises(ValueError, match=r'part=\(.*: give \(k, n\) with 1 <= k <= n'):
+        CocoObjects(part=part, **coco())  # two images with objects
+
+
 def test_samples_own_their_arrays(coco):
     dataset = CocoObjects(**coco())
     dataset[1]['gt_bboxes'][:] = -1

@@ -32,7 +32,7 @@ FINE_TUNED = {
     'cascade': f'{_DETECTION}/cascade-mask-rcnn_vit-micro-p16_1xb4-300i_scenes.py',
     'linear-probe': f'{_SEGMENTATION}/linear_vit-micro-p16_1xb16-300i_scenes.py',
     'upernet': f'{_SEGMENTATION}/upernet_vit-micro-p16_1xb8-300i_scenes.py',
-    'own-mmdet': 'projects/own_configs/faster-rcnn_tapvit_mmdet.py',  # batches by aspect ratio
+    'own-mmdet': 'projects/mmdet_mmseg/faster-rcnn_tapvit_mmdet.py',  # batches by aspect ratio
 }
 IMAGES, BATCH = 12, 4
 _runs = itertools.count()

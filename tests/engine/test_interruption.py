@@ -6,15 +6,29 @@ import signal
 import time
 
 import pytest
+from submitit.core.job_environment import SignalHandler
 
 from mmdssl.engine.interruption import StopSignals
+
+
+@pytest.fixture(params=['run', 'job'])
+def listening(request):
+    """Who passes over SIGTERM: a run, or, before and after it, the job of a study."""
+    if request.param == 'run':
+        signals = StopSignals(may_raise=lambda: False)
+        signals.listen()
+        yield
+        signals.release()
+        return
+    job = SignalHandler(env=None, job_paths=None, delayed=None)
+    before = signal.signal(signal.SIGTERM, job.bypass)
+    yield
+    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture
 def start():
     """Starts a sleeping process that has inherited the handlers."""
-    signals = StopSignals(may_raise=lambda: False)
-    signals.listen()
     started = []
 
     def run() -> multiprocessing.Process:
@@ -24,13 +38,12 @@ def start():
         return process
 
     yield run
-    signals.release()
     for process in started:
         process.kill()
         process.join()
 
 
-def test_a_pool_can_end_its_workers_from_their_first_moment(start):
+def test_a_pool_can_end_its_workers_from_their_first_moment(listening, start):
     for _ in range(10):
         process = start()
         process.terminate()
@@ -38,7 +51,8 @@ def test_a_pool_can_end_its_workers_from_their_first_moment(start):
         assert process.exitcode == -signal.SIGTERM
 
 
-def test_ctrl_c_is_left_to_the_main_process(start):
+@pytest.mark.parametrize('listening', ['run'], indirect=True)
+def test_ctrl_c_is_left_to_the_main_process(listening, start):
     process = start()
     time.sleep(0.3)
     os.kill(process.pid, signal.SIGINT)
@@ -46,7 +60,8 @@ def test_ctrl_c_is_left_to_the_main_process(start):
     assert process.is_alive()
 
 
-def test_the_main_process_still_notes_a_signal_after_a_fork(start):
+@pytest.mark.parametrize('listening', ['run'], indirect=True)
+def test_the_main_process_still_notes_a_signal_after_a_fork(listening, start):
     start().terminate()
     listener = signal.getsignal(signal.SIGTERM).__self__
     os.kill(os.getpid(), signal.SIGTERM)

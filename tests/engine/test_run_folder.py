@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -47,9 +48,12 @@ def refused(capsys, *arguments):
 def processes(tmp_path, *options, ranks=1, launcher='none'):
     """Start the command in processes of its own."""
     start = ('--launcher', launcher)
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
     for rank in range(ranks):
         variables = dict(RANK=rank, WORLD_SIZE=ranks, LOCAL_RANK=rank, MASTER_ADDR='127.0.0.1')
-        variables |= dict(MASTER_PORT=29617) if ranks > 1 else {}
+        variables |= dict(MASTER_PORT=port) if ranks > 1 else {}
         yield subprocess.Popen(
             [sys.executable, ROOT / 'tools/train.py', tmp_path / 'toy.py', *options, *start],
             env={

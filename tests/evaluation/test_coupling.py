@@ -1,7 +1,6 @@
 """Inter-object coupling: nets whose answer is known, and the same numbers by plain loops."""
 
 import math
-import socket
 from pathlib import Path
 
 import numpy as np
@@ -176,9 +175,9 @@ def samples(count: int) -> list[dict]:
     ]
 
 
-def distributed(rank: int, port: int, folder: str) -> None:
+def distributed(rank: int, rendezvous: str, folder: str) -> None:
     torch.distributed.init_process_group(
-        'gloo', init_method=f'tcp://127.0.0.1:{port}', rank=rank, world_size=2
+        'gloo', init_method=f'file://{rendezvous}', rank=rank, world_size=2
     )
     data = samples(7)
     metric = InterObjectCoupling()
@@ -189,10 +188,7 @@ def distributed(rank: int, port: int, folder: str) -> None:
 
 @pytest.mark.slow
 def test_two_processes_equal_one(tmp_path: Path):
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        port = probe.getsockname()[1]
-    mp.spawn(distributed, args=(port, str(tmp_path)), nprocs=2)
+    mp.spawn(distributed, args=(str(tmp_path / 'rendezvous'), str(tmp_path)), nprocs=2)
     metric = InterObjectCoupling()
     metric.process(None, samples(7))
     expected = metric.evaluate(7)

@@ -1,6 +1,5 @@
 """The metric: tags, votes and numbers, and its exchange between processes."""
 
-import socket
 from pathlib import Path
 
 import numpy as np
@@ -191,9 +190,9 @@ def test_intervals_hold_the_scores_and_are_those_of_the_seed():
         ObjectKNN(bootstrap=-1)
 
 
-def distributed(rank: int, port: int, folder: str) -> None:
+def distributed(rank: int, rendezvous: str, folder: str) -> None:
     torch.distributed.init_process_group(
-        'gloo', init_method=f'tcp://127.0.0.1:{port}', rank=rank, world_size=2
+        'gloo', init_method=f'file://{rendezvous}', rank=rank, world_size=2
     )
     data = samples(61, ('bank', 'query', 'other'))
     # mmengine's sampler: padded to a common length, rank r sees r, r + 2, ...
@@ -204,10 +203,7 @@ def distributed(rank: int, port: int, folder: str) -> None:
 
 
 def test_two_processes_equal_one(tmp_path: Path):
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        port = probe.getsockname()[1]
-    mp.spawn(distributed, args=(port, str(tmp_path)), nprocs=2)
+    mp.spawn(distributed, args=(str(tmp_path / 'rendezvous'), str(tmp_path)), nprocs=2)
     expected = run(ObjectKNN(), samples(61, ('bank', 'query', 'other')))
     for rank in (0, 1):
         assert torch.load(tmp_path / f'{rank}.pth') == expected

@@ -2,14 +2,17 @@
 
 import dataclasses
 import json
+import multiprocessing
+import threading
 
 import pytest
 
 from mmdssl.cli.study import main
 from mmdssl.studies import launch
-from mmdssl.studies.afterwards import _in_percent
+from mmdssl.studies.afterwards import _in_percent, _transfer
 from mmdssl.studies.launch import Failure, _ready, _take_orphans, run_all
 from mmdssl.studies.run import Run
+from tests.conftest import ROOT
 from tests.studies.test_recipe import SMALL, plan_of
 
 
@@ -114,8 +117,29 @@ def test_a_study_runs_and_goes_on(tmp_path, capsys):
     assert (own / 'measurements.jsonl').read_text().splitlines() == lines
 
 
-def test_local_jobs_measure_what_a_finished_run_lacks(tmp_path):
+class ForkingJob(launch.Job):
+    """Forks before its run, and ends the process by SIGTERM: mmdet scores VOC with such a pool."""
+
+    def __call__(self, *words):
+        execute = launch.execute
+
+        def fork_and_execute(run):
+            child = multiprocessing.get_context('fork').Process(target=threading.Event().wait)
+            child.start()
+            child.terminate()
+            child.join(20)
+            (run.folder / 'exitcode').write_text(str(child.exitcode))
+            child.kill()  # one that passes over SIGTERM would keep the job as well
+            execute(run)
+
+        launch.execute = fork_and_execute  # in the job's process
+        super().__call__(*words)
+
+
+def test_local_jobs_measure_what_a_finished_run_lacks(tmp_path, monkeypatch):
     """A process of submitit, which gets text alone and says what it says into the run's folder."""
+    monkeypatch.setenv('PYTHONPATH', str(ROOT))
+    monkeypatch.setattr(launch, 'Job', ForkingJob)
     plan = plan_of(tmp_path, names=('densecl',), measured=('cost',))
     one = run(plan, 'densecl')
     finish(one)
@@ -125,12 +149,37 @@ def test_local_jobs_measure_what_a_finished_run_lacks(tmp_path):
     assert run_all(plan, progress=False) == []
     assert json.loads((one.folder / 'cost.json').read_text()) == {'cost/ms': 200}
     assert list((one.folder / 'jobs').glob('*_log.out'))
+    assert (one.folder / 'exitcode').read_text() == '-15'
 
 
 def test_scores_of_detectors_are_percent_as_published():
     scores = {'coco/bbox_mAP': 0.387, 'coco/bbox_mAP_l': -1.0}
     assert _in_percent(scores, 'mmdet') == {'transfer/coco/bbox_mAP': pytest.approx(38.7)}
     assert _in_percent({'mIoU': 39.9}, 'mmseg') == {'transfer/mIoU': 39.9}
+
+
+def test_fine_tuning_has_the_batch_that_its_rate_fits_on_the_processes_of_the_run(
+    tmp_path, monkeypatch
+):
+    """SoCo pre-trains on 16; its detector is an 8xb2."""
+    pytest.importorskip('mmcv._ext', reason='mmdet needs compiled ops')
+
+    class SeenError(Exception):
+        pass
+
+    def stop(config):
+        raise SeenError(config)
+
+    monkeypatch.setattr('mmdssl.engine.launch.prepare_config', lambda config, launcher: config)
+    monkeypatch.setattr('mmdssl.engine.launch.build_runner', stop)
+    soco = run(plan_of(tmp_path, 'mind_your_augmentation/table_6', 'paper'), 'SoCo', 0)
+    (soco.folder / 'transfer').mkdir(parents=True)
+    (soco.folder / 'transfer/backbone.pth').touch()
+    with pytest.raises(SeenError) as seen:
+        _transfer(soco)
+    (config,) = seen.value.args
+    batch = soco.processes * config.train_dataloader.batch_size
+    assert batch == config.auto_scale_lr.base_batch_size == 16
 
 
 @pytest.mark.slow

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 
 from mmdssl.core.shipped import shipped
 from mmdssl.datasets.transforms.random_streams import restart_streams
 from mmdssl.engine.config import load_config
 from mmdssl.engine.launch import build_runner
 from mmdssl.studies.data import make_data
-from mmdssl.studies.recipe import make_config, set_masks
+from mmdssl.studies.recipe import make_config, set_masks, share_batch
 from mmdssl.studies.run import Plan, Run
 from mmdssl.studies.study import load_study
 
@@ -244,3 +245,38 @@ def test_paper_runs_have_the_published_length_and_processes(tmp_path):
     short = plan_of(tmp_path, 'mind_your_augmentation/table_4', 'paper', iters=10)
     with pytest.raises(ValueError, match='counts epochs'):
         make_config(Run(plan=short, name='iBOT', seed=0))
+
+
+def test_post_training_is_chosen_on_one_half_and_judged_on_the_other(tmp_path):
+    asked = {}
+    for scale in ('search', 'judge'):
+        plan = plan_of(tmp_path, 'photos/post_training', scale)
+        for name in plan.rows:
+            run = Run(plan=plan, name=name, seed=1)
+            config = make_config(run)
+            parts = config.object_knn_dataloader.dataset.datasets
+            assert parts.query.part == parts.query_disturbed.part
+            assert 'part' not in parts.bank
+            asked.setdefault(name, []).append(tuple(parts.query.part))
+            assert run.shares == (1.0,)
+            assert bool(config.model.get('decoupling')) == (run.row.role == 'decoupled')
+    assert set(map(tuple, asked.values())) == {((1, 2), (2, 2))}
+    assert len(asked) == 8  # those that are optional are not asked for
+
+
+@pytest.mark.parametrize(
+    ('name', 'processes', 'own'),
+    [('8xb2-90k', 16, 1), ('8xb2-90k', 8, 2), ('8xb2-90k', 2, 8), ('1xb2-300i', 1, 2), ('', 2, 1)],
+)
+def test_a_step_has_the_images_that_its_rate_is_made_for(name, processes, own):
+    config = Config(dict(train_dataloader=dict(batch_size=2)))
+    share_batch(config, f'net_{name}_coco.py', processes)
+    assert config.train_dataloader.batch_size == own
+
+
+def test_a_batch_that_does_not_divide_is_refused(tmp_path):
+    plan = plan_of(tmp_path, 'mind_your_augmentation/table_4', 'paper', processes=3)
+    with pytest.raises(ValueError, match='a batch of 512 images does not divide among 3 processes'):
+        make_config(Run(plan=plan, name='iBOT', seed=0))
+    plan = plan_of(tmp_path, 'mind_your_augmentation/table_4', 'paper', processes=16)
+    assert make_config(Run(plan=plan, name='iBOT', seed=0)).train_dataloader.batch_size == 32

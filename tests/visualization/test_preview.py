@@ -6,7 +6,7 @@ import torch
 from mmengine.runner import Runner, set_random_seed
 
 from mmdssl.models.branches.decoupling import DecouplingBranch
-from mmdssl.visualization.preview import build_parts, training_batches
+from mmdssl.visualization.preview import build_model, training_batches
 from tests.tiny_scenes import tiny_config, write_tiny_scenes
 
 
@@ -48,13 +48,14 @@ def test_batches_are_those_of_a_run_without_notes(config):
 
 
 def test_parts_are_those_of_the_model(config):
-    data_preprocessor, branch = build_parts(config)
-    assert type(data_preprocessor).__name__ == 'MultiViewPreprocessor'
+    model = build_model(config)
+    branch = model.decoupling
+    assert type(model.data_preprocessor).__name__ == 'MultiViewPreprocessor'
     assert isinstance(branch, DecouplingBranch)
     assert branch.key_views == (0, 1)  # a default of the host, not of the branch
     plain = config.copy()
     plain.model.decoupling = None
-    assert build_parts(plain)[1] is None
+    assert build_model(plain).decoupling is None
 
 
 def test_too_little_data_is_one_clear_error(config):

@@ -1,6 +1,6 @@
 # Coupling on COCO train2017 ("Mind Your Augmentation", ICLR 2024, Sec. 3, App. B; D3SSL, Sec. 3):
 # pairs of objects of single-object images, quarters of objects, and objects on other backgrounds.
-# Read by tools/analyze.py and, during pre-training, by the coupling hook. Another place, number or
+# Read by mmdssl analyze and, during pre-training, by the coupling hook. Another place, number or
 # size needs one entry:
 #   coupling_diagnostics = dict(inter=dict(dataloader=dict(dataset=dict(num=50))))
 # remove='auto': patches of A are removed for a vision transformer, A is shrunk for a CNN.

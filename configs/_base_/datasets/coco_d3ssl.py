@@ -1,4 +1,4 @@
-# COCO train2017, labels unused, with proposals that are made once: python tools/make_proposals.py
+# COCO train2017, labels unused, with proposals that are made once: mmdssl proposals
 # (see its --help).
 _base_ = ['./d3ssl_views.py', './coco_proposals.py', './image_loader.py']
 

@@ -1,7 +1,7 @@
 # O-KNN and O-KNN-D of COCO ("Mind Your Augmentation", ICLR 2024, App. E.3.2): train2017 as bank,
 # three random objects an image; all objects of val2017 ask in O-KNN, three an image in O-KNN-D,
 # which exchanges all else (num_by_tag={}: three in O-KNN too). One loader gives the features of all
-# metrics. It is read by tools/test.py and, during pre-training, by
+# metrics. It is read by mmdssl test and, during pre-training, by
 # dict(type='ObjectKNNHook', interval=...).
 # Another place, size or choice of objects needs one entry:
 #   object_knn_dataloader = dict(dataset=dict(data_root='...', pipeline=[...]))

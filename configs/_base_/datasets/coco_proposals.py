@@ -1,4 +1,4 @@
-# Photos of COCO train2017 with the proposals that were made of them once (tools/make_proposals.py).
+# Photos of COCO train2017 with the proposals that were made of them once (mmdssl proposals).
 _base_ = './proposals.py'
 
 data_root = 'data/coco/'

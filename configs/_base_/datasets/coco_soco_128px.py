@@ -1,4 +1,4 @@
-# COCO photos in small views, with stored proposals (tools/make_proposals.py).
+# COCO photos in small views, with stored proposals (mmdssl proposals).
 _base_ = ['./soco_views_128px.py', './coco_proposals.py', './cpu_image_loader.py']
 
 soco_pipeline = _base_.load + _base_.soco_steps

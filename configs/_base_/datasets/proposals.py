@@ -1,4 +1,4 @@
-# SoCo's search, the defaults of tools/make_proposals.py: a file made otherwise is refused. Where
+# SoCo's search, the defaults of mmdssl proposals: a file made otherwise is refused. Where
 # another one is meant, e.g. of small pictures: --cfg-options
 # train_dataloader.dataset.pipeline.1.expect=None
 proposals_made_with = dict(

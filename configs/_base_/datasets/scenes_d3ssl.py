@@ -1,5 +1,5 @@
-# Generated scenes: python tools/make_scenes.py data/scenes
-# and their proposals (tools/make_proposals.py).
+# Generated scenes: mmdssl scenes data/scenes
+# and their proposals (mmdssl proposals).
 _base_ = ['./d3ssl_views_128px.py', './scenes_proposals.py', './cpu_image_loader.py']
 
 d3ssl_pipeline = _base_.load + _base_.d3ssl_steps

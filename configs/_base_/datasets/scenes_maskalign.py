@@ -1,4 +1,4 @@
-# Generated scenes: python tools/make_scenes.py data/scenes
+# Generated scenes: mmdssl scenes data/scenes
 _base_ = ['./maskalign_views_128px.py', './cpu_image_loader.py']
 
 data_root = 'data/scenes/'

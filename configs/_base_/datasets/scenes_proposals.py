@@ -1,5 +1,5 @@
-# Generated scenes (python tools/make_scenes.py data/scenes) with the proposals that were made of
-# them once (tools/make_proposals.py).
+# Generated scenes (mmdssl scenes data/scenes) with the proposals that were made of
+# them once (mmdssl proposals).
 _base_ = './proposals.py'
 
 data_root = 'data/scenes/'

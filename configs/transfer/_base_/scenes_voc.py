@@ -1,4 +1,4 @@
-# Generated scenes in VOC's layout (tools/make_scenes.py --voc), scored as VOC is: at 10 IoU
+# Generated scenes in VOC's layout (mmdssl scenes --voc), scored as VOC is: at 10 IoU
 # thresholds by the rule of 2007 (11 points).
 _base_ = './scenes_instance.py'
 

@@ -2,11 +2,11 @@
 
 Purpose: CPU-sized version of upernet_vit-small-p16_8xb2-160k_ade20k-512x512.py,
     trained and scored on the same few photos: shows that all parts work on real label maps.
-Command: python tools/train.py configs/scenes/ibot_vit-micro-p16_1xb24-250i_scenes.py
-    python tools/convert.py export \
+Command: mmdssl train configs/scenes/ibot_vit-micro-p16_1xb24-250i_scenes.py
+    mmdssl convert export \
         work_dirs/ibot_vit-micro-p16_1xb24-250i_scenes/iter_250.pth --to mmseg \
         --out weights/vit-micro-p16_mmseg.pth
-    python tools/train.py \
+    mmdssl train \
         configs/transfer/ade20k_segmentation/upernet_vit-micro-p16_1xb3-300i_ade-sample.py
     --cfg-options data_root=FOLDER, a folder with images/ and annotations/
 Measured: see README.md beside this file.

@@ -2,7 +2,7 @@
 
 Reproduces: "Mind Your Augmentation" (ICLR 2024), Table 2, column ADE20K; settings of its public
     code, where the norm at the taps is switched on from the command line.
-Command: python tools/convert.py export work_dirs/RUN/epoch_800.pth --to mmseg \
+Command: mmdssl convert export work_dirs/RUN/epoch_800.pth --to mmseg \
         --out weights/vit-small-p16_mmseg.pth
     tools/dist_train.sh configs/transfer/ade20k_segmentation/\
 upernet_vit-small-p16_8xb2-160k_ade20k-512x512.py 8

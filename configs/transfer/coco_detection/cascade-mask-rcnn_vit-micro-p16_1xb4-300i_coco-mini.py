@@ -2,11 +2,11 @@
 
 Purpose: smoke test of
     cascade-mask-rcnn_vit-small-p16_8xb4-1x_coco.py on real photos.
-Command: python tools/train.py configs/coco_mini/ibot_vit-micro-p16_1xb32-400i_coco-mini.py
-    python tools/convert.py export \
+Command: mmdssl train configs/coco_mini/ibot_vit-micro-p16_1xb32-400i_coco-mini.py
+    mmdssl convert export \
         work_dirs/ibot_vit-micro-p16_1xb32-400i_coco-mini/iter_400.pth --to mmdet \
         --out weights/vit-micro-p16_coco-mini_mmdet.pth
-    python tools/train.py \
+    mmdssl train \
         configs/transfer/coco_detection/cascade-mask-rcnn_vit-micro-p16_1xb4-300i_coco-mini.py
     --cfg-options data_root=FOLDER, a folder in COCO's layout
 Costs: 6 minutes of one core on 288 photos.

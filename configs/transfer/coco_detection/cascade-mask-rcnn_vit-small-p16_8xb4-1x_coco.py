@@ -2,7 +2,7 @@
 
 Reproduces: Mind Your Augmentation (ICLR 2024), Table 2, detection and instance segmentation;
     settings of its public code.
-Command: python tools/convert.py export work_dirs/RUN/epoch_800.pth --to mmdet \
+Command: mmdssl convert export work_dirs/RUN/epoch_800.pth --to mmdet \
         --out weights/vit-small-p16_mmdet.pth
     tools/dist_train.sh configs/transfer/coco_detection/\
 cascade-mask-rcnn_vit-small-p16_8xb4-1x_coco.py 8

@@ -1,11 +1,11 @@
 """Mask R-CNN C4 from the small ResNet, people on COCO photos at 192 px: a CPU, minutes.
 
 Purpose: smoke test of mask-rcnn_r50-c4_8xb2-90k_coco.py on real photos.
-Command: python tools/train.py configs/coco_mini/densecl_r18w32-128px_1xb32-250i_coco-mini.py
-    python tools/convert.py export \
+Command: mmdssl train configs/coco_mini/densecl_r18w32-128px_1xb32-250i_coco-mini.py
+    mmdssl convert export \
         work_dirs/densecl_r18w32-128px_1xb32-250i_coco-mini/iter_250.pth --to mmdet \
         --out weights/r18w32_coco-mini_mmdet.pth
-    python tools/train.py \
+    mmdssl train \
         configs/transfer/coco_detection/mask-rcnn_r18w32-c4_1xb4-300i_coco-mini.py
     --cfg-options data_root=FOLDER, a folder in COCO's layout
 Costs: 3.5 minutes of one core on 288 photos.

@@ -2,7 +2,7 @@
 
 Reproduces: Mind Your Augmentation (ICLR 2024), Table 1, detection and instance segmentation on
     COCO; D3SSL, Table 1.
-Command: python tools/convert.py export work_dirs/RUN/epoch_800.pth --to mmdet \
+Command: mmdssl convert export work_dirs/RUN/epoch_800.pth --to mmdet \
         --out weights/resnet50_mmdet.pth
     tools/dist_train.sh configs/transfer/coco_detection/mask-rcnn_r50-c4_8xb2-90k_coco.py 8
     Another file: --cfg-options model.backbone.init_cfg.checkpoint=FILE \

@@ -2,7 +2,7 @@
 
 Reproduces: "Mind Your Augmentation" (ICLR 2024), App. F, FCN, which it
     reports for VOC12 only.
-Command: python tools/convert.py export work_dirs/RUN/epoch_50.pth --to mmseg \
+Command: mmdssl convert export work_dirs/RUN/epoch_50.pth --to mmseg \
         --out weights/vit-small-p16_mmseg.pth
     tools/dist_train.sh configs/transfer/coco_stuff_segmentation/\
 fcn_vit-small-p16_2xb32-30e_coco-stuff15-448x448.py 2

@@ -1,7 +1,7 @@
 """Linear probe of a frozen ViT-S/16 on COCO-Stuff, 25 epochs.
 
 Reproduces: "Mind Your Augmentation" (ICLR 2024), Table 7, column COCO-Stuff LC.
-Command: python tools/convert.py export work_dirs/RUN/epoch_50.pth --to mmseg \
+Command: mmdssl convert export work_dirs/RUN/epoch_50.pth --to mmseg \
         --out weights/vit-small-p16_mmseg.pth
     tools/dist_train.sh configs/transfer/coco_stuff_segmentation/\
 linear_vit-small-p16_2xb60-25e_coco-stuff15-448x448.py 2

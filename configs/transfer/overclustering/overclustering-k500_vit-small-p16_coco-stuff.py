@@ -1,7 +1,7 @@
 """Over-clustering of a frozen ViT-S/16 on COCO-Stuff val2017, 15 coarse classes: K=500.
 
 Reproduces: "Mind Your Augmentation" (ICLR 2024), Table 7, column COCO-Stuff K=500.
-Command: python tools/test.py
+Command: mmdssl test
     configs/transfer/overclustering/overclustering-k500_vit-small-p16_coco-stuff.py CHECKPOINT
     Below data/coco/ also annotations/stuff_val2017_pixelmaps/ and annotations/stuff_val2017.json
     (stuff_annotations_trainval2017.zip).

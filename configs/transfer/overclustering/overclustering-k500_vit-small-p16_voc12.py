@@ -1,7 +1,7 @@
 """Over-clustering of a frozen ViT-S/16 on VOC12 val: K=500, five seeds, no training.
 
 Reproduces: "Mind Your Augmentation" (ICLR 2024), Table 7, column VOC K=500.
-Command: python tools/test.py
+Command: mmdssl test
     configs/transfer/overclustering/overclustering-k500_vit-small-p16_voc12.py CHECKPOINT
     (without CHECKPOINT the untrained network); data in data/VOCdevkit/VOC2012/, or
     --cfg-options data_root=FOLDER

@@ -1,8 +1,8 @@
 """Over-clustering of a small frozen ViT on generated scenes: a CPU, a minute.
 
 Purpose: CPU-sized version of the VOC config.
-Command: python tools/make_scenes.py data/scenes
-    python tools/test.py
+Command: mmdssl scenes data/scenes
+    mmdssl test
     configs/transfer/overclustering/overclustering-k50_vit-micro-p16_scenes.py CHECKPOINT
     (of any run with vit-micro, e.g. configs/scenes/leopart_vit-micro-p16_1xb24-200i_scenes.py)
 Measured: see README.md beside this file.

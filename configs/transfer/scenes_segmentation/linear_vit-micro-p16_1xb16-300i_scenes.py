@@ -1,10 +1,10 @@
 """Linear probe of the small ViT, on generated scenes: a CPU, minutes.
 
 Purpose: CPU-sized version of the probes on VOC12.
-Command: python tools/convert.py export \
+Command: mmdssl convert export \
         work_dirs/leopart_vit-micro-p16_1xb24-200i_scenes/iter_200.pth --to mmseg \
         --out weights/vit-micro-p16_mmseg.pth
-    python tools/train.py \
+    mmdssl train \
         configs/transfer/scenes_segmentation/linear_vit-micro-p16_1xb16-300i_scenes.py
 Measured: see README.md beside this file.
 """

@@ -1,12 +1,12 @@
 """UPerNet from the small ViT, on generated scenes: a CPU, minutes.
 
 Purpose: CPU-sized version of upernet_vit-small-p16_8xb2-160k_ade20k-512x512.py.
-Command: python tools/make_scenes.py data/scenes
-    python tools/train.py configs/scenes/ibot_vit-micro-p16_1xb24-250i_scenes.py
-    python tools/convert.py export \
+Command: mmdssl scenes data/scenes
+    mmdssl train configs/scenes/ibot_vit-micro-p16_1xb24-250i_scenes.py
+    mmdssl convert export \
         work_dirs/ibot_vit-micro-p16_1xb24-250i_scenes/iter_250.pth --to mmseg \
         --out weights/vit-micro-p16_mmseg.pth
-    python tools/train.py \
+    mmdssl train \
         configs/transfer/scenes_segmentation/upernet_vit-micro-p16_1xb8-300i_scenes.py
 Measured: see README.md beside this file.
 """

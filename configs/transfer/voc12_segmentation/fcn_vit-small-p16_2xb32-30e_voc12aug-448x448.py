@@ -1,7 +1,7 @@
 """FCN probe of a frozen ViT-S/16 on VOC12, 30 epochs.
 
 Reproduces: "Mind Your Augmentation" (ICLR 2024), Table 7, column FCN.
-Command: python tools/convert.py export work_dirs/RUN/epoch_50.pth --to mmseg \
+Command: mmdssl convert export work_dirs/RUN/epoch_50.pth --to mmseg \
         --out weights/vit-small-p16_mmseg.pth
     tools/dist_train.sh configs/transfer/voc12_segmentation/\
 fcn_vit-small-p16_2xb32-30e_voc12aug-448x448.py 2

@@ -2,12 +2,12 @@
 
 Purpose: CPU-sized version of faster-rcnn_r50-c4_8xb2-24k_voc0712.py: norm behind
     layer4, batch statistics measured before the test, 10 IoU thresholds, 11-point rule.
-Command: python tools/make_scenes.py data/scenes --voc data/scenes_voc
-    python tools/train.py configs/scenes/densecl_r18w32-128px_1xb32-250i_scenes.py
-    python tools/convert.py export \
+Command: mmdssl scenes data/scenes --voc data/scenes_voc
+    mmdssl train configs/scenes/densecl_r18w32-128px_1xb32-250i_scenes.py
+    mmdssl convert export \
         work_dirs/densecl_r18w32-128px_1xb32-250i_scenes/iter_250.pth --to mmdet \
         --out weights/r18w32_mmdet.pth
-    python tools/train.py \
+    mmdssl train \
         configs/transfer/voc_detection/faster-rcnn_r18w32-c4_1xb4-300i_scenes-voc.py
 Costs: 2.5 minutes of one core, and half a one for the 400 test scenes.
 Measured: AP 13.6, AP50 25.6, AP75 11.9, stopped at iteration 150 and resumed, one seed.

@@ -2,11 +2,11 @@
 
 Reproduces: Mind Your Augmentation (ICLR 2024), Table 1, VOC detection; D3SSL, Table 1: the MoCo
     protocol, mean of 5 trials.
-Command: python tools/convert.py export work_dirs/RUN/epoch_800.pth --to mmdet \
+Command: mmdssl convert export work_dirs/RUN/epoch_800.pth --to mmdet \
         --out weights/resnet50_mmdet.pth
     tools/dist_train.sh configs/transfer/voc_detection/faster-rcnn_r50-c4_8xb2-24k_voc0712.py 8 \
         --seed 0 --work-dir work_dirs/voc/seed-0
-    python tools/summarize_trials.py work_dirs/voc/seed-*
+    mmdssl trials work_dirs/voc/seed-*
     Another file: --cfg-options model.backbone.init_cfg.checkpoint=FILE \
         model.roi_head.shared_head.init_cfg.checkpoint=FILE
 Costs: not measured; 8 GPUs.

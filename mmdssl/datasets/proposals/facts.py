@@ -7,10 +7,17 @@ cannot be told from it any more, so it is refused, never read as if nothing had 
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-__all__ = ['FORMAT', 'check_format', 'check_parameters']
+__all__ = ['FORMAT', 'check_format', 'check_parameters', 'in_todays_words']
 
 FORMAT = 2
+
+
+def in_todays_words(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters with the producer's name of today; older files have that of scikit-image."""
+    former = parameters.get('producer') == 'skimage'
+    return {**parameters, 'producer': 'numba'} if former else dict(parameters)
 
 
 def check_format(path: str | Path, facts: Mapping) -> None:
@@ -33,7 +40,9 @@ def check_parameters(path: str | Path, stored: Mapping, expected: Mapping) -> No
     Raises:
         ValueError: One differs; the sentence names it, both values and what to do.
     """
-    for key, value in json.loads(json.dumps(dict(expected))).items():  # tuples become lists
+    stored = in_todays_words(stored)
+    wanted = in_todays_words(json.loads(json.dumps(dict(expected))))  # tuples become lists
+    for key, value in wanted.items():
         if stored.get(key) != value:
             raise ValueError(
                 f'the proposals of {path} were made with {key}={stored.get(key)!r}, not {value!r}: '

@@ -1,7 +1,7 @@
 """Who finds the boxes: settings with a name, a picture in, proposals out.
 
-``skimage`` is the search SoCo used (`selective_search`): segments label for label those of
-scikit-image, computed here by Numba. It needs Numba, and not scikit-image. ``opencv`` is the search
+``numba`` is the search SoCo used (`selective_search`): segments label for label those of
+scikit-image, computed here by Numba; scikit-image itself is not needed. ``opencv`` is the search
 of OpenCV's contrib modules with the same numbers, for machines without Numba: one segmentation of
 the RGB picture, all four similarities with equal weights. Its boxes differ somewhat: 58 % of our
 proposals have one of its proposals over IoU 0.7. It drops repeated boxes by itself, so that each of
@@ -29,7 +29,7 @@ class ProposalSettings:
     """How proposals are made; the defaults are SoCo's.
 
     Attributes:
-        producer: 'skimage' (scikit-image's segments, computed by Numba) or 'opencv'.
+        producer: 'numba' (scikit-image's segments, computed by Numba) or 'opencv'.
         scale: Scale of the segmentation; the larger, the larger the segments.
         sigma: Smoothing before it, in pixels.
         min_size: Smallest segment in pixels.
@@ -41,7 +41,7 @@ class ProposalSettings:
         ModuleNotFoundError: The producer is not installed.
     """
 
-    producer: Literal['skimage', 'opencv'] = 'skimage'
+    producer: Literal['numba', 'opencv'] = 'numba'
     scale: float = 300
     sigma: float = 0.9
     min_size: int = 100
@@ -49,8 +49,8 @@ class ProposalSettings:
     exif: bool = True
 
     def __post_init__(self) -> None:
-        if self.producer not in ('skimage', 'opencv'):
-            raise ValueError(f"producer must be 'skimage' or 'opencv', got {self.producer!r}")
+        if self.producer not in ('numba', 'opencv'):
+            raise ValueError(f"producer must be 'numba' or 'opencv', got {self.producer!r}")
         if self.scale <= 0 or self.sigma < 0 or self.min_size < 1:
             raise ValueError(
                 'scale must be positive, sigma not negative and min_size at least 1, got '
@@ -126,6 +126,6 @@ def _opencv_segmentation() -> Any:
         raise ModuleNotFoundError(
             "producer='opencv' needs OpenCV with its contrib modules, which this one "
             f'({cv2.__version__}) lacks: install opencv-contrib-python in place of opencv-python, '
-            "or take producer='skimage'"
+            "or take producer='numba'"
         )
     return segmentation

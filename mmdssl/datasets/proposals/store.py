@@ -32,7 +32,7 @@ import numpy.typing as npt
 from mmdssl.core.checkpointing import atomic_file
 from mmdssl.core.wording import printable
 from mmdssl.datasets.image_list import ByteStrings
-from mmdssl.datasets.proposals.facts import FORMAT, check_format, check_parameters
+from mmdssl.datasets.proposals.facts import FORMAT, check_format, check_parameters, in_todays_words
 from mmdssl.datasets.proposals.filters import whole_image
 from mmdssl.datasets.proposals.fingerprint import UNKNOWN, fingerprint
 from mmdssl.datasets.proposals.reading import ARRAYS, check_arrays, read_arrays
@@ -83,7 +83,7 @@ class ProposalStore:
         Args:
             path: The file.
             expect: Parameters the proposals must have been made with, such as
-                ``dict(producer='skimage', scale=300)``; others are not looked at.
+                ``dict(producer='numba', scale=300)``; others are not looked at.
 
         Raises:
             FileNotFoundError: There is no such file.
@@ -112,7 +112,7 @@ class ProposalStore:
     @property
     def parameters(self) -> dict[str, Any]:
         """What the proposals were made with: producer, its settings, the filter's numbers."""
-        return self.facts['parameters']
+        return in_todays_words(self.facts['parameters'])
 
     def __len__(self) -> int:
         """Number of images."""

@@ -137,7 +137,7 @@ class SelectiveSearch(BaseTransform):
     with ``mmdssl proposals``: the same boxes come out.
 
     Args:
-        producer: 'skimage' (its segments, by Numba) or 'opencv', see `ProposalSettings`.
+        producer: 'numba' (segments of scikit-image) or 'opencv', see `ProposalSettings`.
         scale: Scale of the segmentation.
         sigma: Smoothing before it, in pixels.
         min_size: Smallest segment in pixels.
@@ -155,7 +155,7 @@ class SelectiveSearch(BaseTransform):
     def __init__(
         self,
         *,
-        producer: Literal['skimage', 'opencv'] = 'skimage',
+        producer: Literal['numba', 'opencv'] = 'numba',
         scale: float = 300,
         sigma: float = 0.9,
         min_size: int = 100,

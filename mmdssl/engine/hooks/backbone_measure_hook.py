@@ -52,7 +52,13 @@ class BackboneMeasureHook(Hook):
     title = 'Backbone'
 
     def __init__(
-        self, *, interval: int, by_epoch: bool, source: str, initial: bool, file: str
+        self,
+        *,
+        interval: int = 1,
+        by_epoch: bool = True,
+        source: str = 'auto',
+        initial: bool = False,
+        file: str,
     ) -> None:
         if interval < 1:
             raise ValueError(f'{type(self).__name__}: interval={interval} must be at least 1')

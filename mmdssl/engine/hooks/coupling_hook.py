@@ -37,12 +37,9 @@ class CouplingHook(BackboneMeasureHook):
             :class:`ObjectPairs`; ``None``: as the configs say.
         layers: Layers that are measured, see :mod:`mmdssl.evaluation.layers`; ``None``: as the
             configs say.
-        interval: Epochs, or iterations, between measurements; the end of the run is measured too.
-        by_epoch: Count epochs (of an epoch-based loop) or iterations.
-        source: 'teacher' or 'student', as the host's ``get_backbone`` names them, or 'auto': the
-            one that the host says is kept.
-        initial: Measure the untrained backbone as well.
         file: Name of the file of results in the working directory.
+        **timing: ``interval``, ``by_epoch``, ``source``, ``initial``, see
+            :class:`BackboneMeasureHook`.
 
     Raises:
         ValueError: If the interval is not positive; at the start of the run, if the loop knows no
@@ -59,15 +56,10 @@ class CouplingHook(BackboneMeasureHook):
         num: int | None = 32,
         ratios: Sequence[float] | None = (0.0, 0.7),
         layers: Sequence[str] | None = ('last',),
-        interval: int = 1,
-        by_epoch: bool = True,
-        source: str = 'auto',
-        initial: bool = False,
         file: str = 'coupling.jsonl',
+        **timing: Any,
     ) -> None:
-        super().__init__(
-            interval=interval, by_epoch=by_epoch, source=source, initial=initial, file=file
-        )
+        super().__init__(file=file, **timing)
         self.configs = diagnostics
         self.num = num
         self.ratios = ratios

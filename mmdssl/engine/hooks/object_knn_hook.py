@@ -32,14 +32,11 @@ class ObjectKNNHook(BackboneMeasureHook):
             ``object_knn_dataloader`` of the run's config.
         evaluator: Config(s) of the metrics, e.g. two :class:`ObjectKNN`; ``None`` for
             ``object_knn_evaluator`` of the run's config.
-        interval: Epochs, or iterations, between evaluations; the end of the run is evaluated too.
-        by_epoch: Count epochs (of an epoch-based loop) or iterations.
-        source: 'teacher' or 'student', as the host's ``get_backbone`` names them, or 'auto': the
-            one that the host says is kept.
-        initial: Evaluate the untrained backbone as well.
         roi_size: See :class:`FeatureExtractor`.
         upsample_c4: See :class:`FeatureExtractor`.
         file: Name of the file of results in the working directory.
+        **timing: ``interval``, ``by_epoch``, ``source``, ``initial``, see
+            :class:`BackboneMeasureHook`.
 
     Raises:
         ValueError: If the interval is not positive; at the start of the run, if the loop knows no
@@ -53,17 +50,12 @@ class ObjectKNNHook(BackboneMeasureHook):
         *,
         dataloader: dict | DataLoader | None = None,
         evaluator: dict | Sequence[dict] | Evaluator | None = None,
-        interval: int = 1,
-        by_epoch: bool = True,
-        source: str = 'auto',
-        initial: bool = False,
         roi_size: int = 7,
         upsample_c4: bool = True,
         file: str = 'object_knn.jsonl',
+        **timing: Any,
     ) -> None:
-        super().__init__(
-            interval=interval, by_epoch=by_epoch, source=source, initial=initial, file=file
-        )
+        super().__init__(file=file, **timing)
         self.dataloader: Any = dataloader  # a config until the run starts, like the evaluator
         self.evaluator: Any = evaluator
         self.extractor_settings: dict[str, Any] = dict(roi_size=roi_size, upsample_c4=upsample_c4)

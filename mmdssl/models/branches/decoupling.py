@@ -87,8 +87,8 @@ class DecouplingBranch(Branch):
             draw of its own. ``'both'``: the teacher sees the redrawn copy as well,
             at the cost of a teacher pass (what the public code does in effect;
             ``True`` means the same).
-        start, end, by_epoch, warmup, name: See :class:`Branch`.
-        init_cfg: mmengine initialisation.
+        **timing: ``start``, ``end``, ``by_epoch``, ``warmup``, ``name``, ``init_cfg``, see
+            :class:`Branch`.
     """
 
     name = 'decoupling'
@@ -111,22 +111,9 @@ class DecouplingBranch(Branch):
         detach: bool | None = None,
         foreground_threshold: float = 0.5,
         reaugment: Literal[False, True, 'student', 'both'] = False,
-        start: int = 0,
-        end: int | None = None,
-        by_epoch: bool = False,
-        warmup: int = 0,
-        name: str | None = None,
-        init_cfg: dict | None = None,
+        **timing: Any,
     ) -> None:
-        super().__init__(
-            weight=weight,
-            start=start,
-            end=end,
-            by_epoch=by_epoch,
-            warmup=warmup,
-            name=name,
-            init_cfg=init_cfg,
-        )
+        super().__init__(weight=weight, **timing)
         check = SettingChecks('DecouplingBranch')
         check.choice('objective', objective, OBJECTIVES)
         check.choice('loss_weighting', loss_weighting, ('convex', 'additive'))

@@ -126,8 +126,8 @@ class GramAnchoring(Branch):
         refresh_start: First iteration in which that may happen; None: ``start`` (in iterations)
             or ``teacher_from``, whichever is later, plus ``refresh_every``.
         refresh_times: How often at most; None: without end.
-        start, end, by_epoch, warmup, name: See :class:`Branch`.
-        init_cfg: mmengine initialisation.
+        **timing: ``start``, ``end``, ``by_epoch``, ``warmup``, ``name``, ``init_cfg``, see
+            :class:`Branch`.
 
     The Gram teacher is part of checkpoints (``branches.gram.teacher.*``); when it is copied depends
     on the iteration alone, so that a resumed run goes on as if it had not stopped.
@@ -154,22 +154,9 @@ class GramAnchoring(Branch):
         refresh_every: int | None = None,
         refresh_start: int | None = None,
         refresh_times: int | None = None,
-        start: int = 0,
-        end: int | None = None,
-        by_epoch: bool = False,
-        warmup: int = 0,
-        name: str | None = None,
-        init_cfg: dict | None = None,
+        **timing: Any,
     ) -> None:
-        super().__init__(
-            weight=weight,
-            start=start,
-            end=end,
-            by_epoch=by_epoch,
-            warmup=warmup,
-            name=name,
-            init_cfg=init_cfg,
-        )
+        super().__init__(weight=weight, **timing)
         check = SettingChecks('GramAnchoring')
         check.choice('reduction', reduction, ('mean', 'sum'))
         check.choice('level', level, ('image', 'batch'))
@@ -187,7 +174,8 @@ class GramAnchoring(Branch):
         for setting, value in (('refresh_every', refresh_every), ('refresh_times', refresh_times)):
             if value is not None:
                 check.at_least(setting, value, 1)
-        if not by_epoch and checkpoint is None and start < teacher_from:
+        start = 0 if self.by_epoch else self.start
+        if not self.by_epoch and checkpoint is None and start < teacher_from:
             raise ValueError(
                 f'GramAnchoring: start={start} comes before teacher_from={teacher_from}, when no '
                 'Gram teacher has been taken; start later, or take the teacher earlier'
@@ -199,7 +187,7 @@ class GramAnchoring(Branch):
         self.source, self.teacher_from, self.checkpoint = source, teacher_from, checkpoint
         self.refresh_every, self.refresh_times = refresh_every, refresh_times
         if refresh_every is not None and refresh_start is None:
-            refresh_start = max(teacher_from, 0 if by_epoch else start) + refresh_every
+            refresh_start = max(teacher_from, start) + refresh_every
         self.refresh_start = refresh_start
 
     def check_host(self, host: DenseHost) -> None:

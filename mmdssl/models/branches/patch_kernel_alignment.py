@@ -170,8 +170,8 @@ class PatchKernelAlignment(Branch):
         head: ``dict(hidden_channels=2048, out_channels=256)`` as in the paper: three linear layers
             and GELU on the aligned cells, and the moving average of the host on the teacher's
             side; None: backbone features themselves.
-        start, end, by_epoch, warmup, name: See :class:`Branch`.
-        init_cfg: mmengine initialisation.
+        **timing: ``start``, ``end``, ``by_epoch``, ``warmup``, ``name``, ``init_cfg``, see
+            :class:`Branch`.
     """
 
     name = 'patch_kernel'
@@ -187,22 +187,9 @@ class PatchKernelAlignment(Branch):
         sees: Sees = 'view',
         max_cells: int | None = None,
         head: dict | None = None,
-        start: int = 0,
-        end: int | None = None,
-        by_epoch: bool = False,
-        warmup: int = 0,
-        name: str | None = None,
-        init_cfg: dict | None = None,
+        **timing: Any,
     ) -> None:
-        super().__init__(
-            weight=weight,
-            start=start,
-            end=end,
-            by_epoch=by_epoch,
-            warmup=warmup,
-            name=name,
-            init_cfg=init_cfg,
-        )
+        super().__init__(weight=weight, **timing)
         check = SettingChecks('PatchKernelAlignment')
         check.choice('pairs', pairs, ('same', 'overlap'))
         check.choice('sees', sees, ('view', 'raw'))

@@ -13,7 +13,7 @@ from tests.datasets.proposals.photos import photo
 
 def test_parameters_name_every_number_of_search_and_filter():
     assert ProposalSettings().parameters() == dict(
-        producer='skimage',
+        producer='numba',
         scale=300,
         sigma=0.9,
         min_size=100,
@@ -88,7 +88,7 @@ def test_proposals_of_opencv_are_near_ours():
     for index in range(4):
         (ours, rule), (theirs, their_rule) = (
             ProposalSettings(producer=producer).propose(photo(index))
-            for producer in ('skimage', 'opencv')
+            for producer in ('numba', 'opencv')
         )
         assert their_rule is rule is Rule.FULL
         corners = [
@@ -109,7 +109,7 @@ def test_opencv_keeps_larger_segments_with_a_larger_min_size():
 @pytest.mark.parametrize(
     ('settings', 'message'),
     [
-        (dict(producer='matlab'), "must be 'skimage' or 'opencv', got 'matlab'"),
+        (dict(producer='matlab'), "must be 'numba' or 'opencv', got 'matlab'"),
         (dict(scale=0), 'scale must be positive'),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 
 from mmdssl.datasets.proposals.store import Entry, ProposalStore, write_store
 
-PARAMETERS = dict(producer='skimage', scale=300, size=(0.3, 0.8))
+PARAMETERS = dict(producer='numba', scale=300, size=(0.3, 0.8))
 
 
 def entries():
@@ -89,11 +89,22 @@ def test_a_spawned_worker_opens_the_file_itself(file):
 
 def test_parameters_asked_for_are_compared(file):
     store = ProposalStore.open(file, expect=dict(scale=300, size=(0.3, 0.8)))
-    assert store.parameters['producer'] == 'skimage'
+    assert store.parameters['producer'] == 'numba'
     with pytest.raises(ValueError, match='were made with scale=300, not 200'):
         ProposalStore.open(file, expect=dict(scale=200))
     with pytest.raises(ValueError, match=r'were made with sigma=None, not 0\.9'):
         ProposalStore.open(file, expect=dict(sigma=0.9))
+
+
+def test_the_former_name_of_the_producer_is_understood(tmp_path):
+    """Older files name the search after the package whose segments it has."""
+    before = dict(PARAMETERS, producer='skimage')
+    write_store(tmp_path / 'a.npz', entries(), parameters=before, versions={})
+    store = ProposalStore.open(tmp_path / 'a.npz', expect=PARAMETERS)
+    assert store.parameters['producer'] == 'numba'
+    ProposalStore.open(tmp_path / 'a.npz', expect=before)
+    with pytest.raises(ValueError, match="were made with producer='numba', not 'opencv'"):
+        ProposalStore.open(tmp_path / 'a.npz', expect=dict(producer='opencv'))
 
 
 def test_missing_damaged_and_foreign_files_are_told_apart(file, tmp_path):

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 from pathlib import Path
 
 import pytest
@@ -256,9 +255,9 @@ def test_every_run_of_the_tools_is_watched(tmp_path):
 # ---- two processes -----------------------------------------------------------------------------
 
 
-def one_of_two(rank: int, port: int, folder: str, last: int) -> None:
+def one_of_two(rank: int, rendezvous: str, folder: str, last: int) -> None:
     torch.set_num_threads(1)
-    join_as_launched(rank, port)
+    join_as_launched(rank, rendezvous)
     wrapper = dict(type='MMDistributedDataParallel', device_ids=None)
     faults = BadImages(*(range(1, last + 1) if rank == 1 else ()))
     runner = toy_runner(
@@ -278,10 +277,7 @@ def one_of_two(rank: int, port: int, folder: str, last: int) -> None:
 
 @pytest.mark.parametrize('last', [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_a_bad_image_of_one_process_is_a_bad_step_of_both(tmp_path, last):
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        port = probe.getsockname()[1]
-    mp.spawn(one_of_two, args=(port, str(tmp_path), last), nprocs=2)
+    mp.spawn(one_of_two, args=(str(tmp_path / 'rendezvous'), str(tmp_path), last), nprocs=2)
     one, two = (torch.load(tmp_path / f'rank{rank}.pt', weights_only=True) for rank in range(2))
     assert all(value.isfinite().all() for value in (*one.values(), *two.values()))
     assert len(entries(tmp_path)) == last

@@ -2,7 +2,6 @@
 
 import json
 import re
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -209,8 +208,8 @@ def test_interval_must_be_positive(data: Path):
         Runner.from_cfg(config(data, 'i', hook=dict(interval=0)))
 
 
-def distributed(rank: int, port: int, data: str) -> None:
-    join_as_launched(rank, port)
+def distributed(rank: int, rendezvous: str, data: str) -> None:
+    join_as_launched(rank, rendezvous)
     evaluator = [dict(e) for e in EVALUATOR]
     hook = dict(interval=10, initial=True, evaluator=evaluator)
     wrapper = dict(type='MMDistributedDataParallel', device_ids=None)  # no GPU is meant
@@ -221,10 +220,7 @@ def distributed(rank: int, port: int, data: str) -> None:
 
 
 def test_two_processes_measure_what_one_does(data: Path):
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        port = probe.getsockname()[1]
-    mp.spawn(distributed, args=(port, str(data)), nprocs=2)
+    mp.spawn(distributed, args=(str(data.parent / 'rendezvous'), str(data)), nprocs=2)
     one = records(train(data, 'one', epochs=1, hook=dict(interval=10, initial=True)))[0]
     lines = (data.parent / 'two' / 'object_knn.jsonl').read_text().splitlines()
     two = json.loads(lines[0])

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from mmdssl.conversion.official_ibot import (
     backbone_from_official,
     head_from_official,
-    ibot_from_official,
+    heads_and_centers,
 )
 from mmdssl.models.algorithms.ibot import IBOT
 from mmdssl.registry import OPTIM_WRAPPER_CONSTRUCTORS
@@ -169,7 +169,11 @@ def test_temperatures_equal_official(losses_file, shared):
 
 def state_of(golden: Golden, prefix: str) -> dict[str, Tensor]:
     parts = {who: golden.sub(f'{prefix}/{who}/') for who in ('student', 'teacher')}
-    return ibot_from_official(parts)
+    result = heads_and_centers(parts)
+    for who, own in (('student', ''), ('teacher', 'teacher.')):
+        backbone = backbone_from_official(golden.sub(f'{prefix}/{who}/backbone.'))
+        result |= {f'{own}backbone.{name}': value for name, value in backbone.items()}
+    return result
 
 
 def training_model(golden: Golden, part: Golden, decoupling: dict | None) -> IBOT:

@@ -2,8 +2,8 @@
 
 Purpose: UPerNet small enough for a CPU, on generated scenes or any folders of images
     and label maps.
-Command: python MMSEGMENTATION/tools/train.py projects/own_configs/upernet_tapvit_mmseg.py
-    (or tools/train.py of this package), see README.md beside this file for what comes before
+Command: python MMSEGMENTATION/tools/train.py projects/mmdet_mmseg/upernet_tapvit_mmseg.py
+    (or mmdssl train of this package), see README.md beside this file for what comes before
 Measured: see README.md beside this file.
 """
 

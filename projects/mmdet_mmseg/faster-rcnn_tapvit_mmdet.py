@@ -2,8 +2,8 @@
 
 Purpose: mmdet's faster-rcnn_r50_fpn_1x_coco.py with another backbone, small enough for
     a CPU, on generated scenes or any data set in COCO's format.
-Command: python MMDETECTION/tools/train.py projects/own_configs/faster-rcnn_tapvit_mmdet.py
-    (or tools/train.py of this package), see README.md beside this file for what comes before
+Command: python MMDETECTION/tools/train.py projects/mmdet_mmseg/faster-rcnn_tapvit_mmdet.py
+    (or mmdssl train of this package), see README.md beside this file for what comes before
 Measured: see README.md beside this file.
 """
 

@@ -18,7 +18,7 @@ from tests.micro_vit import MICRO
 
 pytest.importorskip('mmcv._ext', reason='mmdet and mmseg need compiled ops')
 
-FOLDER = ROOT / 'projects/own_configs'
+FOLDER = ROOT / 'projects/mmdet_mmseg'
 CONFIGS = {
     'mmdet': FOLDER / 'faster-rcnn_tapvit_mmdet.py',
     'mmseg': FOLDER / 'upernet_tapvit_mmseg.py',
@@ -213,7 +213,7 @@ def test_the_resnet_of_the_readme_is_loaded_whole_by_value(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize('framework', CONFIGS)
 def test_their_own_tools_train_and_resume_and_test(framework, scenes, weights, tmp_path):
-    """python -m pytest -m slow tests/projects/test_own_configs.py"""
+    """python -m pytest -m slow tests/projects/test_mmdet_mmseg.py"""
     tools = Path(__import__(framework).__file__).parent / '.mim/tools'
     if not tools.is_dir():
         pytest.skip(f'{framework} was installed without its tools')
