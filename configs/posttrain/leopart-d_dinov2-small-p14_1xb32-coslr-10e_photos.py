@@ -22,7 +22,8 @@ small = (dict(size=96), dict(size=98))
 cells = (dict(mask_size=(14, 14)), dict(mask_size=(16, 16)))  # 224 px / 14 px patches
 model = dict(
     init='data/weights/dinov2_vits14.pth',
-    backbone=dict(patch_size=14, img_size=518, layer_scale_init_value=1e-5),
+    # The mask token is not used, and kept for whoever goes on from here.
+    backbone=dict(patch_size=14, img_size=518, layer_scale_init_value=1e-5, with_mask_token=True),
     decoupling=dict(type='DecouplingBranch', weight=0.3, sample_ratio=0.25),
     data_preprocessor=_base_.data_preprocessor,
 )

@@ -122,6 +122,9 @@ class Leopart(TeacherStudent):
             data_preprocessor=data_preprocessor,
             init_cfg=init_cfg,
         )
+        token = getattr(self.backbone, 'mask_token', None)
+        if token is not None:  # of a given net, which nothing here uses: it stays as it is
+            token.requires_grad_(False)
         self.num_global_views = num_global_views
         self.temperature = temperature
         self.epsilon = epsilon
