@@ -55,7 +55,7 @@ class Network:
 
     Attributes:
         name: To print.
-        checkpoint: Where its weights are from; None: untrained.
+        checkpoint: Where its weights are from; None: untrained, or as its library gives them.
         extractor: Backbone and preprocessor.
     """
 
@@ -67,6 +67,13 @@ class Network:
     def backbone(self) -> 'nn.Module':
         """The backbone."""
         return self.extractor.backbone
+
+    @property
+    def origin(self) -> str:
+        """Where its weights are from."""
+        if self.checkpoint is None and getattr(self.backbone, 'with_weights', False):
+            return f'those of {getattr(self.backbone, "title", "its library")}'  # of an adapter
+        return str(self.checkpoint or 'untrained')
 
     @property
     def preprocessor(self) -> 'nn.Module':
@@ -145,6 +152,9 @@ def load_networks(args: argparse.Namespace, config: 'Config') -> list[Network]:
             raise ValueError(f'two networks are named {name!r}: give NAME=CHECKPOINT')
         set_random_seed(args.seed)  # the untrained network is that of this seed
         extractor = build_extractor(config, checkpoint, args.source).to(device)
+        given: Any = extractor.backbone
+        if text == 'random' and getattr(given, 'with_weights', False):
+            name = given.title  # an adapter brings weights
         networks.append(Network(name, checkpoint, extractor))
     return networks
 
@@ -265,7 +275,7 @@ def write_results(
         command=command_text(),
         arguments={key: _plain(value) for key, value in vars(args).items() if key != 'run'},
         seed=args.seed,
-        networks={n.name: str(n.checkpoint or 'untrained') for n in networks},
+        networks={n.name: n.origin for n in networks},
         data=_plain(data),
         versions=versions(),
         hardware=hardware(),
