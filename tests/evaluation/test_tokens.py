@@ -97,7 +97,7 @@ def test_layers_are_quarters_of_the_depth():
         'layer2', 'layer4', 'layer6', 'last',
     ]  # fmt: skip
     adapter = TorchvisionBackbone(name='resnet18')
-    assert layers_by_depth(adapter, 4)[:2] == ['wrapped.layer1', 'wrapped.layer2']
+    assert layers_by_depth(adapter, 4)[:2] == ['layer1', 'layer2']
     assert layers_by_depth(nn.Conv2d(3, 4, 1), 4) == ['last']
 
 
