@@ -83,6 +83,28 @@ METHODS: Mapping[str, tuple[str, str, dict[str, str]]] = {
         'ViT',
         dict(Title='Self-Supervised Learning of Object Parts for Semantic Segmentation'),
     ),
+    'slotcon': (
+        'SlotCon',
+        'ResNet',
+        dict(Title='Self-Supervised Visual Representation Learning with Semantic Grouping'),
+    ),
+    'neco': (
+        'NeCo',
+        'ViT',
+        dict(
+            Title="Near, far: Patch-ordering enhances vision foundation models' scene understanding"
+        ),
+    ),
+    'plrc': (
+        'PLRC',
+        'ResNet',
+        dict(Title='Point-Level Region Contrast for Object Detection Pre-Training'),
+    ),
+    'selfemd': (
+        'Self-EMD',
+        'ResNet',
+        dict(Title='Self-EMD: Self-Supervised Object Detection without ImageNet'),
+    ),
     'distill': (
         'DenseDistillation',
         'any',

@@ -26,6 +26,11 @@ def variants():
         ('SoCo-D, 25 % of one key view', 1.09375),
         ('SoCo-D, 25 % of both key views', 1.1875),
         ('iBOT-D, 25 % of one key view', 1.09375),
+        ('SlotCon-D, 25 % of one key view', 1.09375),
+        ('SlotCon-D, 25 % of both key views', 1.1875),
+        ('NeCo-D, 25 % of both global views', 1.178),
+        ('PLRC-D', 1.15),
+        ('Self-EMD-D, 25 % of one key view', 1.09375),
         ('D3SSL without de-positioning', 5.75 / 8.75),
         ('MaskAlign-D', 1.159),
         ('Leopart-D, 25 % of both global views', 1.147),
@@ -85,6 +90,7 @@ def test_ratios_are_medians_within_rounds(variants):
         'ReSim-D',
         'SoCo-D, 25 % of one key view',
         'D3SSL',
+        'SlotCon-D, 25 % of both key views',
     ],
 )
 def test_a_step_trains(variants, name, monkeypatch):

@@ -22,6 +22,10 @@ METHODS = (
     'maskalign',
     'leopart',
     'd3ssl',
+    'slotcon',
+    'neco',
+    'plrc',
+    'selfemd',
 )
 
 PUBLISHED = {
@@ -69,6 +73,14 @@ PUBLISHED = {
     ),
     'leopart/leopart_vit-small-p16_2xb32-coslr-50e_coco.py': runs.LEOPART_50,
     'leopart/leopart-d_vit-small-p16_2xb32-coslr-50e_coco.py': runs.LEOPART_D,
+    'neco/neco_vit-small-p14-reg_1xb64-coslr-25e_coco.py': runs.NECO,
+    'neco/neco-d_vit-small-p14-reg_1xb64-coslr-25e_coco.py': runs.NECO_D,
+    'plrc/plrc_resnet50_8xb32-coslr-800e_coco.py': runs.PLRC,
+    'plrc/plrc-d_resnet50_8xb32-coslr-800e_coco.py': runs.PLRC_D,
+    'selfemd/selfemd_resnet50_8xb64-coslr-800e_coco.py': runs.SELFEMD,
+    'selfemd/selfemd-d_resnet50_8xb64-coslr-800e_coco.py': runs.SELFEMD_D,
+    'slotcon/slotcon_resnet50_8xb64-coslr-800e_coco.py': runs.SLOTCON,
+    'slotcon/slotcon-d_resnet50_8xb64-coslr-800e_coco.py': runs.SLOTCON_D,
 }
 
 

@@ -27,6 +27,10 @@ FOLDERS = (
     'maskalign',
     'leopart',
     'd3ssl',
+    'slotcon',
+    'neco',
+    'plrc',
+    'selfemd',
 )
 
 

@@ -114,6 +114,7 @@ class DenseCL(TeacherStudent):
         decoupling: Branch or None. The defaults for DenseCL: the key view (1), mixed
             pixels.
         branches: Further branches, see :class:`BaseDenseSSL`.
+        init: Checkpoint of the backbone to start from, see :class:`BaseDenseSSL`.
         data_preprocessor: Usually a :class:`MultiViewPreprocessor`.
         init_cfg: mmengine initialisation.
 
@@ -144,6 +145,7 @@ class DenseCL(TeacherStudent):
         momentum: tuple[float, float] = (0.999, 0.999),
         decoupling: dict | None = None,
         branches: Sequence[dict] | None = None,
+        init: str | None = None,
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | None = None,
     ) -> None:
@@ -163,6 +165,7 @@ class DenseCL(TeacherStudent):
             neck=neck if loss_lambda else _global_half(neck),
             decoupling=decoupling,
             branches=branches,
+            init=init,
             momentum=momentum,
             teacher_train_mode=True,
             data_preprocessor=data_preprocessor,

@@ -55,6 +55,7 @@ class SoCo(TeacherStudent):
         dense_reduction: L_D is added over the key views as L is over its directions
             (``'sum'``), or their mean (``'mean'``, half as much for two key views).
         branches: Further branches, see :class:`BaseDenseSSL`.
+        init: Checkpoint of the backbone to start from, see :class:`BaseDenseSSL`.
         data_preprocessor: Usually a :class:`MultiViewPreprocessor`.
         init_cfg: mmengine initialisation.
 
@@ -78,6 +79,7 @@ class SoCo(TeacherStudent):
         momentum: tuple[float, float] = (0.99, 1.0),
         decoupling: dict | None = None,
         branches: Sequence[dict] | None = None,
+        init: str | None = None,
         min_kept: float = 0.05,
         dense_reduction: Literal['sum', 'mean'] = 'sum',
         data_preprocessor: dict | nn.Module | None = None,
@@ -89,6 +91,7 @@ class SoCo(TeacherStudent):
             head=head,
             decoupling=decoupling,
             branches=branches,
+            init=init,
             momentum=momentum,
             teacher_train_mode=True,
             data_preprocessor=data_preprocessor,

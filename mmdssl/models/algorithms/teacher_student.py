@@ -26,6 +26,7 @@ class TeacherStudent(BaseDenseSSL):
         decoupling: Config of a :class:`DecouplingBranch`, or None for the plain
             method (nothing of the branch is built or run then).
         branches: Configs of further branches, see :class:`BaseDenseSSL`.
+        init: Checkpoint of the backbone to start from, see :class:`BaseDenseSSL`.
         momentum: EMA momentum (start, end), cosine over the run, as m in
             ``t <- m t + (1 - m) s``.
         teacher_train_mode: Keep the teacher in training mode (BatchNorm hosts).
@@ -51,6 +52,7 @@ class TeacherStudent(BaseDenseSSL):
         neck: dict | nn.Module | None = None,
         decoupling: dict | None = None,
         branches: Sequence[dict] | None = None,
+        init: str | None = None,
         momentum: tuple[float, float] = (0.996, 1.0),
         teacher_train_mode: bool = False,
         teacher_without: tuple[str, ...] = (),
@@ -63,6 +65,7 @@ class TeacherStudent(BaseDenseSSL):
             neck=neck,
             decoupling=decoupling,
             branches=branches,
+            init=init,
             data_preprocessor=data_preprocessor,
             init_cfg=init_cfg,
         )
@@ -89,6 +92,9 @@ class TeacherStudent(BaseDenseSSL):
         """Initialise the student, then make the teacher equal to it."""
         super().init_weights()
         self.teacher.copy_from(self._led())
+
+    def _other_origins(self) -> dict[str, str]:
+        return {**super()._other_origins(), 'teacher': 'a copy of these'}
 
     def _momentum_steps(self) -> int:
         """Steps after which the momentum would reach its end, never below those there are."""

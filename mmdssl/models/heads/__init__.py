@@ -5,6 +5,8 @@ from mmdssl.models.heads.dynamic_alignment import DynamicAlignment
 from mmdssl.models.heads.ibot_head import IBOTHead
 from mmdssl.models.heads.leopart_head import LeopartHead
 from mmdssl.models.heads.pixel_propagation import PixelPropagation
+from mmdssl.models.heads.prototype_scores import PrototypeScores
+from mmdssl.models.heads.slot_head import SlotHead
 from mmdssl.models.heads.window_pyramid import WindowPyramid
 
 __all__ = [
@@ -13,5 +15,7 @@ __all__ = [
     'IBOTHead',
     'LeopartHead',
     'PixelPropagation',
+    'PrototypeScores',
+    'SlotHead',
     'WindowPyramid',
 ]

@@ -12,6 +12,8 @@ from tests.models.tiny import tiny_batch, tiny_ibot
 from tests.models.tiny_leopart import leopart_batch, tiny_leopart
 from tests.models.tiny_maskalign import tiny_batch as maskalign_batch
 from tests.models.tiny_maskalign import tiny_maskalign
+from tests.models.tiny_neco import tiny_neco
+from tests.models.tiny_plrc import three_crops, tiny_plrc
 from tests.models.tiny_resnet import (
     place_batch,
     tiny_byol,
@@ -21,6 +23,8 @@ from tests.models.tiny_resnet import (
     two_views,
     window_batch,
 )
+from tests.models.tiny_selfemd import tiny_selfemd
+from tests.models.tiny_slotcon import tiny_slotcon, two_crops
 
 DECOUPLING = dict(type='DecouplingBranch')
 HOSTS = {
@@ -33,7 +37,11 @@ HOSTS = {
     'soco': (narrow_soco, soco_batch),
     'd3ssl': (narrow_d3ssl, d3ssl_batch),
     'leopart': (tiny_leopart, leopart_batch),
+    'neco': (tiny_neco, leopart_batch),
     'maskalign': (tiny_maskalign, maskalign_batch),
+    'plrc': (tiny_plrc, three_crops),
+    'selfemd': (tiny_selfemd, two_views),
+    'slotcon': (tiny_slotcon, two_crops),
 }
 
 
