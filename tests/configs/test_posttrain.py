@@ -13,15 +13,17 @@ from tests.conftest import ROOT
 
 PATHS = [one.path.relative_to(ROOT).as_posix() for one in shipped_configs() if one.continues]
 VIT = {
-    'model.backbone.arch': dict(embed_dims=24, num_layers=2, num_heads=3, feedforward_channels=48),
+    'model.backbone.arch': dict(
+        embed_dims=24, num_layers=2, num_heads=3, feedforward_channels=48, _delete_=True
+    ),
     'model.head.in_channels': 24,
     'model.head.hidden_channels': 32,
 }
 RESNET = {
     'model.backbone.depth': 18,
-    'model.backbone.stem_channels': 8,
-    'model.backbone.base_channels': 8,
-    'model.neck.in_channels': 64,
+    'model.backbone.stem_channels': 32,
+    'model.backbone.base_channels': 32,
+    'model.neck.in_channels': 256,
 }
 GIVEN = {
     'dinov2-small-p14': dict(patch_size=14, img_size=518),
