@@ -110,7 +110,7 @@ class DenseDistillation(TeacherStudent):
         """Read the backbone to start from; the teacher is a copy of it."""
         if self._keeps_weights:
             return
-        if self.init in ('given', 'random'):
+        if self.init is None or self.init in ('given', 'random'):
             super().init_weights()
             return
         self.load_given(self.init)
