@@ -165,6 +165,8 @@ class RandomResizedCropWithMap(RandomResizedCropWithBoxes):
         **settings: Of :class:`RandomResizedCropWithBoxes`.
     """
 
+    MOST = 2.0
+
     def __init__(
         self,
         *,
