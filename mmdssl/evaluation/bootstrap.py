@@ -9,7 +9,7 @@ together: the interval of their difference is much narrower than those of their 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-__all__ = ['bootstrap_shares', 'bootstrap_sums', 'percentile_interval']
+__all__ = ['bootstrap_shares', 'bootstrap_sums', 'percentile_interval', 'ratio_interval']
 
 _AT_ONCE = 10**7  # drawn counts held at a time: 80 MB
 
@@ -78,3 +78,30 @@ def percentile_interval(
         raise ValueError(f'confidence={confidence} must lie between 0 and 1')
     low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
+
+
+def ratio_interval(
+    sums: Shaped[np.ndarray, ' n'],
+    counts: Int[np.ndarray, ' n'],
+    *,
+    samples: int,
+    seed: int,
+    confidence: float = 0.95,
+) -> tuple[float, float]:
+    """Interval of ``sums.sum() / counts.sum()``, images drawn anew, each with all that is its own.
+
+    Args:
+        sums: (n,) by image, e.g. the hits or the sum of a score over its objects.
+        counts: (n,) by image, what they are sums of; images with none are left out.
+        samples: Sets of images.
+        seed: Of the draws.
+        confidence: Of the interval.
+
+    Raises:
+        ValueError: If no image counts, or a setting is not as said.
+    """
+    kept = np.asarray(counts) > 0
+    drawn = bootstrap_shares(
+        np.asarray(sums)[kept][:, None], np.asarray(counts)[kept], samples=samples, seed=seed
+    )
+    return percentile_interval(drawn[:, 0], confidence)

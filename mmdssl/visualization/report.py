@@ -45,11 +45,13 @@ class Table:
         header: Column titles.
         rows: Cells; the first of each row is its name, the others are numbers.
         caption: What the numbers are, in a sentence or two.
+        title: Heading above it, '' for none.
     """
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     caption: str = ''
+    title: str = ''
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Report:
         title: Heading of the page.
         lead: Paragraphs below it.
         table: The numbers.
-        figures: The pictures, in order.
+        figures: The pictures, and tables between them, in order.
         facts: Versions, hardware, times by name.
         texts: Long texts by title (the config), folded.
     """
@@ -83,7 +85,7 @@ class Report:
     title: str
     lead: Sequence[str]
     table: Table
-    figures: Sequence[Figure]
+    figures: Sequence[Figure | Table]
     facts: Mapping[str, str] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
 
@@ -105,7 +107,13 @@ def write_report(report: Report, path: str | Path) -> Path:
     body = [f'<h1>{escape(report.title)}</h1>']
     body += [f'<p class="lead">{escape(text)}</p>' for text in report.lead]
     body.append(_table(report.table))
-    body += [_figure(figure, number) for number, figure in enumerate(report.figures, start=1)]
+    number = 0
+    for picture in report.figures:
+        if isinstance(picture, Table):
+            body.append(_table(picture))
+            continue
+        number += 1
+        body.append(_figure(picture, number))
     if report.facts:
         facts = ''.join(
             f'<dt>{escape(name)}</dt><dd>{escape(value)}</dd>'
@@ -171,8 +179,9 @@ def _table(table: Table) -> str:
         for row in table.rows
     )
     caption = f'<caption>{escape(table.caption)}</caption>' if table.caption else ''
+    title = f'<h2>{escape(table.title)}</h2>' if table.title else ''
     return (
-        f'<div class="scroll"><table>{caption}<thead><tr>{head}</tr></thead>'
+        f'{title}<div class="scroll"><table>{caption}<thead><tr>{head}</tr></thead>'
         f'<tbody>{rows}</tbody></table></div>'
     )
 
@@ -222,6 +231,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; min-width
 caption { caption-side: bottom; text-align: left; color: var(--soft); font-size: .9rem;
   padding-top: .6rem; max-width: 44rem; }
 th, td { padding: .45rem 1.1rem .45rem 0; border-bottom: 1px solid var(--line); text-align: right; }
+td { white-space: nowrap; }
 th:first-child { text-align: left; font-weight: 500; }
 thead th { font-size: .85rem; color: var(--soft); font-weight: 600; }
 figure { margin: 0; }

@@ -26,6 +26,7 @@ __all__ = [
     'RandomResizedCropWithMap',
     'ResizeMap',
     'ResizeWithMap',
+    'draw_objects',
 ]
 
 _IGNORED = 255
@@ -87,6 +88,23 @@ class LoadSemanticMap(BaseTransform):
         return _with_map(results, labels)
 
 
+def draw_objects(results: dict[str, Any], values: np.ndarray) -> np.ndarray:
+    """The objects of ``gt_masks`` painted in a value each, 0 elsewhere; the smaller one on top.
+
+    Args:
+        results: With ``img`` and ``gt_masks`` of N objects.
+        values: (N,) whole numbers.
+
+    Returns:
+        (H, W) int32.
+    """
+    masks = results['gt_masks'].decode()  # (N, H, W)
+    drawn = np.zeros(results['img'].shape[:2], np.int32)
+    for index in np.argsort(-masks.sum(axis=(1, 2)), kind='stable'):
+        drawn[masks[index]] = values[index]
+    return drawn
+
+
 @TRANSFORMS.register_module()
 class MapFromObjects(BaseTransform):
     """Draw ``gt_masks`` of :class:`CocoSemantic`: label + 1 inside, 0 elsewhere.
@@ -96,11 +114,8 @@ class MapFromObjects(BaseTransform):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add the map; before the image changes its geometry."""
-        masks = results['gt_masks'].decode()  # (N, H, W)
-        labels = np.zeros(results['img'].shape[:2], np.uint8)
-        for index in np.argsort(-masks.sum(axis=(1, 2)), kind='stable'):
-            labels[masks[index]] = results['gt_labels'][index] + 1
-        return _with_map(results, labels)
+        labels = draw_objects(results, results['gt_labels'] + 1)
+        return _with_map(results, labels.astype(np.uint8))
 
 
 @TRANSFORMS.register_module()
@@ -193,7 +208,7 @@ class PackSemantic(BaseTransform):
     """Pack an image with its map for :class:`FeatureExtractor` and the metrics of label maps.
 
     Gives ``inputs``, a (3, H, W) uint8 RGB tensor, and ``data_samples``, a ``DataSample`` with
-    ``gt_seg_map`` (h, w) uint8.
+    ``gt_seg_map`` (h, w) uint8 and, where there is one, ``gt_instance_map``.
 
     Args:
         meta_keys: Entries of the results that go along where present.
@@ -210,8 +225,10 @@ class PackSemantic(BaseTransform):
         sample = DataSample(
             metainfo={key: results[key] for key in self.meta_keys if key in results}
         )
-        labels = torch.from_numpy(np.ascontiguousarray(results['gt_seg_map']))
-        sample.set_field(labels, 'gt_seg_map', dtype=torch.Tensor)
+        for name in ('gt_seg_map', 'gt_instance_map'):
+            if name in results or name == 'gt_seg_map':
+                pixels = torch.from_numpy(np.ascontiguousarray(results[name]))
+                sample.set_field(pixels, name, dtype=torch.Tensor)
         return dict(inputs=torch.from_numpy(image), data_samples=sample)
 
 
