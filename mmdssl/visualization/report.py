@@ -232,7 +232,7 @@ caption { caption-side: bottom; text-align: left; color: var(--soft); font-size:
   padding-top: .6rem; max-width: 44rem; }
 th, td { padding: .45rem 1.1rem .45rem 0; border-bottom: 1px solid var(--line); text-align: right; }
 td { white-space: nowrap; }
-th:first-child { text-align: left; font-weight: 500; }
+th:first-child { text-align: left; font-weight: 500; min-width: 11rem; }
 thead th { font-size: .85rem; color: var(--soft); font-weight: 600; }
 figure { margin: 0; }
 img { display: block; max-width: 100%; height: auto; background: #ffffff; padding: .6rem;
