@@ -1,8 +1,8 @@
 """The point-level baseline on generated scenes: a CPU, minutes.
 
 Purpose: CPU-sized version of the COCO baseline.
-Command: python tools/make_scenes.py data/scenes
-    python tools/train.py configs/scenes/pointlevel_r18w32-128px_1xb32-250i_scenes.py
+Command: mmdssl scenes data/scenes
+    mmdssl train configs/scenes/pointlevel_r18w32-128px_1xb32-250i_scenes.py
 Measured: see README.md beside this file.
 """
 

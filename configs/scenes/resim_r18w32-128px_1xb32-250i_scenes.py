@@ -1,8 +1,8 @@
 """ReSim on generated scenes: a CPU, minutes.
 
 Purpose: CPU-sized version of the COCO run.
-Command: python tools/make_scenes.py data/scenes
-    python tools/train.py configs/scenes/resim_r18w32-128px_1xb32-250i_scenes.py
+Command: mmdssl scenes data/scenes
+    mmdssl train configs/scenes/resim_r18w32-128px_1xb32-250i_scenes.py
 Measured: see README.md beside this file.
 """
 

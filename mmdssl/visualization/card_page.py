@@ -45,6 +45,7 @@ def write_card_page(cards: Sequence[Mapping[str, Any]], out: Path, *, title: str
         table=first,
         figures=parts,
         facts=_facts(cards),
+        wide=len(cards) > 3,
     )
     return write_report(report, out / 'card.html')
 

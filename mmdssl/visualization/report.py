@@ -80,6 +80,7 @@ class Report:
         figures: The pictures, and tables between them, in order.
         facts: Versions, hardware, times by name.
         texts: Long texts by title (the config), folded.
+        wide: Whether the tables have many columns.
     """
 
     title: str
@@ -88,6 +89,7 @@ class Report:
     figures: Sequence[Figure | Table]
     facts: Mapping[str, str] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
+    wide: bool = False
 
 
 def write_report(report: Report, path: str | Path) -> Path:
@@ -126,7 +128,8 @@ def write_report(report: Report, path: str | Path) -> Path:
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + '.part')
-    parts = dict(title=escape(report.title), style=_STYLE, body='\n'.join(body))
+    kind = ' class="wide"' if report.wide else ''
+    parts = dict(title=escape(report.title), style=_STYLE, kind=kind, body='\n'.join(body))
     first, *others = _PAGE.split('@')
     # The template alternates between text and names: what is filled in is never searched again.
     filled = [text if n % 2 else parts[text] for n, text in enumerate(others)]
@@ -207,7 +210,7 @@ _PAGE = """<!DOCTYPE html>
 <style>@style@</style>
 </head>
 <body>
-<main>
+<main@kind@>
 @body@
 </main>
 </body>
@@ -223,6 +226,7 @@ _STYLE = """
 body { margin: 0; background: var(--ground); color: var(--ink);
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }
 main { max-width: 58rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
+main.wide { max-width: 82rem; }
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 1rem; letter-spacing: -.01em; }
 h2 { font-size: 1.2rem; margin: 2.75rem 0 .6rem; }
 p.lead { max-width: 44rem; margin: 0 0 .8rem; }
@@ -232,7 +236,7 @@ caption { caption-side: bottom; text-align: left; color: var(--soft); font-size:
   padding-top: .6rem; max-width: 44rem; }
 th, td { padding: .45rem 1.1rem .45rem 0; border-bottom: 1px solid var(--line); text-align: right; }
 td { white-space: nowrap; }
-th:first-child { text-align: left; font-weight: 500; }
+th:first-child { text-align: left; font-weight: 500; min-width: 11rem; }
 thead th { font-size: .85rem; color: var(--soft); font-weight: 600; }
 figure { margin: 0; }
 img { display: block; max-width: 100%; height: auto; background: #ffffff; padding: .6rem;

@@ -63,5 +63,8 @@ def test_cells_of_networks_stand_side_by_side(tmp_path):
     assert '<td>2.0e-08</td>' in page
     assert '<td>0.900 ± 0.010</td>' in page
     assert '&lt;two&gt;' in page
+    assert '<main>' in page
+    many = write_card_page(2 * cards, tmp_path, title='four').read_text()
+    assert '<main class="wide">' in many
     assert page.count('src="data:image/png') == 2  # scores of one, position of the other
     assert '<td>7 objects</td>' in page

@@ -180,6 +180,8 @@ class RandomResizedCropWithMap(RandomResizedCropWithBoxes):
         **settings: Of :class:`RandomResizedCropWithBoxes`.
     """
 
+    MOST = 2.0
+
     def __init__(
         self,
         *,

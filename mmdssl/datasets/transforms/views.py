@@ -129,8 +129,7 @@ class RandomResizedCropWithBoxes(_BoxTransform):
 
     Args:
         size: output ``n`` or (h, w) in pixels.
-        scale: range of the crop's area, above 0; a draw above 1 fits no image and is
-            repeated, as torchvision does.
+        scale: range of the crop's area, in (0, 1].
         ratio: range of the crop's width / height.
         interpolation: ``'bicubic'``, ``'bilinear'`` or ``'nearest'``.
         antialias: widen the filter when shrinking (Pillow's behaviour).
@@ -146,6 +145,7 @@ class RandomResizedCropWithBoxes(_BoxTransform):
     """
 
     TRIES = 10
+    MOST = 1.0  # of the area; what is above 1 fits no image and is drawn again
 
     def __init__(
         self,
@@ -162,7 +162,7 @@ class RandomResizedCropWithBoxes(_BoxTransform):
     ) -> None:
         super().__init__(box_keys, min_visible, drop_empty, stream)
         self.size = parse_size(size, 'RandomResizedCropWithBoxes: size')
-        self.scale = parse_range(scale, 'RandomResizedCropWithBoxes: scale', high=4.0)
+        self.scale = parse_range(scale, 'RandomResizedCropWithBoxes: scale', high=self.MOST)
         self.ratio = parse_range(ratio, 'RandomResizedCropWithBoxes: ratio', 1e-3, 1e3)
         self.interpolation = check_choice('interpolation', interpolation, _INTERPOLATIONS)
         self.antialias = antialias
