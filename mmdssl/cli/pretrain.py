@@ -5,6 +5,7 @@
     mmdssl pretrain ibot-d data=PHOTOS out=run dry_run=true     # what it would take
     mmdssl pretrain ibot-d data=PHOTOS out=run resume=true      # resume it
     mmdssl pretrain CONFIG.py out=run model.decoupling.weight=0.2
+    mmdssl pretrain ibot-d init=dinov2_vits14_pretrain.pth data=PHOTOS out=run    # continue it
 
 Everything that depends on data and machine is decided, and told with its reason; what is typed is
 what is done. Several GPUs: torchrun --nproc-per-node 8 -m mmdssl pretrain ...
@@ -101,12 +102,13 @@ def _typed(arguments: list[str]) -> dict[str, Typed]:
 
 def _help() -> str:
     """Usage, options and methods."""
-    from mmdssl.engine.pretraining.catalogue import shipped_configs
+    from mmdssl.engine.pretraining.catalogue import known_methods
     from mmdssl.engine.pretraining.request import OPTIONS
 
-    methods = sorted({one.method for one in shipped_configs() if one.data == 'coco'})
     options = '\n'.join(f'  {name:<11} {text}' for name, text in OPTIONS.items())
-    listed = textwrap.fill(', '.join(methods), 88, initial_indent='  ', subsequent_indent='  ')
+    listed = textwrap.fill(
+        ', '.join(known_methods()), 88, initial_indent='  ', subsequent_indent='  '
+    )
     return (
         f'{(__doc__ or "").strip()}\n\nMethods:\n{listed}\n\nOptions, as KEY=VALUE:\n{options}\n'
         '  any entry of the config, e.g. model.momentum="(0.99, 1.0)"'

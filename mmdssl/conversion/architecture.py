@@ -105,6 +105,8 @@ def _vit(state: Mapping[str, Tensor]) -> Blueprint:
     for index in range(depth):
         shapes |= {f'layers.{index}.{name}': shape for name, shape in block.items()}
     shapes |= {'ln1.weight': (width,), 'ln1.bias': (width,), 'mask_token': (1, 1, width)}
+    if any(name.startswith('local_cls_norm.') for name in state):
+        shapes |= {f'local_cls_norm.{leaf}': (width,) for leaf in ('weight', 'bias')}
     # Files of libraries have no periods: they are computed where none are loaded.
     result.shapes, result.optional = shapes, {'mask_token', 'rope.periods'}
     return result

@@ -33,9 +33,10 @@ from mmdssl.core.weight_values import check_finite
 __all__ = ['Converted', 'export_backbone', 'import_weights']
 
 # What an export may lack: no features depend on the first two, and the second is a constant that
-# libraries compute; the norms of earlier stages are mmpretrain's own.
+# libraries compute; the norms of earlier stages are mmpretrain's own, that of local crops has a
+# part in training alone.
 _SPARED = frozenset({'mask_token', 'rope.periods'})
-_OWN_NORMS = ('norm0.', 'norm1.', 'norm2.')
+_SPARED_NORMS = ('norm0.', 'norm1.', 'norm2.', 'local_cls_norm.')
 _PART = re.compile(r'-(\d+)-of-(\d+)\.(?:safetensors|bin)$')
 
 
@@ -101,6 +102,10 @@ def export_backbone(
         )
     if c4 and (to != 'mmdet' or family != 'resnet'):
         raise ValueError(f'--c4 is for a ResNet in mmdet, not for a {family} to {to}')
+    every = tensors(content, path)
+    token = every.get('backbone.mask_token')
+    if token is not None and prefix.startswith('teacher') and family == 'vit':
+        own = {'mask_token': token} | own  # a teacher of masked images has none itself
     check_finite(own, path)
     meta = origin(content)
     if image_size is not None:
@@ -108,7 +113,7 @@ def export_backbone(
     plan = blueprint(own, family)
     dialect = _dialect(own, family, form, to, path)
     renamed = translate(own, family, 'ours', dialect)
-    lost = [n for n in renamed.left_out if n not in _SPARED and not n.startswith(_OWN_NORMS)]
+    lost = [n for n in renamed.left_out if n not in _SPARED and not n.startswith(_SPARED_NORMS)]
     if lost:
         raise ValueError(
             f'{path} cannot be exported to {to}, which has no place for '
@@ -125,7 +130,7 @@ def export_backbone(
     meta |= dict(architecture=plan.title, format=to)
     if to == 'hf':  # transformers refuse safetensors of any other format
         meta |= dict(format='pt', scheme=to)
-    if any(name.startswith('teacher.') for name in tensors(content, path)):
+    if any(name.startswith('teacher.') for name in every):
         meta['network'] = 'teacher' if prefix.startswith('teacher') else 'student'
     whole = scattered(renamed.state, dialect) if report.share == 1 else renamed.state
     state = {f'{form.prefix}{name}': value for name, value in whole.items()}

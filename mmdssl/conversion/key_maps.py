@@ -78,7 +78,7 @@ layers.#.ffn.w12.*          blocks.#.mlp.w12.*   blocks.#.mlp.w12.*   encoder.la
 layers.#.ffn.w3.*           blocks.#.mlp.w3.*    blocks.#.mlp.w3.*    encoder.layer.#.mlp.weights_out.*            layer.#.mlp.w3.*              blocks.#.mlp.w3.*
 layers.#.ffn.gamma2.weight  blocks.#.ls2.gamma   blocks.#.ls2.gamma   encoder.layer.#.layer_scale2.lambda1         layer.#.layer_scale2.lambda1  blocks.#.gamma_2
 ln1.*                       norm.*               norm.*               layernorm.*                                  norm.*                        norm.*
--                           -                    local_cls_norm.*     -                                            -                             -
+local_cls_norm.*            -                    =                    -                                            -                             -
 """,  # noqa: E501 - one row a line
     # Of several norms of stages mmpretrain has, the last is that of the published networks.
     'convnext': """

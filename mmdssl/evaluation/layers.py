@@ -3,9 +3,11 @@
 Coupling and position bias are measured layer by layer (D3SSL, Fig. 3b, 4b). A layer is named
 ``'last'`` (the map a downstream task reads), ``'C2'`` to ``'C5'`` for the stages of a ResNet,
 ``'block0'``, ``'block1'``, ... for the blocks of a vision transformer, or by the dotted name of
-any sub-module. Forward hooks collect them, so a backbone needs no preparation.
+any sub-module. Forward hooks collect them, so a backbone needs no preparation. Of an adapter
+(:class:`mmdssl.models.backbones.measured.MeasuredBackbone`) the network within it is meant.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -13,10 +15,16 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
-__all__ = ['layer_maps', 'resolve_layer']
+__all__ = ['block_count', 'layer_maps', 'layers_by_depth', 'resolve_layer']
 
 _RESNET_STAGES = {'C2': 'layer1', 'C3': 'layer2', 'C4': 'layer3', 'C5': 'layer4'}
-_BLOCK_LISTS = ('layers', 'blocks')  # of mmpretrain's and of timm's transformers
+# Names of stages and blocks, of networks here and of other libraries.
+_DEEPER = re.compile(
+    r'(?:(layer)\d+|(layers|blocks|stages|features)\.\d+'
+    r'|((?:encoder\.)?layer)\.\d+|encoder\.(layers)\.(?:encoder_layer_)?\d+)'
+)
+# Blocks of the transformers of mmpretrain, timm, torchvision, transformers (DINOv2, DINOv3).
+_BLOCK_LISTS = ('layers', 'blocks', 'encoder.layers', 'encoder.layer', 'layer')
 
 
 def resolve_layer(backbone: nn.Module, name: str) -> nn.Module | None:
@@ -27,28 +35,62 @@ def resolve_layer(backbone: nn.Module, name: str) -> nn.Module | None:
     """
     if name == 'last':
         return None
-    modules = dict(backbone.named_modules())
+    net = _net(backbone)
+    modules = dict(net.named_modules())
     if name in _RESNET_STAGES and _RESNET_STAGES[name] in modules:
         return modules[_RESNET_STAGES[name]]
     if name.startswith('block') and name[5:].isdigit():
-        for blocks in _BLOCK_LISTS:
-            if f'{blocks}.{name[5:]}' in modules:
-                return modules[f'{blocks}.{name[5:]}']
+        blocks = _blocks(modules)
+        if int(name[5:]) < len(blocks):
+            return blocks[int(name[5:])]
     if name and name in modules:
         return modules[name]
     raise ValueError(
-        f'{type(backbone).__name__} has no layer {name!r}; it has '
+        f'{type(net).__name__} has no layer {name!r}; it has '
         f'{", ".join(_known_layers(modules))}, or give the dotted name of a sub-module'
     )
 
 
+def layers_by_depth(backbone: nn.Module, count: int) -> list[str]:
+    """Names of ``count`` layers, the first behind an n-th of the depth, the last one ``'last'``.
+
+    Depth is counted in stages of a CNN, or blocks of a transformer. Of a network with fewer of
+    them all are given; without a list of either, only ``'last'`` is known.
+
+    Args:
+        backbone: Of mmpretrain, torchvision, or an adapter.
+        count: At least 1.
+    """
+    groups: dict[str, list[str]] = {}
+    for name, _ in _net(backbone).named_modules():
+        match = _DEEPER.fullmatch(name)
+        if match:
+            groups.setdefault(next(filter(None, match.groups())), []).append(name)
+    names = max(groups.values(), key=len, default=[])
+    depth = len(names)
+    count = max(1, min(count, depth))
+    return [*(names[-(-depth * n // count) - 1] for n in range(1, count)), 'last']
+
+
+def block_count(backbone: nn.Module) -> int:
+    """Blocks of a transformer, which are called ``'block0'``, ``'block1'``, ...; 0 for others."""
+    return len(_blocks(dict(_net(backbone).named_modules())))
+
+
+def _net(backbone: nn.Module) -> nn.Module:
+    """The network itself, of an adapter what it wraps."""
+    return getattr(backbone, 'wrapped', backbone)
+
+
+def _blocks(modules: dict[str, nn.Module]) -> list[nn.Module]:
+    lists = (modules[name] for name in _BLOCK_LISTS if name in modules)
+    return next((list(one.children()) for one in lists if len(list(one.children()))), [])
+
+
 def _known_layers(modules: dict[str, nn.Module]) -> list[str]:
     known = ['last', *(name for name, stage in _RESNET_STAGES.items() if stage in modules)]
-    for blocks in _BLOCK_LISTS:
-        count = sum(1 for name in modules if name.startswith(f'{blocks}.') and name.count('.') == 1)
-        if count:
-            known.append(f'block0 to block{count - 1}')
-    return known
+    count = len(_blocks(modules))
+    return [*known, f'block0 to block{count - 1}'] if count else known
 
 
 def layer_maps(

@@ -320,3 +320,68 @@ def test_layers_shown_by_default_suit_the_backbone():
     assert default_layers(vit) == [*(f'block{i}' for i in (0, 2, 4, 6, 8, 10)), 'last']
     assert default_layers(ResNet(depth=18)) == ['C2', 'C3', 'C4', 'C5']
     assert default_layers(MobileNetV2()) == [*(f'layer{i}' for i in range(1, 8)), 'last']
+
+
+BLOCKS = ('block0', 'block1', 'last')
+LIBRARIES = {
+    'torchvision': (
+        dict(type='TorchvisionBackbone', name='resnet18'),
+        ('C2', 'C3', 'C4', 'C5'),
+    ),
+    'timm': (
+        dict(
+            type='TimmBackbone',
+            name='vit_small_patch14_reg4_dinov2',
+            embed_dim=24,
+            depth=2,
+            num_heads=3,
+            img_size=64,
+            patch_size=8,
+        ),
+        BLOCKS,
+    ),
+    'transformers': (
+        dict(
+            type='HFBackbone',
+            config=dict(
+                model_type='dinov2_with_registers',
+                hidden_size=24,
+                num_hidden_layers=2,
+                num_attention_heads=3,
+                num_register_tokens=4,
+                patch_size=8,
+                image_size=64,
+            ),
+        ),
+        BLOCKS,
+    ),
+}
+
+
+@pytest.mark.parametrize('library', LIBRARIES)
+def test_networks_of_libraries_have_the_layers_of_ours(library, scenes, tmp_path):
+    pytest.importorskip(library)
+    backbone, layers = LIBRARIES[library]
+    file = tmp_path / 'tiny.py'
+    file.write_text(CONFIG + f'model = dict(type="FeatureExtractor", backbone={backbone})\n')
+    command = ['position', str(file), '--data-root', str(scenes), '--image-dir', 'val']
+    analyze.main([*command, '--num-samples', '1', '--cell', '64', '--out', str(tmp_path)])
+    rows, content = results(tmp_path, 'position')
+    assert tuple(row['layer'] for row in rows) == layers
+    assert content['networks'] == {'random': 'untrained'}
+
+
+def test_a_network_that_brings_its_weights_is_not_called_untrained(scenes, tmp_path):
+    from torchvision.models import resnet18
+
+    torch.save(resnet18(weights=None).state_dict(), tmp_path / 'net.pth')
+    backbone = dict(
+        type='TorchvisionBackbone', name='resnet18', checkpoint=str(tmp_path / 'net.pth')
+    )
+    file = tmp_path / 'tiny.py'
+    file.write_text(CONFIG + f'model = dict(type="FeatureExtractor", backbone={backbone})\n')
+    command = ['affinity', str(file), '--data-root', str(scenes), '--num-samples', '1']
+    analyze.main([*command, '--size', '64', '--map-size', '8', '--out', str(tmp_path)])
+    _, content = results(tmp_path, 'affinity')
+    title = 'TorchvisionBackbone(resnet18)'
+    assert content['networks'] == {title: f'those of {title}'}

@@ -17,14 +17,24 @@ CONFIGS = sorted(
     for path in (ROOT / 'configs').glob('*/*.py')
     if path.parent.name != '_base_'
 )
-PRETRAINING = [path for path in CONFIGS if 'object_knn' not in path]
+# Those of configs/in_context: test_in_context.py.
+EVALUATION = [path for path in CONFIGS if path.startswith('configs/object_knn')]
+PRETRAINING = [
+    path for path in CONFIGS if path not in EVALUATION and not path.startswith('configs/in_context')
+]
 
 
 def quick_and_slow(paths: list[str]) -> list:
-    """Of configs that differ in their length alone the first is quick; a step knows no length."""
-    lengths = re.compile(r'-\d+e_')
-    first = {lengths.sub('_', path): path for path in reversed(paths)}.values()
-    return [path if path in first else pytest.param(path, marks=pytest.mark.slow) for path in paths]
+    """Of configs that differ in their length alone the first is quick; a step knows no length.
+
+    So is, of a full-size config and its partner with the branch, the partner: it holds the other.
+    One of views of 518 px (patches of 14) takes longer than several others, and those that go on
+    from given weights are quick in a small form (test_posttrain.py).
+    """
+    alike = re.compile(r'-\d+e_|-d(?=_.*_coco\.py)')
+    first = {alike.sub('_', path): path for path in reversed(paths)}.values()
+    quick = {path for path in first if '-p14' not in path and 'posttrain' not in path}
+    return [path if path in quick else pytest.param(path, marks=pytest.mark.slow) for path in paths]
 
 
 @pytest.fixture(scope='module')
@@ -40,6 +50,7 @@ def data(tmp_path_factory) -> Path:
         make_proposals(
             root / 'train', root / 'proposals' / name, ProposalSettings(), progress=False
         )
+    (root / 'train' / 'proposals.npz').symlink_to(root / 'proposals' / 'ss_train.npz')
     for split in ('train', 'val'):
         (root / f'{split}2017').symlink_to(root / split)
         (root / 'annotations' / f'instances_{split}2017.json').symlink_to(
@@ -84,7 +95,7 @@ def _report(sender, function, *args) -> None:
         sender.send(traceback.format_exc())
 
 
-def train_one_step(path: str, data: str, work_dir: str) -> None:
+def train_one_step(path: str, data: str, work_dir: str, options: dict | None = None) -> None:
     """What tools/train.py builds, down to one optimizer and teacher step on 4 images, or as many
     as the branch needs to de-couple one of each view."""
     import math
@@ -97,7 +108,8 @@ def train_one_step(path: str, data: str, work_dir: str) -> None:
     from tests.configs.stated import unseeded
 
     torch.set_num_threads(int(os.environ.get('OMP_NUM_THREADS', 2)))
-    config = load_config(ROOT / path, {'data_root': data})
+    photos = data + '/train' * ('posttrain' in path)  # a folder of them, and nothing else
+    config = load_config(ROOT / path, {'data_root': photos, **(options or {})})
     assert unseeded(config) == []
     config.work_dir = work_dir
     ratio = (config.model.get('decoupling') or {}).get('sample_ratio', 1)
@@ -146,7 +158,8 @@ def train_one_step(path: str, data: str, work_dir: str) -> None:
     if config.get('object_knn_dataloader') is None:  # data without boxes
         assert not any(type(hook).__name__ == 'ObjectKNNHook' for hook in runner.hooks)
         return
-    if path.startswith('configs/ibot') and 'photos' in path:  # boxes lie elsewhere
+    if path.startswith(('configs/ibot', 'configs/posttrain')) and 'photos' in path:
+        # Boxes lie elsewhere.
         config.object_knn_dataloader.dataset.data_root = data
     knn = runner.build_dataloader(
         dict(config.object_knn_dataloader, num_workers=0, persistent_workers=False, batch_size=2)
@@ -185,7 +198,7 @@ def test_pretraining_config_trains_a_step(path, data, tmp_path):
     in_fresh_process(train_one_step, path, str(data), str(tmp_path))
 
 
-@pytest.mark.parametrize('path', sorted(set(CONFIGS) - set(PRETRAINING)))
+@pytest.mark.parametrize('path', EVALUATION)
 def test_evaluation_config_builds(path, data, tmp_path):
     in_fresh_process(build_evaluation, path, str(data), str(tmp_path))
 

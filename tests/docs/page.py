@@ -68,14 +68,18 @@ def files(text: str) -> dict[str, str]:
     }
 
 
-def small(lines: list[str]) -> list[str]:
+def small(lines: list[str], changes: Sequence[tuple[str, str]] = _SMALL) -> list[str]:
     """The commands with the few changes that make them quick.
+
+    Args:
+        lines: Commands of a page.
+        changes: What is replaced by what; the default is for the page from photos to a detector.
 
     Raises:
         ValueError: If the page has no such command any more, or several.
     """
     text = '\n'.join(lines)
-    for long, short in _SMALL:
+    for long, short in changes:
         if text.count(long) != 1:
             raise ValueError(f'{long!r} stands {text.count(long)} times in the page')
         text = text.replace(long, short)

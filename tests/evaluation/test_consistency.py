@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torchvision.ops import roi_align
 
 from mmdssl.evaluation.consistency import local_consistency, step_of
+from mmdssl.models.backbones import TorchvisionBackbone
 from mmdssl.models.backbones.dense_vit import DenseViT
 from mmdssl.registry import METRICS, MODELS
 
@@ -187,6 +188,10 @@ def test_the_step_is_the_transformers_own_patch():
     net = DenseViT(arch=arch, img_size=32, patch_size=8)
     assert local_consistency(net, photo(64, 96)).shape == (1, 4, 8)
     assert (step_of(net), step_of(ResNet(depth=18))) == (8, 16)
+    adapter = TorchvisionBackbone(name='resnet18')
+    assert step_of(adapter) == 16
+    adapter.patch_size = 14  # as those of vision transformers say
+    assert step_of(adapter) == 14
 
 
 def test_extractor_and_metric_report_the_mean_and_keep_the_maps(tmp_path):

@@ -6,7 +6,6 @@ Heavy packages are imported where they are used, so that ``--help`` answers at o
 import argparse
 import csv
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +19,11 @@ from mmdssl.cli.arguments import (
     positive,
 )
 from mmdssl.core.shipped import shipped
-from mmdssl.core.wording import printable
 from mmdssl.engine.command_line import named_file
 
 if TYPE_CHECKING:
     from mmengine.config import Config
-    from torch import Tensor, nn
+    from torch import nn
 
     from mmdssl.evaluation.extractors.feature_extractor import FeatureExtractor
 
@@ -39,7 +37,6 @@ __all__ = [
     'data_config',
     'image_folder',
     'load_networks',
-    'load_photos',
     'moved',
     'read_config',
     'result_rows',
@@ -58,7 +55,7 @@ class Network:
 
     Attributes:
         name: To print.
-        checkpoint: Where its weights are from; None: untrained.
+        checkpoint: Where its weights are from; None: untrained, or as its library gives them.
         extractor: Backbone and preprocessor.
     """
 
@@ -70,6 +67,13 @@ class Network:
     def backbone(self) -> 'nn.Module':
         """The backbone."""
         return self.extractor.backbone
+
+    @property
+    def origin(self) -> str:
+        """Where its weights are from."""
+        if self.checkpoint is None and getattr(self.backbone, 'with_weights', False):
+            return f'those of {getattr(self.backbone, "title", "its library")}'  # of an adapter
+        return str(self.checkpoint or 'untrained')
 
     @property
     def preprocessor(self) -> 'nn.Module':
@@ -136,7 +140,7 @@ def load_networks(args: argparse.Namespace, config: 'Config') -> list[Network]:
     from mmengine.logging import MMLogger
     from mmengine.runner import set_random_seed
 
-    from mmdssl.cli.test import build_extractor
+    from mmdssl.engine.extractor import build_extractor
 
     MMLogger.get_current_instance().setLevel('WARNING')  # init_weights logs every parameter
     device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
@@ -148,6 +152,9 @@ def load_networks(args: argparse.Namespace, config: 'Config') -> list[Network]:
             raise ValueError(f'two networks are named {name!r}: give NAME=CHECKPOINT')
         set_random_seed(args.seed)  # the untrained network is that of this seed
         extractor = build_extractor(config, checkpoint, args.source).to(device)
+        given: Any = extractor.backbone
+        if text == 'random' and getattr(given, 'with_weights', False):
+            name = given.title  # an adapter brings weights
         networks.append(Network(name, checkpoint, extractor))
     return networks
 
@@ -210,28 +217,6 @@ def image_folder(args: argparse.Namespace, config: 'Config') -> Path:
     return Path(args.data_root or dataset['data_root'], dataset['datasets']['query']['data_prefix'])
 
 
-def load_photos(folder: Path, number: int, size: int) -> 'tuple[list[str], list[Tensor]]':
-    """Names, and photos (3, size, size) uint8 RGB, evenly spaced over a folder, squashed.
-
-    Raises:
-        FileNotFoundError: If there is no such folder, or no image in it.
-    """
-    import torch
-
-    from mmdssl.datasets.base import evenly_spaced
-    from mmdssl.datasets.decode import IMAGE_EXTENSIONS, decode_image
-    from mmdssl.datasets.image_list import list_images
-    from mmdssl.datasets.transforms.views import resize_image
-
-    files = list_images(folder, IMAGE_EXTENSIONS, cache=False)
-    if not len(files):
-        raise FileNotFoundError(f'no image in {folder}')
-    paths = [folder / os.fsdecode(files[i]) for i in evenly_spaced(len(files), number)]
-    pixels = (resize_image(decode_image(path), (size, size)) for path in paths)
-    photos = [torch.from_numpy(one).permute(2, 0, 1).contiguous() for one in pixels]
-    return [printable(path.name) for path in paths], photos
-
-
 def result_rows(network: str, numbers: Mapping[str, float]) -> list[dict[str, Any]]:
     """Numbers of probe metrics as rows of a table.
 
@@ -290,7 +275,7 @@ def write_results(
         command=command_text(),
         arguments={key: _plain(value) for key, value in vars(args).items() if key != 'run'},
         seed=args.seed,
-        networks={n.name: str(n.checkpoint or 'untrained') for n in networks},
+        networks={n.name: n.origin for n in networks},
         data=_plain(data),
         versions=versions(),
         hardware=hardware(),

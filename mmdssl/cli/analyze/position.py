@@ -88,13 +88,15 @@ def _run(args: argparse.Namespace) -> None:
 
 def default_layers(backbone: 'nn.Module') -> Sequence[str]:
     """Names of layers from shallow to deep: stages of a CNN, or six blocks of a transformer."""
-    names = [name for name, _ in backbone.named_modules()]
-    stages = [name for name in names if re.fullmatch(r'layer\d+', name)]
+    from mmdssl.evaluation.layers import block_count
+
+    net = getattr(backbone, 'wrapped', backbone)  # of an adapter
+    stages = [name for name, _ in net.named_modules() if re.fullmatch(r'layer\d+', name)]
     if stages == ['layer1', 'layer2', 'layer3', 'layer4']:
         return ['C2', 'C3', 'C4', 'C5']
     if stages:
         return [*stages, 'last']
-    blocks = [name for name in names if re.fullmatch(r'(layers|blocks)\.\d+', name)]
-    shown = min(_SHOWN_BLOCKS, len(blocks))
+    count = block_count(backbone)
+    shown = min(_SHOWN_BLOCKS, count)
     # The last block's map is 'last' but for the final norm.
-    return [*(f'block{i * len(blocks) // shown}' for i in range(shown)), 'last']
+    return [*(f'block{i * count // shown}' for i in range(shown)), 'last']

@@ -18,7 +18,15 @@ __all__ = ['SelfSupOptimWrapperConstructor']
 
 # Tokens and position tables, under the names that mmpretrain, timm and iBOT give them.
 _POSITION_AND_TOKENS = frozenset(
-    {'cls_token', 'pos_embed', 'mask_token', 'masked_embed', 'mask_embed', 'dist_token'}
+    {
+        'cls_token',
+        'pos_embed',
+        'mask_token',
+        'masked_embed',
+        'mask_embed',
+        'dist_token',
+        'register_tokens',
+    }
 )
 _SETTINGS = frozenset({'decay_pos_cls', 'custom_keys'})
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from mmdssl.core.shipped import shipped
 from mmdssl.core.wording import listed
 
-__all__ = ['Shipped', 'named', 'shipped_configs', 'variants']
+__all__ = ['Shipped', 'continued', 'known_methods', 'named', 'shipped_configs', 'variants']
 
 _NAME = re.compile(
     r'(?P<method>[^_]+)_(?P<backbone>.+)_(?P<processes>\d+)xb(?P<batch>\d+)'
@@ -55,6 +55,11 @@ class Shipped:
         return self.data in _SMALL
 
     @property
+    def continues(self) -> bool:
+        """Goes on from a backbone that somebody has trained, on a folder of photos."""
+        return self.path.parent.name == 'posttrain'
+
+    @property
     def title(self) -> str:
         """Folder and file."""
         return f'{self.path.parent.name}/{self.path.name}'
@@ -81,16 +86,30 @@ def shipped_configs() -> tuple[Shipped, ...]:
     return tuple(one for one in map(parsed, files) if one is not None)
 
 
+def known_methods() -> list[str]:
+    """Methods by name."""
+    return sorted({one.method for one in shipped_configs() if one.data == 'coco' or one.continues})
+
+
+def continued(method: str) -> list[Shipped]:
+    """The configs of a method that go on from a given backbone, one a backbone."""
+    return [one for one in shipped_configs() if one.method == method and one.continues]
+
+
 def variants(method: str) -> list[Shipped]:
     """The configs of a method: the published one of each backbone, then the small one.
+
+    Of a method that only goes on from a given backbone, these.
 
     Raises:
         ValueError: If there is no such method; the sentence names the methods.
     """
     own = [one for one in shipped_configs() if one.method == method]
     published = [one for one in own if one.data == 'coco']
+    if not published and continued(method):
+        return continued(method)
     if not published:
-        known = sorted({one.method for one in shipped_configs() if one.data == 'coco'})
+        known = known_methods()
         near = get_close_matches(method, known, n=1)
         hint = f' (is {near[0]} meant?)' if near else ''
         raise ValueError(

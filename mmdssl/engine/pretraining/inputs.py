@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from mmdssl.engine.pretraining.decisions import Decisions
 from mmdssl.engine.pretraining.machine import Machine
 from mmdssl.engine.pretraining.photos import Photos, find_labelled, look_at, training_part
 from mmdssl.engine.pretraining.request import Request
+from mmdssl.engine.pretraining.start_weights import Start
+from mmdssl.registry import MODELS
 
 __all__ = ['set_images', 'set_measured', 'set_proposals', 'set_start']
 
@@ -22,7 +25,7 @@ __all__ = ['set_images', 'set_measured', 'set_proposals', 'set_start']
 Make = Callable[[Path, Path, ProposalSettings, int], MakingReport]
 
 # Measured during a run on boxes or label maps.
-_NEED_LABELS = ('ObjectKNNHook', 'OverClusteringHook', 'CouplingHook')
+_NEED_LABELS = ('ObjectKNNHook', 'OverClusteringHook', 'InContextHook', 'CouplingHook')
 
 
 def set_images(config: Config, request: Request, decisions: Decisions) -> Photos:
@@ -138,18 +141,26 @@ def _kept_at(folder: Path) -> Path:
     return Path(base) / 'mmdssl' / 'proposals' / f'{key}.npz'
 
 
-def set_start(config: Config, request: Request, decisions: Decisions) -> None:
-    """The weights that a method needs of somebody else, in place.
+def set_start(
+    config: Config, request: Request, decisions: Decisions, start: Start | None = None
+) -> None:
+    """The weights that a method needs of somebody else, or is given, in place.
+
+    Args:
+        config: Of the method.
+        request: What is asked for.
+        decisions: Gets lines.
+        start: What ``init`` of the request is, where it is a file.
 
     Raises:
         FileNotFoundError: If a file does not exist.
-        ValueError: If one is needed and not given, or given and not needed.
+        ValueError: If one is needed and not given, given and not needed, or of no use.
     """
     model = config.model
     teacher = model.get('teacher') if isinstance(model.get('teacher'), dict) else None
     if teacher is not None:
         own = teacher.get('checkpoint')
-        file = _start('teacher', request, own, 'learns from a teacher', 'maskalign')
+        file = _given('teacher', request, own, 'learns from a teacher', 'maskalign')
         if file == 'random':
             teacher['init'] = 'random'
         else:
@@ -157,28 +168,45 @@ def set_start(config: Config, request: Request, decisions: Decisions) -> None:
         decisions.add('teacher', file, _where_from(request.teacher))
     elif request.teacher is not None:
         raise ValueError(f'teacher={request.teacher}: {request.method} makes its own teacher')
-    if 'init' in model:
-        model.init = _start('init', request, model.init, 'starts from a trained ViT', 'leopart')
-        decisions.add('init', model.init, _where_from(request.init))
-    elif request.init is not None:
+    if request.init is not None and 'init' not in signature(MODELS.get(model.type)).parameters:
         raise ValueError(
-            f'init={request.init}: {request.method} starts from nothing; load_from=FILE loads a '
-            'whole checkpoint'
+            f'init={request.init}: {request.method} cannot start from a given backbone; '
+            'load_from=FILE loads a whole checkpoint'
         )
+    if start is not None:
+        _begin_with(config, request, start, decisions)
+    elif 'init' in model or request.init is not None:
+        kind, where = 'starts from a given backbone', 'posttrain'
+        if model.type.removeprefix('mmdssl.') == 'Leopart':
+            kind, where = 'starts from a trained ViT', 'leopart'
+        model.init = _given('init', request, model.get('init'), kind, where)
+        decisions.add('init', model.init, _where_from(request.init))
 
 
-def _start(name: str, request: Request, own: str | None, what: str, folder: str) -> str:
+def _begin_with(config: Config, request: Request, start: Start, decisions: Decisions) -> None:
+    """A file as the start, if it is of use."""
+    model = config.model
+    if start.problem is not None and model.backbone.type.removeprefix('mmdssl.') == 'DenseViT':
+        raise start.problem
+    reason = 'as asked for'
+    if 'init' not in model:
+        reason += '; the rate is that of training from nothing, lr=... lowers it'
+    model.init = str(start.file)
+    decisions.add('init', request.init, f'{reason}; {start.note}' if start.note else reason)
+
+
+def _given(name: str, request: Request, own: str | None, what: str, folder: str) -> str:
     given = getattr(request, name)
     file = given or own
-    if file == 'random':
-        return 'random'
+    if file in ('random', 'given'):
+        return str(file)
     if file is not None and Path(file).expanduser().is_file():
         return str(Path(file).expanduser().absolute())
     if given is not None:
         raise FileNotFoundError(f'{name}={given}: there is no such file')
     raise ValueError(
-        f'{request.method} {what}: give {name}=FILE, a checkpoint of ibot or a file as '
-        f'configs/{folder}/README.md says, or {name}=random to try out the rest'
+        f'{request.method} {what}: give {name}=FILE, as configs/{folder}/README.md says, or '
+        f'{name}=random to try out the rest'
     )
 
 

@@ -19,7 +19,8 @@ __all__ = ['OPTIONS', 'Request', 'read_request']
 OPTIONS = {
     'data': 'folder of images, searched with its sub-folders',
     'out': 'folder of the run',
-    'backbone': 'vit-tiny, vit-small, vit-base; resnet18, 34, 50, 101; vit-micro, r18w32: a CPU',
+    'backbone': 'vit-tiny, vit-small, vit-base; resnet18, 34, 50, 101; vit-micro, r18w32: a CPU; '
+    'with init also dinov2-small, dinov2-reg-base, dinov3-large, ...',
     'epochs': 'passes over the images',
     'batch': 'images of a process and step',
     'lr': 'peak of the learning rate; default: by the rule of the method for the batch',
@@ -30,7 +31,7 @@ OPTIONS = {
     'precision': 'bf16, fp16 or fp32',
     'proposals': 'file of proposals (SoCo, D3SSL); made there if it does not exist',
     'teacher': 'weights of the teacher (MaskAlign), or random',
-    'init': 'weights to start from (Leopart), or random',
+    'init': 'weights of a backbone to start from, whoever trained it, or random',
     'seed': 'of everything that is drawn',
     'resume': 'true: resume the run in out',
     'overwrite': 'true: replace the run in out',

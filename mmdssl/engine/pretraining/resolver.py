@@ -29,6 +29,7 @@ from mmdssl.engine.pretraining.inputs import (
 from mmdssl.engine.pretraining.lengths import set_length, set_queue, set_rate
 from mmdssl.engine.pretraining.machine import Machine
 from mmdssl.engine.pretraining.request import Request
+from mmdssl.engine.pretraining.start_weights import Start, look_at_start
 from mmdssl.engine.pretraining.views import set_view_size
 
 __all__ = ['CONFIG_NAME', 'Resolved', 'resolve']
@@ -74,13 +75,16 @@ def resolve(
         ValueError: If something asked for makes no sense.
     """
     decisions = Decisions()
-    config, published = _begin(request, machine, decisions)
+    start = None
+    if request.init not in (None, 'random', 'given'):
+        start = look_at_start(str(request.init))
+    config, published = _begin(request, machine, decisions, start)
     entries = _read_entries(config, request.entries)
     config.merge_from_dict(entries)
     photos = set_images(config, request, decisions)
     set_measured(config, request, decisions)
     set_view_size(config, request.view_size, photos, decisions)
-    set_start(config, request, decisions)
+    set_start(config, request, decisions, start)
     set_proposals(
         config, photos, request.proposals, machine=machine, decisions=decisions, make=make
     )
@@ -124,11 +128,13 @@ def resolve(
     return Resolved(Config(config.to_dict(), cfg_text='#', filename=where), decisions)
 
 
-def _begin(request: Request, machine: Machine, decisions: Decisions) -> tuple[Config, int]:
+def _begin(
+    request: Request, machine: Machine, decisions: Decisions, start: Start | None
+) -> tuple[Config, int]:
     """The config to begin with, and the processes that its batch was published for."""
     file = request.config_file
     if file is None:
-        shipped, other = choose(request.method, request.backbone, machine, decisions)
+        shipped, other = choose(request.method, request.backbone, machine, decisions, start)
         config = load_config(shipped.path)
         if other is not None:
             exchange_backbone(config, other)

@@ -12,7 +12,7 @@ __all__ = ['set_view_size', 'view_size']
 
 _CROPS = ('RandomResizedCropWithBoxes', 'ResizeWithBoxes')
 _LEAST = 96  # pixels; below, the last map of a network is a cell or two
-_STEP = 32  # the stride of a ResNet, two patches of a ViT
+_STEP = 32  # the stride of a ResNet; two patches of a ViT
 
 
 def view_size(config: Config) -> int:
@@ -24,7 +24,8 @@ def view_size(config: Config) -> int:
     sides = [step['size'] for step in _steps(config) if step.get('type') in _CROPS]
     if not sides:
         raise ValueError(f'{config.filename}: the training pipeline makes no views to size')
-    return max(sides)
+    shrunk = (config.model.get('data_preprocessor') or {}).get('student_size')
+    return shrunk or max(sides)  # larger ones are made for another eye, and shrunk for the student
 
 
 def set_view_size(
@@ -39,14 +40,16 @@ def set_view_size(
     """
     was = view_size(config)
     size = asked or was
+    patch = _patch(config)
+    step = 2 * patch if patch else _STEP
     if asked is not None:
         reason = 'as asked for'
     elif photos is not None and photos.side and photos.side < was:
-        size = min(max(photos.side // _STEP * _STEP, _LEAST), was)
+        size = min(max(photos.side // step * step, -(-_LEAST // step) * step), was)
         reason = f'half of the photos have a side below {was} px (median {photos.side} px)'
     else:
         reason = 'that of the config'
-    step = _patch(config) or _STEP
+    step = patch or _STEP
     if size % step:
         near = max(round(size / step), 1) * step
         raise ValueError(f'views.size={size} is no multiple of {step}: give {near}, for example')
@@ -71,11 +74,13 @@ def _rescale(config: Config, was: int, size: int) -> None:
         elif mask is not None and patch:
             step['mask_size'] = tuple(scaled(side * patch) // patch for side in mask)
     model = config.model
-    if patch:  # a vision transformer has a table for one size
+    if patch and model.backbone.get('img_size', was) == was:  # else a table of given weights
         model.backbone.img_size = size
         teacher = model.get('teacher') or {}
         if 'backbone' in teacher:
             teacher['backbone']['img_size'] = size
+    if (model.get('data_preprocessor') or {}).get('student_size'):
+        model.data_preprocessor.student_size = size
     if 'small_size' in model:
         model.small_size = scaled(model.small_size)
     measured = config.get('object_knn_dataloader')

@@ -2,8 +2,10 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from mmengine.logging import print_log
 from mmpretrain.models.selfsup.base import BaseSelfSupervisor
 from torch import Tensor, nn
 
@@ -12,6 +14,7 @@ from mmdssl.models.branches.branch_list import Branches
 from mmdssl.models.branches.decoupling import DecouplingBranch
 from mmdssl.models.decoupled_views import DecoupledViews
 from mmdssl.models.objectives import Objective
+from mmdssl.models.utils.backbone_weights import load_backbone
 from mmdssl.registry import MODELS
 
 __all__ = ['BaseDenseSSL', 'build_part']
@@ -36,6 +39,9 @@ class BaseDenseSSL(BaseSelfSupervisor):
             method (nothing of the branch is built or run then).
         branches: Configs of further branches (:mod:`mmdssl.models.branches`), in this order;
             ``decoupling=dict(...)`` equals ``branches=[dict(type='DecouplingBranch', ...)]``.
+        init: Checkpoint of the backbone to start from, see :func:`load_backbone`; None or
+            ``'random'``: none; ``'given'``: it brings its weights itself. Read when training
+            starts, not to evaluate or export.
         data_preprocessor: Usually a :class:`MultiViewPreprocessor`.
         init_cfg: mmengine initialisation.
     """
@@ -61,6 +67,7 @@ class BaseDenseSSL(BaseSelfSupervisor):
         neck: dict | nn.Module | None = None,
         decoupling: dict | None = None,
         branches: Sequence[dict] | None = None,
+        init: str | None = None,
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | None = None,
     ) -> None:
@@ -71,10 +78,49 @@ class BaseDenseSSL(BaseSelfSupervisor):
             data_preprocessor=build_part(data_preprocessor or dict(type='MultiViewPreprocessor')),
             init_cfg=init_cfg,
         )
+        self.init = init
         self.clock = TrainingClock()
         self.branches = Branches(
             self, decoupling=decoupling, branches=branches, defaults=self.decoupling_defaults
         )
+
+    def init_weights(self) -> None:
+        """New weights, then those of the given backbone, whose origin is told in one line."""
+        super().init_weights()
+        if self.init not in (None, 'random', 'given'):
+            self.load_given(self.init)
+
+    def load_given(self, file: str) -> None:
+        """Read the backbone to start from, and tell where all weights are from.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If it does not hold this backbone, see :func:`load_backbone`.
+        """
+        path = Path(file).expanduser()
+        if not path.is_file():
+            raise FileNotFoundError(
+                f'{type(self).__name__} starts from a given backbone, but there is no file {file}: '
+                'make it (the head of the config says how), give another as model.init=FILE, or '
+                'model.init=random to try out the rest'
+            )
+        report = load_backbone(self.backbone, path)
+        parts = {'backbone': report.origin(path), **self._other_origins()}
+        line = '; '.join(f'{name}: {origin}' for name, origin in parts.items())
+        print_log(f'{type(self).__name__} starts with {line}', logger='current')
+
+    def _other_origins(self) -> dict[str, str]:
+        """Where the weights of the other parts are from, where the backbone is a given one."""
+        own = ('backbone', 'branches')
+        origins = {
+            name: 'new'
+            for name, part in self.named_children()
+            if name not in own and any(one.requires_grad for one in part.parameters())
+        }
+        for branch in self.branches.each():
+            if any(True for _ in branch.parameters()):
+                origins[f'branches.{branch.name}'] = branch.origin()
+        return origins
 
     @property
     def decoupling(self) -> DecouplingBranch | None:

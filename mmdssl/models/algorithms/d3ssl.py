@@ -104,6 +104,7 @@ class D3SSL(TeacherStudent):
         momentum: EMA momentum (start, end).
         decoupling: Must be None: D3SSL de-couples by its own views.
         branches: Further branches, see :class:`BaseDenseSSL`.
+        init: Checkpoint of the backbone to start from, see :class:`BaseDenseSSL`.
         data_preprocessor: Usually a :class:`MultiViewPreprocessor`, which sets the pixels of
             ``inputs['erase']`` to 0.
         init_cfg: mmengine initialisation.
@@ -140,6 +141,7 @@ class D3SSL(TeacherStudent):
         momentum: tuple[float, float] = (0.999, 0.999),
         decoupling: dict | None = None,
         branches: Sequence[dict] | None = None,
+        init: str | None = None,
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | None = None,
     ) -> None:
@@ -158,6 +160,7 @@ class D3SSL(TeacherStudent):
             momentum=momentum,
             teacher_train_mode=True,
             branches=branches,
+            init=init,
             data_preprocessor=data_preprocessor,
             init_cfg=init_cfg,
         )

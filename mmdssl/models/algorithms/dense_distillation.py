@@ -16,12 +16,10 @@ BatchNorm: it is the counterweight of L_D. This host is no published method.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from mmengine.logging import print_log
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -29,7 +27,6 @@ from mmdssl.models.algorithms.teacher_student import TeacherStudent
 from mmdssl.models.branches.branch import Targets
 from mmdssl.models.chosen_cells import per_sample_weights
 from mmdssl.models.foreground import Foreground
-from mmdssl.models.utils.backbone_weights import load_backbone
 from mmdssl.models.utils.batch_statistics import frozen_running_stats
 from mmdssl.registry import MODELS
 
@@ -44,7 +41,7 @@ class DenseDistillation(TeacherStudent):
         backbone: Config or module of any that gives feature maps (N, C, h, w): a CNN, or a vision
             transformer with ``out_type='featmap'``. Its ``out_indices`` say at which levels
             features are compared; the last map is the one that O-KNN reads.
-        init: Checkpoint of the backbone, see :func:`load_backbone`; ``'given'``: the backbone
+        init: Checkpoint of the backbone, see :class:`BaseDenseSSL`; ``'given'``: the backbone
             brings its weights (a module, or by its ``init_cfg``); ``'random'``: none, to try out
             the rest. Read when training starts, not to evaluate or export.
         norm_eval: BatchNorm of the student normalises by the statistics it came with and keeps
@@ -86,12 +83,12 @@ class DenseDistillation(TeacherStudent):
             backbone=backbone,
             decoupling=decoupling,
             branches=branches,
+            init=init,
             momentum=momentum,
             teacher_train_mode=False,
             data_preprocessor=data_preprocessor,
             init_cfg=init_cfg,
         )
-        self.init = init
         self._keeps_weights = init == 'given' and isinstance(backbone, nn.Module)
         self.norm_eval = norm_eval
 
@@ -113,16 +110,10 @@ class DenseDistillation(TeacherStudent):
         """Read the backbone to start from; the teacher is a copy of it."""
         if self._keeps_weights:
             return
-        if self.init in ('given', 'random'):
+        if self.init is None or self.init in ('given', 'random'):
             super().init_weights()
             return
-        if not Path(self.init).expanduser().is_file():
-            raise FileNotFoundError(
-                f'DenseDistillation starts from a given backbone, but there is no file {self.init}:'
-                ' give another as model.init=FILE'
-            )
-        report = load_backbone(self.backbone, Path(self.init).expanduser())
-        print_log(f'DenseDistillation starts from {self.init}: {report}', logger='current')
+        self.load_given(self.init)
         self.teacher.copy_from(self._led())
 
     def update_teacher(self) -> None:

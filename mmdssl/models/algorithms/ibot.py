@@ -58,6 +58,7 @@ class IBOT(TeacherStudent):
             enter the centres once more, as the public code does by forwarding
             copies of them.
         branches: Further branches, see :class:`BaseDenseSSL`.
+        init: Checkpoint of the backbone to start from, see :class:`BaseDenseSSL`.
         data_preprocessor: Usually a :class:`MultiViewPreprocessor`.
         init_cfg: mmengine initialisation.
 
@@ -86,6 +87,7 @@ class IBOT(TeacherStudent):
         correspondence: Rule = 1,
         decoupling: dict | None = None,
         branches: Sequence[dict] | None = None,
+        init: str | None = None,
         center_counts_decoupled: bool = False,
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | None = None,
@@ -95,6 +97,7 @@ class IBOT(TeacherStudent):
             head=head,
             decoupling=decoupling,
             branches=branches,
+            init=init,
             momentum=momentum,
             teacher_without=('backbone.mask_token',),
             data_preprocessor=data_preprocessor,
@@ -264,9 +267,11 @@ class IBOT(TeacherStudent):
         """Student tokens of the local crops, from one pass if they are of one size."""
         if not views:
             return []
+        own_norm = getattr(self.backbone, 'local_cls_norm', None) is not None
+        local = dict(local=True) if own_norm else {}
         if len({view.shape[-2:] for view in views}) > 1:
-            return [self.backbone.forward_tokens(view) for view in views]
-        return [self.backbone.forward_tokens(torch.cat(views))]
+            return [self.backbone.forward_tokens(view, **local) for view in views]
+        return [self.backbone.forward_tokens(torch.cat(views), **local)]
 
     def _maps(self, views: list[Tensor], tokens: list[Tensor]) -> list[Tensor]:
         """Maps (N, C, h, w) of views, from the tokens (.., 1+L, C) of one pass or of several."""

@@ -23,12 +23,10 @@ What the queue holds is scored with the student's prototypes.
 # of teachers is the same, ours is read one step sooner.
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from mmengine import dist
-from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from mmdssl.core.step_generator import QUEUE, step_generator
@@ -41,7 +39,6 @@ from mmdssl.models.losses.region_assignment import (
     region_assignment_loss,
 )
 from mmdssl.models.utils.attention_foreground import attention_foreground, tokens_and_attention
-from mmdssl.models.utils.backbone_weights import load_backbone
 from mmdssl.models.utils.foreground_queue import ForegroundQueue
 from mmdssl.models.utils.sinkhorn import sinkhorn
 from mmdssl.registry import MODELS
@@ -54,7 +51,7 @@ class Leopart(TeacherStudent):
     Args:
         backbone: A :class:`DenseViT`.
         head: A :class:`LeopartHead`; the teacher uses a copy.
-        init: Checkpoint of the ViT to start from, see :func:`load_backbone`; ``'random'``
+        init: Checkpoint of the ViT to start from, see :class:`BaseDenseSSL`; ``'random'``
             for none. Read when training starts, not to evaluate or export.
         num_global_views: Views the teacher sees, at least 1; at least 2 views in all.
         temperature: Of the student's softmax.
@@ -106,11 +103,13 @@ class Leopart(TeacherStudent):
     ) -> None:
         if not init:
             raise ValueError(
-                'Leopart fine-tunes a given ViT: set init to a checkpoint of one (DINO, or an '
-                "iBOT run of this package), or init='random' to start from nothing"
+                f'{type(self).__name__} fine-tunes a given ViT: set init to a checkpoint of one '
+                "(DINO, or an iBOT run of this package), or init='random' to start from nothing"
             )
         if num_global_views < 1:
-            raise ValueError(f'Leopart: num_global_views is {num_global_views}, give at least 1')
+            raise ValueError(
+                f'{type(self).__name__}: num_global_views is {num_global_views}, give at least 1'
+            )
         if loss_mask not in ('foreground', 'all'):
             raise ValueError(f"Leopart: loss_mask is {loss_mask!r}, give 'foreground' or 'all'")
         if not 0 < attention_mass <= 1:
@@ -120,11 +119,14 @@ class Leopart(TeacherStudent):
             head=head,
             decoupling=decoupling,
             branches=branches,
+            init=init,
             momentum=momentum,
             data_preprocessor=data_preprocessor,
             init_cfg=init_cfg,
         )
-        self.init = init
+        token = getattr(self.backbone, 'mask_token', None)
+        if token is not None:  # of a given net, which nothing here uses: it stays as it is
+            token.requires_grad_(False)
         self.num_global_views = num_global_views
         self.temperature = temperature
         self.epsilon = epsilon
@@ -141,21 +143,6 @@ class Leopart(TeacherStudent):
                 length=max(queue_length // dist.get_world_size(), 1),
                 dim=self.head.bottleneck_channels,
             )
-
-    def init_weights(self) -> None:
-        """Read the ViT to start from; the head starts at random, the teacher equal to all."""
-        super().init_weights()
-        if self.init == 'random':
-            return
-        if not Path(self.init).is_file():
-            raise FileNotFoundError(
-                f'Leopart starts from a given ViT, but there is no file {self.init}: make it (the '
-                'head of the config says how), give another as model.init=FILE, or model.init='
-                'random to start from nothing'
-            )
-        report = load_backbone(self.backbone, self.init)
-        print_log(f'Leopart starts from {self.init}: {report}', logger='current')
-        self.teacher.copy_from(self._followed())
 
     def loss(self, inputs: dict, data_samples: list | None = None) -> dict[str, Tensor]:
         """``loss_assign`` (and those of branches), and the share of foreground cells."""
@@ -306,17 +293,17 @@ class Leopart(TeacherStudent):
         views, count = list(inputs['views']), self.num_global_views
         if len(views) < max(count, 2):
             raise ValueError(
-                f'Leopart: the batch has {len(views)} views; at least 2 are needed, of them '
-                f'num_global_views={count} global ones'
+                f'{type(self).__name__}: the batch has {len(views)} views; at least 2 are needed, '
+                f'of them num_global_views={count} global ones'
             )
         shapes = {'boxes_in_global': (count, len(views)), 'boxes_in_other': (len(views), count)}
         for key, (have, each) in shapes.items():
             boxes = inputs.get(key)
             if boxes is None or len(boxes) != have or boxes[0].shape[1:] != (each, 4):
                 raise ValueError(
-                    f'Leopart: the batch needs {key!r} of {have} views, (N, {each}, 4) each; make '
-                    f'the views with OverlappingCrops(num_global_views={count}) and pack '
-                    "'boxes_in_global' and 'boxes_in_other'"
+                    f'{type(self).__name__}: the batch needs {key!r} of {have} views, (N, {each}, '
+                    f'4) each; make the views with OverlappingCrops(num_global_views={count}) and '
+                    "pack 'boxes_in_global' and 'boxes_in_other'"
                 )
         return (
             views,

@@ -155,7 +155,8 @@ def dino_blocks(
         norm_cfg=settings['norm_cfg'],
     )
     blocks = []
-    for rate in torch.linspace(0, drop_path_rate, arch['num_layers']).tolist():
+    # Values, whatever device new tensors are put on meanwhile.
+    for rate in torch.linspace(0, drop_path_rate, arch['num_layers'], device='cpu').tolist():
         if rotary:
             block = RotaryBlock(key_bias=key_bias, drop_path_rate=rate, **common)
         else:

@@ -18,6 +18,7 @@ from mmengine.logging import MMLogger
 from mmengine.model.weight_init import initialize
 from mmpretrain.models.backbones import VisionTransformer
 from mmpretrain.models.backbones.vision_transformer import TransformerEncoderLayer
+from mmpretrain.models.utils import build_norm_layer
 from torch import Tensor, nn
 
 from mmdssl.core.tokens import table_side
@@ -59,6 +60,8 @@ class DenseViT(VisionTransformer):
         rope: Settings of :class:`mmdssl.models.backbones.rope.RotaryPositions`, which then stand
             in place of the position table; None for a table.
         key_bias: The keys have a bias; None: without ``rope``.
+        local_cls_norm: In training, CLS and registers of local crops have a final norm of their own
+            (DINOv3's 7B and its ViT-L for satellite images).
         **kwargs: Further arguments of ``mmpretrain.VisionTransformer``, like
             ``layer_scale_init_value``: start of the factors of both branches of a block, 0 for
             none.
@@ -84,6 +87,7 @@ class DenseViT(VisionTransformer):
         ffn: Literal['mlp', 'gated'] = 'mlp',
         rope: dict | None = None,
         key_bias: bool | None = None,
+        local_cls_norm: bool = False,
         **kwargs: Any,
     ) -> None:
         norm_cfg = norm_cfg or dict(type='LN', eps=1e-6 if rope is None else 1e-5)
@@ -129,6 +133,9 @@ class DenseViT(VisionTransformer):
             self.rope = RotaryPositions(head_dims=self.embed_dims // heads, **rope)
             del self.pos_embed
             self.pos_embed: nn.Parameter | None = None
+        self.local_cls_norm: nn.Module | None = (
+            build_norm_layer(norm_cfg, self.embed_dims) if local_cls_norm else None
+        )
         if self.frozen_stages > 0:
             self._freeze_stages()
 
@@ -224,25 +231,42 @@ class DenseViT(VisionTransformer):
             )
         return mask.flatten(1).bool().unsqueeze(-1)
 
-    def forward_tokens(self, images: Tensor, **embedding: Any) -> Tensor:
+    def forward_tokens(self, images: Tensor, *, local: bool = False, **embedding: Any) -> Tensor:
         """CLS and patch tokens after the final norm.
 
         Args:
             images: (N, 3, H, W), float, normalised.
+            local: See :meth:`normed`.
             **embedding: ``mask``, ``background``, ... of :meth:`embed`.
 
         Returns:
             (N, 1 + h*w, C); token 0 is CLS, patches are row-major.
         """
-        return self.forward_embedded(*self.embed(images, **embedding))
+        return self.forward_embedded(*self.embed(images, **embedding), local=local)
 
-    def forward_embedded(self, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+    def forward_embedded(
+        self, tokens: Tensor, grid: tuple[int, int], *, local: bool = False
+    ) -> Tensor:
         """From what :meth:`embed` gives to CLS and patches (N, 1 + h*w, C) after the final norm."""
         last = tokens
         for last in self.run(tokens, grid):  # noqa: B007 - the last is wanted
             pass
-        tokens = self.without_registers(last)
-        return self.ln1(tokens) if self.final_norm else tokens
+        return self.without_registers(self.normed(last, local=local))
+
+    def normed(self, tokens: Tensor, *, local: bool = False) -> Tensor:
+        """The final norm.
+
+        Args:
+            tokens: (N, 1 + R + h*w, C) after a block.
+            local: They are of local crops, whose CLS and registers have, in training, a norm of
+                their own where there is one (``local_cls_norm``).
+        """
+        if not self.final_norm:
+            return tokens
+        if not local or self.local_cls_norm is None or not self.training:
+            return self.ln1(tokens)
+        first = 1 + self.registers
+        return torch.cat((self.local_cls_norm(tokens[:, :first]), self.ln1(tokens[:, first:])), 1)
 
     def run(self, tokens: Tensor, grid: tuple[int, int]) -> Iterator[Tensor]:
         """All tokens after each block, before any norm.

@@ -31,6 +31,8 @@ class HFBackbone(MeasuredBackbone):
         ValueError: If settings do not go together, or the file is of another network.
     """
 
+    heads = (*MeasuredBackbone.heads, 'embeddings.mask_token')
+
     def __init__(
         self,
         *,

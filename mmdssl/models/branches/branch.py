@@ -129,6 +129,10 @@ class Branch(BaseModule):
         """Trained parts that the host's moving average follows as well, by name."""
         return {}
 
+    def origin(self) -> str:
+        """Where its own weights are from, for the line at the start of training."""
+        return 'new'
+
     def observe(self, host: 'DenseHost', *, step: int) -> None:
         """Called in every training step before any network runs, also while the branch rests."""
 

@@ -219,6 +219,12 @@ class GramAnchoring(Branch):
         report = load_backbone(self.teacher, self.checkpoint)
         print_log(f'Gram teacher from {self.checkpoint}: {report}', logger='current')
 
+    def origin(self) -> str:
+        """The Gram teacher's."""
+        if self.checkpoint is not None:
+            return f'from {self.checkpoint}'
+        return f'a copy of the {self.source} of iteration {self.teacher_from}'
+
     def train(self, mode: bool = True) -> 'GramAnchoring':
         """The Gram teacher stays in evaluation mode, whatever the host is told."""
         return super().train(False) if hasattr(self, 'teacher') else super().train(mode)

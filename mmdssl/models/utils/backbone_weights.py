@@ -1,7 +1,7 @@
 """Read a backbone out of a checkpoint, and say what was read."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from mmdssl.core.reading import load_checkpoint_file
 from mmdssl.core.tokens import extra_tokens
 from mmdssl.core.weight_facts import facts_of
 from mmdssl.core.weight_values import check_finite
-from mmdssl.core.wording import listed_after
+from mmdssl.core.wording import listed, listed_after
 
 __all__ = [
     'LoadReport',
@@ -40,6 +40,8 @@ class LoadReport:
         unexpected: Names under the prefix that the backbone lacks.
         coverage: Share of the backbone that was loaded, 0..1: the smaller of the shares of
             tensors (a lost BatchNorm is few values but many tensors) and of values.
+        held: All tensors of the backbone, whether features depend on them or not, by name: True
+            where they came from the checkpoint.
     """
 
     prefix: str
@@ -47,6 +49,7 @@ class LoadReport:
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
     coverage: float
+    held: Mapping[str, bool] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return (
@@ -54,6 +57,12 @@ class LoadReport:
             f'missing{listed_after(self.missing)}, {len(self.unexpected)} '
             f'unexpected{listed_after(self.unexpected)}, coverage {self.coverage:.1%}'
         )
+
+    def origin(self, path: str | Path) -> str:
+        """Where the weights of the backbone are from, like ``'175 of 175 tensors from FILE'``."""
+        others = [name for name, from_file in self.held.items() if not from_file]
+        line = f'{len(self.held) - len(others)} of {len(self.held)} tensors from {path}'
+        return f'{line} (not in it: {listed(others)})' if others else line
 
 
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:
@@ -104,7 +113,7 @@ def load_backbone(
         )
     constant = {name for name, _ in backbone.named_buffers()}  # the table of MAE
     lost = [name for name in essential(report.missing) if name not in constant]
-    extra = extra_tokens(report.unexpected)
+    extra = [*extra_tokens(report.unexpected), *_further_parts(report.unexpected)]
     if lost or extra:
         what = f'lacks {", ".join(lost)}' if lost else f'has {", ".join(extra)} as well'
         raise ValueError(
@@ -123,7 +132,13 @@ def load_backbone(
     except ValueError as error:  # a position table that cannot be resized
         raise ValueError(f'{path} does not fit {type(backbone).__name__}: {error}') from error
     bind_facts(backbone, facts_of(content))
-    return report
+    return replace(report, held={name: name in own for name in backbone.state_dict()})
+
+
+def _further_parts(names: Sequence[str]) -> list[str]:
+    """Parts of a network, by the tensors it has more, without which its features are others."""
+    found = ['pos_embed'] if 'pos_embed' in names else []
+    return found + (['LayerScale'] if any('.gamma' in name for name in names) else [])
 
 
 def bind_facts(module: nn.Module, facts: Mapping[str, str]) -> None:

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from mmdssl.engine.pretraining import inputs
+from tests.conversion.nets import checkpoint, vit
 from tests.engine.pretraining.photos import GPU, make, photos, resolved, said
 
 
@@ -64,7 +65,7 @@ def test_so_many_images_only(tmp_path):
         ('maskalign', dict(teacher='gone.pth'), 'teacher=gone.pth: there is no such file'),
         ('leopart-d', {}, 'leopart-d starts from a trained ViT: give init=FILE'),
         ('ibot', dict(teacher='x.pth'), 'teacher=x.pth: ibot makes its own teacher'),
-        ('ibot', dict(init='x.pth'), 'init=x.pth: ibot starts from nothing'),
+        ('ibot', dict(init='x.pth'), 'init=x.pth: there is no such file'),
         ('ibot', dict(proposals='x.npz'), 'proposals=x.npz: IBOT uses no proposals'),
     ],
 )
@@ -75,7 +76,8 @@ def test_weights_and_proposals_that_are_missing_or_of_no_use(tmp_path, method, o
 
 def test_a_given_teacher_and_start_are_taken(tmp_path):
     file = tmp_path / 'weights.pth'
-    file.write_bytes(b'')
+    net = vit()
+    checkpoint(file, net, net)
     folder = photos(tmp_path / 'p')
     teacher = resolved('maskalign', folder, tmp_path / 'run', teacher=str(file)).config.model
     assert teacher.teacher.checkpoint == str(file)

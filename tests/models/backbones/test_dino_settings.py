@@ -61,6 +61,42 @@ def test_fresh_networks_learn_in_every_part(build):
     assert not [n for n, p in net.named_parameters() if p.grad is None]
 
 
+def test_local_crops_have_a_norm_of_their_own_in_training_alone():
+    net = dinov3(local_cls_norm=True)
+    *_, last = net.run(*net.embed(images()))
+    plain, first = net.ln1(last), 1 + net.registers
+    own = torch.nn.functional.layer_norm(
+        last, (24,), net.local_cls_norm.weight, net.local_cls_norm.bias, 1e-5
+    )
+    assert torch.equal(net.normed(last, local=True), plain)
+    net.train()
+    assert torch.equal(net.normed(last), plain)
+    local = net.normed(last, local=True)
+    assert_close(local[:, :first], own[:, :first], 1e-6)
+    assert torch.equal(local[:, first:], plain[:, first:])
+    assert torch.equal(net.forward_tokens(images(), local=True)[:, 0], local[:, 0])
+    assert net.get_layer_depth('local_cls_norm.weight') == (3, 4)
+
+
+def test_of_ibots_views_the_local_ones_alone_take_their_norm():
+    plain = tiny_ibot()
+    given = dict(
+        arch=dict(plain.backbone.arch_settings),
+        img_size=tuple(plain.backbone.img_size),
+        patch_size=plain.backbone.patch_size,
+    )
+    host = tiny_ibot(backbone=dict(type='DenseViT', **given, **V3, local_cls_norm=True)).train()
+    seen = []
+    host.backbone.local_cls_norm.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
+    host.loss(tiny_batch())
+    assert not seen
+    losses = host.loss(tiny_batch(local=2))
+    (tokens,) = seen
+    assert tokens.shape[:2] == (2 * 8, 1 + V3['registers'])
+    losses['loss_cls'].backward()
+    assert host.backbone.local_cls_norm.weight.grad.abs().sum() > 0
+
+
 def test_images_that_are_no_whole_patches_are_refused():
     for kind in (DenseViT, TapViT):
         net = kind(**VIT, **({'out_indices': (1,)} if kind is TapViT else {}))

@@ -221,3 +221,20 @@ def test_periods_of_the_file_and_one_draw_a_block(shared, tmp_path, net_name, mo
     assert_close(out[:, 0], golden['train_rescale_cls_f64'], 1e-8)
     assert_close(out[:, 1:], golden['train_rescale_patches_f64'], 1e-8)
     assert next(factors, None) is None
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('net_name', V3)
+def test_cls_and_registers_of_local_crops_have_their_norm(shared, tmp_path, net_name):
+    golden = Golden.load(shared(f'golden3/{net_name}.npz'))
+    if 'train_local_cls_f64' not in golden:
+        pytest.skip('the network of this file has no norm of local crops')
+    net = build(golden, tmp_path, local_cls_norm=True).double()
+    net.rope.source = 'exact'
+    net.train()
+    *_, last = net.run(*net.embed(golden['other1_images'].double()))
+    out = net.normed(last, local=True)
+    first = 1 + net.registers
+    assert_close(out[:, 0], golden['train_local_cls_f64'], 1e-8)
+    assert_close(out[:, 1:first], golden['train_local_registers_f64'], 1e-8)
+    assert_close(out[:, first:], golden['train_local_patches_f64'], 1e-8)
