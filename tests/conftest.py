@@ -43,6 +43,14 @@ def _managed(base: type = ManagerMixin) -> Iterator[type]:
         yield from _managed(kind)
 
 
+def _as_it_was() -> Iterator[None]:
+    known = {kind: kind._instance_dict.copy() for kind in _managed()}
+    yield
+    for kind in _managed():
+        kind._instance_dict.clear()
+        kind._instance_dict.update(known.get(kind, {}))
+
+
 @pytest.fixture(autouse=True)
 def global_instances() -> Iterator[None]:
     """What mmengine keeps for the whole process is for the test alone in which it was made.
@@ -51,11 +59,13 @@ def global_instances() -> Iterator[None]:
     which are found again by the name of the run: a second run within the same second of the clock
     would get those of the test before, and log into its closed stream.
     """
-    known = {kind: kind._instance_dict.copy() for kind in _managed()}
-    yield
-    for kind in _managed():
-        kind._instance_dict.clear()
-        kind._instance_dict.update(known.get(kind, {}))
+    yield from _as_it_was()
+
+
+@pytest.fixture(autouse=True, scope='module')
+def global_instances_of_a_file() -> Iterator[None]:
+    """The same for what the fixtures of a file have made: any file may come next to a worker."""
+    yield from _as_it_was()
 
 
 @pytest.fixture(scope='session')
