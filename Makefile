@@ -24,7 +24,7 @@ SETUP := VENV='$(VENV)' PYTHON='$(PYTHON)' OPS_CFLAGS='$(OPS_CFLAGS)' FORCE='$(F
 PYTEST := $(PY) -m pytest -n $(JOBS) --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow gpu lint format check-env env env-dev env-full clean
+.PHONY: help demo docs test test-slow gpu lint format check-env env env-dev env-full clean
 
 help:
 	@echo 'make demo        environment (about 4 min, once), then the demo (at most 6 min on 2 cores)'
@@ -32,6 +32,7 @@ help:
 	@echo 'make test-slow   the tests that take longer than 20 s each'
 	@echo 'make gpu         proof on a GPU in 10 min: tests, speeds, two runs with O-KNN curves'
 	@echo 'make lint        ruff check, ruff format --check, mypy, order of the floors'
+	@echo 'make docs        the site, into work_dirs/site'
 	@echo 'make format      ruff repairs and formats in place'
 	@echo 'make check-env   what is installed, what is missing for what; installs nothing'
 	@echo 'make env         environment for pre-training: nothing is compiled'
@@ -64,6 +65,11 @@ gpu:
 
 test-slow: env-full
 	$(PYTEST) -m slow $(ARGS)
+
+# -W: a warning is an error; -E: what other files say is read anew.
+docs: env-dev
+	$(PY) -m sphinx -W --keep-going -q -E -b html docs work_dirs/site
+	@echo 'work_dirs/site/index.html'
 
 lint: env-dev
 	$(PY) -m ruff check .

@@ -40,6 +40,29 @@ METHODS: Mapping[str, tuple[str, str, dict[str, str]]] = {
         'ResNet',
         dict(Title='Improved Baselines with Momentum Contrastive Learning'),
     ),
+    'pointlevel': (
+        'Point-level baseline',
+        'ResNet',
+        dict(Title='De-coupling and De-positioning Dense Self-supervised Learning'),
+    ),
+    'pixpro': (
+        'PixPro',
+        'ResNet',
+        dict(
+            Title='Propagate Yourself: Exploring Pixel-Level Consistency for Unsupervised Visual '
+            'Representation Learning'
+        ),
+    ),
+    'byol': (
+        'BYOL',
+        'ResNet',
+        dict(Title='Bootstrap Your Own Latent: A New Approach to Self-Supervised Learning'),
+    ),
+    'resim': (
+        'ReSim',
+        'ResNet',
+        dict(Title='Region Similarity Representation Learning'),
+    ),
     'soco': (
         'SoCo',
         'ResNet-C4',
@@ -59,6 +82,28 @@ METHODS: Mapping[str, tuple[str, str, dict[str, str]]] = {
         'Leopart',
         'ViT',
         dict(Title='Self-Supervised Learning of Object Parts for Semantic Segmentation'),
+    ),
+    'slotcon': (
+        'SlotCon',
+        'ResNet',
+        dict(Title='Self-Supervised Visual Representation Learning with Semantic Grouping'),
+    ),
+    'neco': (
+        'NeCo',
+        'ViT',
+        dict(
+            Title="Near, far: Patch-ordering enhances vision foundation models' scene understanding"
+        ),
+    ),
+    'plrc': (
+        'PLRC',
+        'ResNet',
+        dict(Title='Point-Level Region Contrast for Object Detection Pre-Training'),
+    ),
+    'selfemd': (
+        'Self-EMD',
+        'ResNet',
+        dict(Title='Self-EMD: Self-Supervised Object Detection without ImageNet'),
     ),
     'distill': (
         'DenseDistillation',

@@ -20,9 +20,7 @@ model = dict(
     backbone=dict(
         _delete_=True,
         type='MobileNetV2',
-        init_cfg=dict(
-            type='Pretrained', checkpoint='mobilenet_v2_imagenet.pth', prefix='backbone.'
-        ),
+        init_cfg=dict(type='PretrainedBackbone', checkpoint='mobilenet_v2_imagenet.pth'),
     ),
     neck=dict(in_channels=1280),
     negatives='batch',

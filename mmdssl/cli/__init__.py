@@ -20,6 +20,7 @@ COMMANDS = {
     'train': 'train a pre-training, detection or segmentation config',
     'test': 'evaluate a frozen backbone (O-KNN), or a fine-tuned detector or segmentor',
     'analyze': 'measure and draw coupling, O-KNN, position, consistency, affinity; a report',
+    'card': 'measure networks side by side on your labelled photos: one page',
     'convert': 'export, import and publish checkpoints',
     'proposals': 'search images for boxes that may hold objects (SoCo, D3SSL)',
     'scenes': 'write a synthetic multi-object data set',

@@ -33,8 +33,6 @@ if TYPE_CHECKING:  # imported where it is needed: --help need not wait for torch
     from mmengine.runner import Runner
     from rich.table import Table
 
-    from mmdssl.evaluation.extractors.feature_extractor import FeatureExtractor
-    from mmdssl.models.utils.backbone_weights import Source
 
 _WIDE = 70  # letters of columns that fit beside the names of a terminal of 80
 # Parts of a pre-training config that an evaluation does not need.
@@ -100,30 +98,6 @@ def evaluation_config(config: 'Config') -> 'Config':
     return config
 
 
-def build_extractor(
-    config: 'Config', checkpoint: Path | None, source: 'Source' = 'auto'
-) -> 'FeatureExtractor':
-    """The config's backbone with the checkpoint's weights, or initialised without one."""
-    from mmengine.logging import print_log
-
-    from mmdssl.evaluation.extractors.feature_extractor import FeatureExtractor
-    from mmdssl.models.utils.backbone_weights import load_backbone
-
-    settings = dict(config.model)
-    if settings.pop('type') not in ('FeatureExtractor', 'mmdssl.FeatureExtractor'):
-        preprocessor = settings.get('data_preprocessor') or config.get('data_preprocessor')
-        settings = dict(backbone=settings['backbone'], data_preprocessor=preprocessor)
-    extractor = FeatureExtractor(**settings)
-    if checkpoint is None:
-        extractor.init_weights()
-        if not getattr(extractor.backbone, 'with_weights', False):  # as adapters have
-            print_log('no checkpoint: evaluating the untrained backbone', logger='current')
-    else:
-        report = load_backbone(extractor.backbone, checkpoint, source=source)
-        print_log(f'{checkpoint}: {report}', logger='current')
-    return extractor
-
-
 def as_table(metrics: dict[str, Any], title: str) -> 'Table':
     """One row per metric, one column per number: 'oknn/top1' goes to row 'oknn'.
 
@@ -158,6 +132,7 @@ def build_runner(options: argparse.Namespace) -> 'Runner':
     from mmengine.runner import set_random_seed
 
     from mmdssl.engine.config import load_config
+    from mmdssl.engine.extractor import build_extractor
     from mmdssl.engine.fine_tuned import build_test_runner
     from mmdssl.engine.frameworks import framework_of
     from mmdssl.engine.local_runner import QuietRunner

@@ -2,12 +2,13 @@
 
 import torch
 
-__all__ = ['BRANCH', 'CORRESPONDENCE', 'QUEUE', 'step_generator']
+__all__ = ['BRANCH', 'CORRESPONDENCE', 'QUEUE', 'REFERENCES', 'step_generator']
 
 #: Strides between the seeds of two steps, one a purpose, so that purposes do not share draws.
 BRANCH = 0x9E3779B9
 CORRESPONDENCE = 0x517CC1B727
 QUEUE = 0xD6E8FEB866
+REFERENCES = 0xA0761D6478
 
 
 def step_generator(step: int, purpose: int) -> torch.Generator:
@@ -15,7 +16,8 @@ def step_generator(step: int, purpose: int) -> torch.Generator:
 
     Args:
         step: Iteration, from 0.
-        purpose: :data:`BRANCH`, :data:`CORRESPONDENCE`, :data:`QUEUE`, or a number of one's own.
+        purpose: :data:`BRANCH`, :data:`CORRESPONDENCE`, :data:`QUEUE`, :data:`REFERENCES`, or a
+            number of one's own.
     """
     seed = (torch.initial_seed() + purpose * (step + 1)) % 2**63
     return torch.Generator().manual_seed(seed)

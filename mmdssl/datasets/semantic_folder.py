@@ -43,6 +43,8 @@ class SemanticFolder(ImageDataset):
         data_prefix: ``img_path`` and ``seg_map_path``, the two folders.
         ann_file: File of names without ending, one a line (VOC's ``ImageSets``); '': all images
             of the folder that have the ending, in capitals or not. Hidden files are none.
+        recursive: Images of sub-folders too, whose maps lie in sub-folders of the same names
+            (Cityscapes).
         img_suffix: Ending of images.
         seg_map_suffix: Ending of label maps.
         reduce_zero_label: Value 0 is no class: it becomes 255 and all others one less (ADE20K).
@@ -67,6 +69,7 @@ class SemanticFolder(ImageDataset):
         data_root: str | Path = '',
         data_prefix: Mapping[str, str],
         ann_file: str = '',
+        recursive: bool = False,
         img_suffix: str = '.jpg',
         seg_map_suffix: str = '.png',
         reduce_zero_label: bool = False,
@@ -99,6 +102,7 @@ class SemanticFolder(ImageDataset):
         self._images = os.path.join(data_root, data_prefix['img_path'])
         self._maps = os.path.join(data_root, data_prefix['seg_map_path'])
         self._endings = img_suffix, seg_map_suffix
+        self._recursive = recursive
         self._own_endings: dict[str, str] = {}  # of images that have it in capitals
         names = self._names(os.path.join(data_root, ann_file) if ann_file else '')
         count = max(1, round(share * len(names)))
@@ -175,11 +179,15 @@ class SemanticFolder(ImageDataset):
         # The names of the endings in capitals stay with the image: its map has its own ending.
         found: dict[str, str] = {}
         left_out = LeftOut()
-        for entry in os.scandir(os.fsencode(self._images)):
-            name = os.fsdecode(entry.name)
+        root = os.fsencode(self._images)
+        entries = list(os.scandir(root))
+        for entry in entries:
             if is_clutter(entry.name):
                 continue
+            name = os.fsdecode(os.path.relpath(entry.path, root))
             kind = entry_kind(entry)
+            if kind == 'folder' and self._recursive:
+                entries += os.scandir(entry.path)  # looked at in its turn
             if not name.lower().endswith(ending):
                 if kind == 'file':
                     left_out.other_ending(entry.name, [os.fsencode(ending)])

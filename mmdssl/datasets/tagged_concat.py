@@ -75,11 +75,12 @@ class TaggedConcat(Dataset):
                     f'the classes of {tag!r} differ from those of {self.tags[0]!r}: labels would '
                     'not mean the same; use annotation files with the same categories'
                 )
-        return {'classes': classes, 'tags': self.tags}
+        sizes = dict(zip(self.tags, map(len, self.datasets), strict=True))
+        return {'classes': classes, 'tags': self.tags, 'sizes': sizes}
 
     @property
     def metainfo(self) -> dict:
-        """``classes``, the names by label that all parts share, and ``tags``."""
+        """``classes``, the names by label that all parts share, ``tags``, and ``sizes`` by tag."""
         return self._metainfo
 
     def __len__(self) -> int:

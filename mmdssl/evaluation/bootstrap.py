@@ -9,7 +9,7 @@ together: the interval of their difference is much narrower than those of their 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-__all__ = ['bootstrap_shares', 'percentile_interval']
+__all__ = ['bootstrap_shares', 'bootstrap_sums', 'percentile_interval', 'ratio_interval']
 
 _AT_ONCE = 10**7  # drawn counts held at a time: 80 MB
 
@@ -35,20 +35,35 @@ def bootstrap_shares(
     Raises:
         ValueError: If there are no images, one is without objects, or ``samples`` is below 1.
     """
-    images = len(counts)
-    if not images or (np.asarray(counts) < 1).any() or samples < 1:
+    if not len(counts) or (np.asarray(counts) < 1).any() or samples < 1:
         raise ValueError(
-            f'a bootstrap draws from images with objects, at least once; got {images} images, '
+            f'a bootstrap draws from images with objects, at least once; got {len(counts)} images, '
             f'samples={samples}'
         )
+    columns = np.concatenate([hits, np.asarray(counts)[:, None]], axis=1)
+    sums = bootstrap_sums(columns, samples=samples, seed=seed)
+    return sums[:, :-1] / sums[:, -1:]
+
+
+def bootstrap_sums(
+    values: Shaped[np.ndarray, 'n k'], *, samples: int = 1000, seed: int = 0
+) -> Shaped[np.ndarray, '{samples} k']:
+    """Sums of ``values`` (n, k) by image over ``samples`` sets of n images drawn with replacement.
+
+    Raises:
+        ValueError: If there are no images or ``samples`` is below 1.
+    """
+    images = len(values)
+    if not images or samples < 1:
+        raise ValueError(f'a bootstrap draws from images, at least once; got {images} images')
     generator = np.random.default_rng(seed)
     even = np.full(images, 1 / images)
     step = max(1, _AT_ONCE // images)
-    shares = []
+    sums = []
     for start in range(0, samples, step):
         times = generator.multinomial(images, even, size=min(step, samples - start))  # (s, n)
-        shares.append((times @ hits) / (times @ counts)[:, None])
-    return np.concatenate(shares)
+        sums.append(times @ values)
+    return np.concatenate(sums)
 
 
 def percentile_interval(
@@ -63,3 +78,30 @@ def percentile_interval(
         raise ValueError(f'confidence={confidence} must lie between 0 and 1')
     low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
+
+
+def ratio_interval(
+    sums: Shaped[np.ndarray, ' n'],
+    counts: Int[np.ndarray, ' n'],
+    *,
+    samples: int,
+    seed: int,
+    confidence: float = 0.95,
+) -> tuple[float, float]:
+    """Interval of ``sums.sum() / counts.sum()``, images drawn anew, each with all that is its own.
+
+    Args:
+        sums: (n,) by image, e.g. the hits or the sum of a score over its objects.
+        counts: (n,) by image, what they are sums of; images with none are left out.
+        samples: Sets of images.
+        seed: Of the draws.
+        confidence: Of the interval.
+
+    Raises:
+        ValueError: If no image counts, or a setting is not as said.
+    """
+    kept = np.asarray(counts) > 0
+    drawn = bootstrap_shares(
+        np.asarray(sums)[kept][:, None], np.asarray(counts)[kept], samples=samples, seed=seed
+    )
+    return percentile_interval(drawn[:, 0], confidence)

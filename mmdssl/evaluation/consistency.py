@@ -99,7 +99,7 @@ def local_consistency(
 def step_of(backbone: nn.Module) -> int:
     """Step between crops that suits a backbone: the patch of a plain vision transformer, or 16."""
     if hasattr(backbone, 'wrapped'):  # an adapter to another library
-        return getattr(backbone, 'patch_size', None) or 16
+        return int(getattr(backbone, 'patch_size', None) or 16)
     projection = getattr(getattr(backbone, 'patch_embed', None), 'projection', None)
     if isinstance(projection, nn.Conv2d) and hasattr(backbone, 'cls_token'):
         return int(projection.stride[0])

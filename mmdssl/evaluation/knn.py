@@ -4,6 +4,10 @@ The similarity matrix of COCO (36k queries x 330k objects) would take 48 GB. It 
 tile instead: one matrix product, the k best of the tile, and a merge with the k best so far. The
 result is that of a brute-force search, ties included: of equally similar neighbours the one that
 comes first in the bank wins, whatever the tile size.
+
+O-KNN, in-context segmentation and patch k-NN segmentation all search with it. A bank of ten
+million patches may be held in half precision: every product is one of float32 all the same, so the
+result is the exact one of the rounded bank (how far off: :mod:`mmdssl.evaluation.patch_memory`).
 """
 
 import warnings
@@ -16,10 +20,12 @@ from jaxtyping import Float, Float32, Int64
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor
+from torch.nn.functional import normalize
 
-__all__ = ['Vote', 'knn_search', 'rank_classes']
+__all__ = ['Distance', 'Vote', 'knn_search', 'rank_classes', 'row_tiles']
 
 Vote = Literal['weighted', 'majority']
+Distance = Literal['dot', 'cosine', 'l2']
 
 _VOTE_ROWS = 8192  # queries whose class scores are held at once
 _PROGRESS_FROM = 10**9  # similarities; below this the search takes well under 10 s
@@ -30,60 +36,109 @@ def knn_search(
     bank: Float[Tensor, '...'] | Sequence[Float[Tensor, '...']],
     k: int,
     *,
+    distance: Distance = 'dot',
     tile: tuple[int, int] = (1024, 8192),
     device: str | torch.device | None = None,
+    progress: bool = True,
 ) -> tuple[Float32[Tensor, 'q k'], Int64[Tensor, 'q k']]:
-    """The ``k`` bank rows with the largest dot product for every query.
+    """The ``k`` bank rows that are most similar to every query.
 
     Args:
-        queries: (Q, C) features; cosine similarity if the rows have unit length.
-        bank: (B, C) features, or blocks (b_i, C) of them, which are put together tile by tile: what
-            lies in memory in blocks is not copied as a whole.
+        queries: (Q, C) features of any float type.
+        bank: (B, C) features of any float type, or blocks (b_i, C) of them, which are put together
+            tile by tile: what lies in memory (or in a mapped file) in blocks is not copied whole.
         k: Neighbours per query. More than the bank holds is cut to the bank's size with a warning.
+        distance: What similarity is. 'dot': the dot product; 'cosine': that of rows brought to unit
+            length; 'l2': minus the squared Euclidean distance.
         tile: Queries and bank rows whose similarities are held at a time; the search needs about
             ``4 * tile[0] * tile[1]`` bytes (32 MiB) beside its input and its result.
         device: Where to search, ``None`` for a GPU where there is one.
+        progress: Show how far a long search is, where a terminal is there to see it.
 
     Returns:
         Similarities (Q, k) float32, descending, and bank indices (Q, k) int64, both on the CPU.
 
     Raises:
-        ValueError: If either side is empty, the feature sizes differ or a value is not finite.
+        ValueError: If either side is empty, the feature sizes differ, a value is not finite or
+            ``distance`` is unknown.
     """
     _check(queries, bank, k, tile)
-    size = len(bank) if isinstance(bank, Tensor) else sum(map(len, bank))
+    if distance not in ('dot', 'cosine', 'l2'):
+        raise ValueError(f"distance={distance!r} must be 'dot', 'cosine' or 'l2'")
+    blocks = [bank] if isinstance(bank, Tensor) else bank
+    size = sum(map(len, blocks))
     if k > size:
         warnings.warn(f'k={k} neighbours of a bank of {size}: using all of it', stacklevel=2)
         k = size
     if device is None:
         device = 'cuda' if torch.cuda.is_available() else 'cpu'
     queries = queries.to(device, torch.float32)
-    best = torch.empty(len(queries), 0, device=device)
-    index = torch.empty(len(queries), 0, dtype=torch.int64, device=device)
+    origin = queries.new_zeros(())
+    lengths = queries.new_zeros(())
+    if distance == 'cosine':
+        queries = normalize(queries, dim=1)
+    elif distance == 'l2':
+        # Distances do not change when all points move; what all have in common would drown them.
+        origin = next(block[0] for block in blocks if len(block)).to(queries)
+        queries = queries - origin
+        lengths = queries.square().sum(dim=1, keepdim=True)
+    best = torch.full((len(queries), k), -torch.inf, device=device)
+    index = torch.zeros(len(queries), k, dtype=torch.int64, device=device)
     # Written over for every tile: fresh memory each time costs a tenth of the search.
     buffer = torch.empty(min(tile[0], len(queries)) * min(tile[1], size), device=device)
 
     starts = range(0, size, tile[1])
-    tiles = _tiles(bank, tile[1])
+    tiles = row_tiles(bank, tile[1])
     console = Console(stderr=True)
-    quiet = len(queries) * size < _PROGRESS_FROM or not console.is_terminal
+    quiet = not progress or len(queries) * size < _PROGRESS_FROM or not console.is_terminal
     with torch.inference_mode(), _full_precision():
         for start in track(starts, 'nearest neighbours', console=console, disable=quiet):
             part = next(tiles).to(device, torch.float32)
-            found = []
-            for rows in queries.split(tile[0]):
+            if distance == 'cosine':
+                part = normalize(part, dim=1)
+            elif distance == 'l2':
+                part = part - origin
+                norms = part.square().sum(dim=1)
+                part = part * 2
+            sides = zip(
+                queries.split(tile[0]), best.split(tile[0]), index.split(tile[0]), strict=True
+            )
+            for rows, values, where in sides:
                 block = buffer[: len(rows) * len(part)].view(len(rows), len(part))
-                found.append(_top(torch.mm(rows, part.T, out=block), k))
-            best = torch.cat([best, torch.cat([values for values, _ in found])], dim=1)
-            index = torch.cat([index, torch.cat([where for _, where in found]) + start], dim=1)
-            # What was there comes first and has the lower bank indices, so a stable sort keeps
-            # the rule for ties.
-            best, order = best.sort(dim=1, descending=True, stable=True)
-            best, index = best[:, :k], index.gather(1, order[:, :k])
+                torch.mm(rows, part.T, out=block)
+                if distance == 'l2':
+                    block -= norms  # 2 q b - b b, which ranks as the distance does
+                _merge(values, where, block, start)
+        if distance == 'l2':
+            best = (best - lengths).clamp_(max=0)
     return best.cpu(), index.cpu()
 
 
-def _tiles(
+def _merge(
+    best: Float32[Tensor, 'q k'],
+    index: Int64[Tensor, 'q k'],
+    block: Float32[Tensor, 'q n'],
+    start: int,
+) -> None:
+    """Put what is nearer among the similarities of a tile into the k best so far, in place.
+
+    What was there comes first and has the lower bank indices: of equals it stays. So a query whose
+    last neighbour nothing exceeds is done with, which late in a large bank are nearly all.
+    """
+    k = best.shape[1]
+    nearer = (block.amax(dim=1) > best[:, -1]).nonzero()[:, 0]
+    if not len(nearer):
+        return
+    values, where = _top(block if len(nearer) == len(block) else block[nearer], k)
+    values = torch.cat([best[nearer], values], dim=1)
+    where = torch.cat([index[nearer], where + start], dim=1)
+    # A stable sort keeps the rule for ties.
+    values, order = values.sort(dim=1, descending=True, stable=True)
+    best[nearer] = values[:, :k]
+    index[nearer] = where.gather(1, order[:, :k])
+
+
+def row_tiles(
     features: Float[Tensor, 'b c'] | Sequence[Float[Tensor, '_ c']], rows: int
 ) -> Iterator[Float[Tensor, '_ c']]:
     """Features (rows, C) at a time; of blocks of any size only these are copied."""

@@ -7,6 +7,7 @@ any sub-module. Forward hooks collect them, so a backbone needs no preparation. 
 (:class:`mmdssl.models.backbones.measured.MeasuredBackbone`) the network within it is meant.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -14,9 +15,14 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
-__all__ = ['block_count', 'layer_maps', 'resolve_layer']
+__all__ = ['block_count', 'layer_maps', 'layers_by_depth', 'resolve_layer']
 
 _RESNET_STAGES = {'C2': 'layer1', 'C3': 'layer2', 'C4': 'layer3', 'C5': 'layer4'}
+# Names of stages and blocks, of networks here and of other libraries.
+_DEEPER = re.compile(
+    r'(?:(layer)\d+|(layers|blocks|stages|features)\.\d+'
+    r'|((?:encoder\.)?layer)\.\d+|encoder\.(layers)\.(?:encoder_layer_)?\d+)'
+)
 # Blocks of the transformers of mmpretrain, timm, torchvision, transformers (DINOv2, DINOv3).
 _BLOCK_LISTS = ('layers', 'blocks', 'encoder.layers', 'encoder.layer', 'layer')
 
@@ -43,6 +49,27 @@ def resolve_layer(backbone: nn.Module, name: str) -> nn.Module | None:
         f'{type(net).__name__} has no layer {name!r}; it has '
         f'{", ".join(_known_layers(modules))}, or give the dotted name of a sub-module'
     )
+
+
+def layers_by_depth(backbone: nn.Module, count: int) -> list[str]:
+    """Names of ``count`` layers, the first behind an n-th of the depth, the last one ``'last'``.
+
+    Depth is counted in stages of a CNN, or blocks of a transformer. Of a network with fewer of
+    them all are given; without a list of either, only ``'last'`` is known.
+
+    Args:
+        backbone: Of mmpretrain, torchvision, or an adapter.
+        count: At least 1.
+    """
+    groups: dict[str, list[str]] = {}
+    for name, _ in _net(backbone).named_modules():
+        match = _DEEPER.fullmatch(name)
+        if match:
+            groups.setdefault(next(filter(None, match.groups())), []).append(name)
+    names = max(groups.values(), key=len, default=[])
+    depth = len(names)
+    count = max(1, min(count, depth))
+    return [*(names[-(-depth * n // count) - 1] for n in range(1, count)), 'last']
 
 
 def block_count(backbone: nn.Module) -> int:

@@ -15,6 +15,7 @@ from mmengine.logging import print_log
 from mmdssl.core.wording import listed, printable
 from mmdssl.datasets.proposals.fingerprint import UNKNOWN, fingerprint
 from mmdssl.evaluation.object_knn import ObjectKNN
+from mmdssl.evaluation.patch_retrieval import PatchRetrieval
 
 __all__ = ['check_separate']
 
@@ -22,7 +23,7 @@ _SHOWN = 3
 
 
 def check_separate(dataset: Any, metrics: Iterable[Any]) -> None:
-    """Compare bank and queries of every :class:`ObjectKNN` over a :class:`TaggedConcat`.
+    """Compare banks and queries of metrics that search neighbours over a :class:`TaggedConcat`.
 
     Args:
         dataset: Of the evaluation; without ``tags`` nothing is compared.
@@ -36,14 +37,19 @@ def check_separate(dataset: Any, metrics: Iterable[Any]) -> None:
     status, ends = cache(_status), cache(fingerprint)
     compared: list[tuple[Any, Any]] = []
     for metric in metrics:
-        if not isinstance(metric, ObjectKNN):
+        if isinstance(metric, ObjectKNN):
+            tags: tuple[str, ...] = (metric.bank,)
+        elif isinstance(metric, PatchRetrieval):
+            tags = tuple(tag for tag in metric.tags if tag != metric.query)
+        else:
             continue
-        bank, query = parts.get(metric.bank), parts.get(metric.query)
-        if bank is None or query is None or any(bank is b and query is q for b, q in compared):
-            continue
-        compared.append((bank, query))
-        sides = f'bank {metric.bank!r} and queries {metric.query!r}'
-        _compare(bank, query, sides, status_of=status, ends_of=ends)
+        for tag in tags:
+            bank, query = parts.get(tag), parts.get(metric.query)
+            if bank is None or query is None or any(bank is b and query is q for b, q in compared):
+                continue
+            compared.append((bank, query))
+            sides = f'bank {tag!r} and queries {metric.query!r}'
+            _compare(bank, query, sides, status_of=status, ends_of=ends)
 
 
 def _compare(
@@ -81,14 +87,14 @@ def _compare(
     if same:
         raise ValueError(
             f'{len(same)} of {len(asked)} query images lie in the bank as well ({sides}): '
-            f'{listed(map(printable, same), _SHOWN)}; every object of theirs would find itself: '
-            'use two parts of the data'
+            f'{listed(map(printable, same), _SHOWN)}; every object or patch of theirs would '
+            'find itself: use two parts of the data'
         )
     if alike:
         print_log(
             f'{len(alike)} of {len(asked)} query images have the content of images of the bank '
-            f'({sides}): {listed(alike, _SHOWN)}; their objects find themselves, so the numbers '
-            'are too high: take them out of one side',
+            f'({sides}): {listed(alike, _SHOWN)}; their objects or patches find themselves, '
+            'so the numbers are too high: take them out of one side',
             'current',
             logging.WARNING,
         )

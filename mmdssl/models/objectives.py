@@ -2,7 +2,8 @@
 
 "Mind Your Augmentation" (ICLR 2024), Sec. 6.2, Table 5 compares three ways: ``'point'`` (theirs):
 the same position; ``'average'`` (as InsLoc): the means over the foreground; ``'all'`` (as CP2):
-every foreground position with every one of the same image.
+every foreground position with every one of the same image. ``'emd'``, of Self-EMD alone: as the
+cheapest transport pairs them.
 """
 
 from typing import Literal
@@ -12,8 +13,8 @@ from torch import Tensor
 
 __all__ = ['OBJECTIVES', 'Objective', 'mean_of_samples', 'unit_mean_of_samples']
 
-Objective = Literal['point', 'average', 'all']
-OBJECTIVES: tuple[Objective, ...] = ('point', 'average', 'all')
+Objective = Literal['point', 'average', 'all', 'emd']
+OBJECTIVES: tuple[Objective, ...] = ('point', 'average', 'all', 'emd')
 
 
 def mean_of_samples(rows: Tensor, sample: Tensor, count: int) -> Tensor:

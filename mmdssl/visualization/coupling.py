@@ -68,7 +68,7 @@ def draw_coupling_curves(
         place.set_title('Angular coupling, centred (ours)' if column else f'CR, {name}')
         place.set(xlabel=missing, ylabel='CR: mean, median dashed' if not column else '')
         place.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f'{value:.0%}'))
-        place.legend(loc='upper left', fontsize=8, frameon=False)
+        place.legend(loc='best', fontsize=8, frameon=False)
     if title:
         figure.suptitle(title, fontsize=10, color=INK)
     return save_figure(figure, path)

@@ -73,12 +73,20 @@ _FIGURES = (
 
 
 _HOSTS = {
+    'byol': 'BYOL',
     'd3ssl': 'D3SSL',
     'densecl': 'DenseCL',
     'ibot': 'iBOT',
     'leopart': 'Leopart',
     'maskalign': 'MaskAlign',
     'mocov2': 'MoCo v2',
+    'neco': 'NeCo',
+    'plrc': 'PLRC',
+    'selfemd': 'Self-EMD',
+    'slotcon': 'SlotCon',
+    'pixpro': 'PixPro',
+    'pointlevel': 'Point-level',
+    'resim': 'ReSim',
     'soco': 'SoCo',
 }
 

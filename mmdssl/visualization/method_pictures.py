@@ -13,6 +13,7 @@ from torch import nn
 from mmdssl.models.algorithms.d3ssl import D3SSL
 from mmdssl.models.algorithms.leopart import Leopart
 from mmdssl.models.algorithms.maskalign import MaskAlign
+from mmdssl.models.algorithms.neco import NeCo
 from mmdssl.models.utils.backbone_weights import compare, needed_tensors, read_state_dict
 from mmdssl.visualization.attentive_masks import draw_attentive_masks, draws_of
 from mmdssl.visualization.d3ssl import draw_d3ssl, draw_region_augmentations, first_regions
@@ -24,8 +25,8 @@ _LEARNT = (MaskAlign, Leopart)  # whose pictures depend on weights
 
 
 def has_pictures(model: nn.Module) -> bool:
-    """Whether :func:`draw_method` draws anything for it."""
-    return isinstance(model, (*_LEARNT, D3SSL))
+    """Whether :func:`draw_method` draws anything for it; NeCo, a Leopart, has no clusters."""
+    return isinstance(model, (*_LEARNT, D3SSL)) and not isinstance(model, NeCo)
 
 
 def give_weights(model: nn.Module, checkpoint: str | Path | None = None) -> None:
@@ -46,7 +47,7 @@ def give_weights(model: nn.Module, checkpoint: str | Path | None = None) -> None
         if isinstance(model, _LEARNT):
             model.init_weights()  # type: ignore[operator]
         return
-    if not isinstance(model, Leopart):
+    if not has_pictures(model) or not isinstance(model, Leopart):
         raise ValueError(
             f'--checkpoint {checkpoint}: nothing that is trained is in the pictures of '
             f'{type(model).__name__}, leave it out'
@@ -81,7 +82,7 @@ def draw_method(
     if isinstance(model, MaskAlign):
         looked = draws_of(model, data['inputs']['views'][0][:images])
         return [draw_attentive_masks(looked, out / f'attentive_{step:03d}.png')]
-    if isinstance(model, Leopart):
+    if isinstance(model, Leopart) and has_pictures(model):
         return [draw_leopart(data, model, out / f'leopart_{step:03d}.png', max_images=images)]
     if isinstance(model, D3SSL):
         views, regions = (out / f'{name}_{step:03d}.png' for name in ('d3ssl', 'regions'))

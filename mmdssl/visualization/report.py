@@ -45,11 +45,13 @@ class Table:
         header: Column titles.
         rows: Cells; the first of each row is its name, the others are numbers.
         caption: What the numbers are, in a sentence or two.
+        title: Heading above it, '' for none.
     """
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     caption: str = ''
+    title: str = ''
 
 
 @dataclass(frozen=True)
@@ -75,17 +77,19 @@ class Report:
         title: Heading of the page.
         lead: Paragraphs below it.
         table: The numbers.
-        figures: The pictures, in order.
+        figures: The pictures, and tables between them, in order.
         facts: Versions, hardware, times by name.
         texts: Long texts by title (the config), folded.
+        wide: Whether the tables have many columns.
     """
 
     title: str
     lead: Sequence[str]
     table: Table
-    figures: Sequence[Figure]
+    figures: Sequence[Figure | Table]
     facts: Mapping[str, str] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
+    wide: bool = False
 
 
 def write_report(report: Report, path: str | Path) -> Path:
@@ -105,7 +109,13 @@ def write_report(report: Report, path: str | Path) -> Path:
     body = [f'<h1>{escape(report.title)}</h1>']
     body += [f'<p class="lead">{escape(text)}</p>' for text in report.lead]
     body.append(_table(report.table))
-    body += [_figure(figure, number) for number, figure in enumerate(report.figures, start=1)]
+    number = 0
+    for picture in report.figures:
+        if isinstance(picture, Table):
+            body.append(_table(picture))
+            continue
+        number += 1
+        body.append(_figure(picture, number))
     if report.facts:
         facts = ''.join(
             f'<dt>{escape(name)}</dt><dd>{escape(value)}</dd>'
@@ -118,7 +128,8 @@ def write_report(report: Report, path: str | Path) -> Path:
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + '.part')
-    parts = dict(title=escape(report.title), style=_STYLE, body='\n'.join(body))
+    kind = ' class="wide"' if report.wide else ''
+    parts = dict(title=escape(report.title), style=_STYLE, kind=kind, body='\n'.join(body))
     first, *others = _PAGE.split('@')
     # The template alternates between text and names: what is filled in is never searched again.
     filled = [text if n % 2 else parts[text] for n, text in enumerate(others)]
@@ -171,8 +182,9 @@ def _table(table: Table) -> str:
         for row in table.rows
     )
     caption = f'<caption>{escape(table.caption)}</caption>' if table.caption else ''
+    title = f'<h2>{escape(table.title)}</h2>' if table.title else ''
     return (
-        f'<div class="scroll"><table>{caption}<thead><tr>{head}</tr></thead>'
+        f'{title}<div class="scroll"><table>{caption}<thead><tr>{head}</tr></thead>'
         f'<tbody>{rows}</tbody></table></div>'
     )
 
@@ -198,7 +210,7 @@ _PAGE = """<!DOCTYPE html>
 <style>@style@</style>
 </head>
 <body>
-<main>
+<main@kind@>
 @body@
 </main>
 </body>
@@ -214,6 +226,7 @@ _STYLE = """
 body { margin: 0; background: var(--ground); color: var(--ink);
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }
 main { max-width: 58rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
+main.wide { max-width: 82rem; }
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 1rem; letter-spacing: -.01em; }
 h2 { font-size: 1.2rem; margin: 2.75rem 0 .6rem; }
 p.lead { max-width: 44rem; margin: 0 0 .8rem; }
@@ -222,7 +235,8 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; min-width
 caption { caption-side: bottom; text-align: left; color: var(--soft); font-size: .9rem;
   padding-top: .6rem; max-width: 44rem; }
 th, td { padding: .45rem 1.1rem .45rem 0; border-bottom: 1px solid var(--line); text-align: right; }
-th:first-child { text-align: left; font-weight: 500; }
+td { white-space: nowrap; }
+th:first-child { text-align: left; font-weight: 500; min-width: 11rem; }
 thead th { font-size: .85rem; color: var(--soft); font-weight: 600; }
 figure { margin: 0; }
 img { display: block; max-width: 100%; height: auto; background: #ffffff; padding: .6rem;

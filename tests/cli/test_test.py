@@ -9,6 +9,7 @@ from mmengine.config import Config
 
 from mmdssl.cli import test as tool
 from mmdssl.engine.config import load_config
+from mmdssl.engine.extractor import build_extractor
 from mmdssl.evaluation.extractors.feature_extractor import FeatureExtractor
 from mmdssl.registry import MODELS
 from tests.coco_files import knn_loader, write_coco
@@ -81,7 +82,7 @@ def test_a_pretraining_config_is_measured_by_its_teacher(tmp_path: Path, write):
     torch.save(dict(state_dict=host.state_dict()), tmp_path / 'run.pth')
     for source, backbone in (('auto', host.teacher.backbone), ('student', host.backbone)):
         config = tool.evaluation_config(load_config(write(HOST)))
-        extractor = tool.build_extractor(config, tmp_path / 'run.pth', source)
+        extractor = build_extractor(config, tmp_path / 'run.pth', source)
         assert isinstance(extractor, FeatureExtractor)
         images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
         extractor.eval(), backbone.eval()
@@ -95,7 +96,7 @@ def test_a_pretraining_config_is_measured_by_its_teacher(tmp_path: Path, write):
 
 def test_the_runs_own_normalisation_is_used(write):
     host = HOST | dict(data_preprocessor=dict(type='MultiViewPreprocessor', mean=[0, 0, 0]))
-    extractor = tool.build_extractor(tool.evaluation_config(load_config(write(host))), None)
+    extractor = build_extractor(tool.evaluation_config(load_config(write(host))), None)
     white = torch.full((1, 3, 1, 1), 58.395)
     red = extractor.data_preprocessor(dict(inputs=white.byte()))['inputs'][0, 0]
     assert red.item() == pytest.approx(58 / 58.395, abs=1e-4)

@@ -122,6 +122,134 @@ DENSECL_D = together(
 )
 MOCOV2 = together(DENSECL, dict(model=dict(loss_lambda=0)))
 
+# ---- The point-level baseline: DenseCL, positives at the same place. One sentence of its paper;
+# the rest is a choice of this package
+PLACE = ('crop_box', 'flip', 'ori_shape')
+POINT = together(
+    DENSECL,
+    dict(model=dict(correspondence='place', match='nearest')),
+    pipeline(views([2], CROP), keys=PLACE),
+)
+POINT_D = together(
+    POINT,
+    pipeline(views([2], [*CROP, *branch_mask((0.3, 0.5))]), keys=(*PLACE, 'dc_mask')),
+    branch(QUARTER, (1,), mix_level='pixel'),
+)
+
+# ---- PixPro: its code, trained as SlotCon's code trains on COCO: rate 1 per 256 images
+PIXPRO_CROP = [crop((0.08, 1.0), 'bilinear'), FLIP]
+PIXPRO = together(
+    run(8, 64, 800, part.BYOL, 'ibot'),
+    dict(
+        model=dict(
+            type='PixPro', momentum=(0.99, 1.0), pos_ratio=0.7, coords='pixpro', ppm_scope='all',
+            instance_weight=0.0,
+            backbone=dict(RESNET, zero_init_residual=True),
+            neck=dict(
+                type='PointMLP', in_channels=2048, hidden_channels=4096, out_channels=256,
+                num_layers=2, act='ReLU', with_norm=True, last_bias=True, init_cfg=[],
+            ),
+            head=dict(type='PixelPropagation', channels=256, layers=1, power=2.0),
+        ),
+        optim_wrapper=dict(
+            HALF, **UNCLIPPED, paramwise_cfg='nothing',
+            optimizer=dict(
+                type='SoCoLARS', lr=1.0 * 512 / 256, momentum=0.9, weight_decay=1e-5,
+                trust=1e-3, eps=1e-8,
+            ),
+        ),
+        param_scheduler=[warm(False, 5, 1e-6, start=dict(warmup_start=0.0, warmup_ratio=0.01))],
+        sync_bn='torch',
+    ),
+    pipeline(views([2], PIXPRO_CROP), keys=PLACE),
+)  # fmt: skip
+PIXPRO_D = together(
+    PIXPRO,
+    pipeline(views([2], [*PIXPRO_CROP, *branch_mask((0.3, 0.5))]), keys=(*PLACE, 'dc_mask')),
+    branch(EIGHTH, (0, 1), mix_level='pixel'),
+)
+
+# ---- BYOL: the first stage of ORL on COCO, SGD 0.4 at 512 images, decay of everything
+NO_LAST = dict(
+    type='NonLinearNeck', hid_channels=4096, out_channels=256, num_layers=2, with_bias=True,
+    with_last_bias=False, with_last_bn=False,
+    init_cfg=[
+        dict(
+            type='Kaiming', layer='Linear', mode='fan_in', distribution='normal', a=0,
+            nonlinearity='relu',
+        ),
+        dict(type='Constant', val=1, layer=['_BatchNorm', 'GroupNorm']),
+    ],
+)  # fmt: skip
+EVERYTHING = dict(
+    paramwise_cfg=dict(
+        custom_keys={part: dict(decay_mult=1.0) for part in ('backbone', 'neck', 'head')}
+    )
+)
+BYOL = together(
+    run(8, 64, 800, part.BYOL, 'ibot'),
+    dict(
+        model=dict(
+            type='BYOL', momentum=(0.99, 1.0), momentum_step='same',
+            backbone=dict(RESNET, zero_init_residual=False),
+            neck=dict(NO_LAST, in_channels=2048, with_avg_pool=True),
+            head=dict(
+                type='LatentPredictHead', loss=dict(type='CosineSimilarityLoss'),
+                predictor=dict(NO_LAST, in_channels=256, with_avg_pool=False),
+            ),
+        ),
+        optim_wrapper=dict(
+            HALF, **UNCLIPPED, **EVERYTHING,
+            optimizer=dict(type='SGD', lr=0.4, momentum=0.9, weight_decay=1e-4),
+        ),
+        param_scheduler=[warm(False, 4, 0.0, start=dict(warmup_start=0.0, warmup_ratio=1e-4))],
+        sync_bn='torch',
+    ),
+    pipeline(views([2], PIXPRO_CROP)),
+)  # fmt: skip
+BYOL_D = together(
+    BYOL,
+    pipeline(views([2], [*PIXPRO_CROP, *branch_mask((0.3, 0.5))]), keys=('dc_mask',)),
+    branch(EIGHTH, (0, 1), mix_level='pixel'),
+)
+
+# ---- ReSim: its code, trained as DenseCL is on COCO
+RESIM_CROP = crop((0.2, 1.0), 'bilinear')
+RESIM = together(
+    run(8, 32, 800, part.MOCO, 'ibot_d'),
+    SGD,
+    dict(
+        optim_wrapper=EVERYTHING,
+        model=dict(
+            QUEUE, type='ReSim', shuffle_bn=True, min_kept=0.5,
+            backbone=dict(
+                RESNET, norm_cfg=dict(type='BN'), zero_init_residual=False, out_indices=(1, 2, 3)
+            ),
+            neck=dict(
+                type='MoCoV2Neck', in_channels=2048, hid_channels=2048, out_channels=128,
+                with_avg_pool=True, init_cfg=[],
+            ),
+            head=dict(
+                type='WindowPyramid', in_channels=(512, 1024, 2048), out_channels=256,
+                levels=('c4', 'c3'), norm_cfg=None, init_cfg=None,
+            ),
+        ),
+    ),
+    pipeline(FLIP, views([2], [RESIM_CROP]), keys=PLACE[:2]),
+)  # fmt: skip
+ONE_LEVEL = dict(
+    model=dict(backbone=dict(out_indices=(2, 3)), head=dict(in_channels=(1024,), levels=('c4',)))
+)
+RESIM_C4 = together(RESIM, ONE_LEVEL)
+RESIM_D = together(
+    RESIM,
+    pipeline(
+        FLIP, views([2], [RESIM_CROP, *branch_mask((0.3, 0.5))]), keys=(*PLACE[:2], 'dc_mask')
+    ),
+    branch(QUARTER, (1,), mix_level='pixel'),
+)
+RESIM_D_C4 = together(RESIM_D, ONE_LEVEL)
+
 # ---- SoCo: rate 2 per 256 images of the paper, 8.0 at 1024 by the linear rule of SoCo's own runs
 MLP = dict(
     type='NonLinearNeck', hid_channels=4096, out_channels=256, num_layers=2, with_bias=True,
@@ -298,4 +426,154 @@ LEOPART_D = together(
         overlapping([*GLOBAL, *branch_mask((0.3, 0.5), (14, 14))], NEAR), keys=(*BOXES, 'dc_mask')
     ),
     branch(QUARTER, (0, 1), mix_level='pixel'),
+)
+
+# ---- SlotCon: rate 1 per 256 images, LARS without an epsilon, half precision
+SLOT_MLP = dict(
+    type='PointMLP', hidden_channels=4096, out_channels=256, num_layers=3, act='GELU',
+    with_norm=True, last_bias=True,
+)  # fmt: skip
+LOCATED = ('crop_box', 'flip')
+
+
+def pairs_of_crops(each: list, *, keys: tuple, **settings) -> dict:
+    return pipeline(dict(type='OverlappingPairs', pipelines=[each], **settings), keys=keys)
+
+
+SLOT_PAIR = dict(num_views=[2], pairs=[(0, 1)], redraw='second', min_share=0.01, tries=10)
+SLOT_CROP = [crop((0.08, 1.0), 'bicubic'), FLIP]
+SLOTCON = together(
+    run(8, 64, 800, part.BYOL, 'ibot'),
+    dict(
+        model=dict(
+            type='SlotCon', momentum=(0.99, 1.0), group_weight=0.5, student_temperature=0.1,
+            teacher_temperature=0.07, contrast_temperature=0.2, centre_momentum=0.9,
+            backbone=dict(RESNET, zero_init_residual=True),
+            neck=dict(SLOT_MLP, in_channels=2048, conv=True),
+            head=dict(type='SlotHead', in_channels=256, num_slots=256, temperature=0.07),
+            predictor=dict(SLOT_MLP, in_channels=256, conv=False),
+        ),
+        optim_wrapper=dict(
+            HALF, **UNCLIPPED, paramwise_cfg='nothing',
+            optimizer=dict(
+                type='SoCoLARS', lr=1.0 * 512 / 256, momentum=0.9, weight_decay=1e-5,
+                trust=1e-3, eps=0.0,
+            ),
+        ),
+        param_scheduler=[warm(False, 5, 1e-6, start=dict(warmup_start=0.0, warmup_ratio=0.01))],
+        sync_bn='torch',
+    ),
+    pairs_of_crops(SLOT_CROP, keys=LOCATED, **SLOT_PAIR),
+)  # fmt: skip
+SLOTCON_D = together(
+    SLOTCON,
+    pairs_of_crops([*SLOT_CROP, *branch_mask((0.3, 0.5))], keys=(*LOCATED, 'dc_mask'), **SLOT_PAIR),
+    branch(EIGHTH, (0, 1), mix_level='pixel'),
+)
+
+# ---- NeCo: Leopart's crops and rates, from DINOv2 with registers
+FAR, CLOSE = [crop((0.25, 1.0), 'bilinear', 518)], [crop((0.05, 0.25), 'bilinear', 98)]
+NECO = together(
+    LEOPART_50,
+    run(1, 64, 25, part.LEOPART, 'ibot'),
+    dict(
+        model=dict(
+            SIX, type='NeCo', similarity='cosine', steepness=(100.0, 100.0), queue_length=8192,
+            queue_per_image=10, roi_size=7, momentum=(0.9995, 1.0), num_global_views=2,
+            backbone=dict(VIT, patch_size=14, img_size=518, registers=4),
+            head=dict(num_prototypes=None),
+        ),
+    ),
+    pipeline(overlapping(FAR, CLOSE), keys=BOXES),
+)  # fmt: skip
+for unused in ('temperature', 'epsilon', 'sinkhorn_iterations', 'loss_mask', 'attention_mass',
+               'mask_tolerance'):  # fmt: skip
+    NECO['model'].pop(unused)
+NECO_D = together(
+    NECO,
+    pipeline(
+        overlapping([*FAR, *branch_mask((0.3, 0.5), (37, 37))], CLOSE), keys=(*BOXES, 'dc_mask')
+    ),
+    branch(QUARTER, (0, 1), mix_level='pixel'),
+)
+
+# ---- PLRC: the method from its code, corrected; the run is ours, DenseCL's
+POINTS = dict(
+    type='RegionPoints', views=(0, 2), grid=4, map_size=56, num_points=32, num_other_regions=0,
+    map_flip='view',
+)  # fmt: skip
+
+
+def regions(each: list, *, keys: tuple) -> dict:
+    three = dict(num_views=[3], pairs=[(0, 1), (2, None)], redraw='both', min_share=0.5, tries=101)
+    return pipeline(dict(type='OverlappingPairs', pipelines=[each], **three), POINTS, keys=keys)
+
+
+PLACED = (*LOCATED, 'ori_shape', 'points')
+PLRC = together(
+    run(8, 32, 800, [*part.MOCO, part.MOCO[0]], 'ibot'),
+    SGD,
+    dict(
+        model=dict(
+            QUEUE, type='PLRC', image_weight=0.7, contrast_weight=0.3, distill_weight=0.3,
+            base_temperature=0.07, num_points=16, point_grid=56,
+            key_points='drawn', intra_image_negatives=False,
+            student_temperature=0.1, teacher_temperature=(0.04, 0.07), warmup_epochs=30,
+            centre_momentum=0.9, affinity='official', distill_grid=56, pair_ratio=0.5,
+            max_pairs_per_image=None, shuffle_bn=True, release_quirks=(),
+            backbone=dict(RESNET, norm_cfg=dict(type='BN'), zero_init_residual=True),
+            neck=dict(
+                type='PointMLP', in_channels=2048, hidden_channels=2048, out_channels=128,
+                num_layers=2, act='ReLU', with_norm=False, conv=True,
+            ),
+            head=dict(
+                type='PrototypeScores', num_prototypes=4096,
+                projector=dict(
+                    type='PointMLP', in_channels=2048, hidden_channels=2048, out_channels=256,
+                    num_layers=3, act='ReLU', with_norm=True, conv=True,
+                ),
+            ),
+        ),
+        optim_wrapper=dict(
+            paramwise_cfg=dict(custom_keys=dict(head=dict(decay_mult=1.0))),
+        ),
+    ),
+    regions(CROP, keys=PLACED),
+)  # fmt: skip
+PLRC_D = together(
+    PLRC,
+    regions([*CROP, *branch_mask((0.3, 0.5))], keys=(*PLACED, 'dc_mask')),
+    branch(QUARTER, (2,), mix_level='pixel'),
+)
+
+# ---- Self-EMD: ours; heads, colours and the run of ORL's BYOL on COCO
+EMD_MLP = dict(
+    type='PointMLP', hidden_channels=4096, out_channels=256, num_layers=2, act='ReLU', conv=True,
+    with_norm=True, last_bias=False,
+)  # fmt: skip
+EMD_CROP = [crop((0.08, 1.0), 'bilinear'), FLIP]
+SELFEMD = together(
+    run(8, 64, 800, part.BYOL, 'ibot'),
+    dict(
+        model=dict(
+            type='SelfEMD', epsilon=0.05, rounds=10, weight_floor=1e-3, momentum=(0.99, 1.0),
+            backbone=dict(RESNET, zero_init_residual=False),
+            neck=dict(EMD_MLP, in_channels=2048), head=dict(EMD_MLP, in_channels=256),
+        ),
+        optim_wrapper=dict(
+            HALF, **UNCLIPPED,
+            optimizer=dict(type='SGD', lr=0.4, momentum=0.9, weight_decay=1e-4),
+            paramwise_cfg=dict(
+                custom_keys={name: dict(decay_mult=1.0) for name in ('backbone', 'neck', 'head')}
+            ),
+        ),
+        param_scheduler=[warm(False, 4, 0.0, start=dict(warmup_start=0.0, warmup_ratio=1e-4))],
+        sync_bn='torch',
+    ),
+    pipeline(views([2], EMD_CROP)),
+)  # fmt: skip
+SELFEMD_D = together(
+    SELFEMD,
+    pipeline(views([2], [*EMD_CROP, *branch_mask((0.3, 0.5))]), keys=('dc_mask',)),
+    branch(EIGHTH, (0, 1), mix_level='pixel'),
 )

@@ -17,17 +17,23 @@ CONFIGS = sorted(
     for path in (ROOT / 'configs').glob('*/*.py')
     if path.parent.name != '_base_'
 )
-PRETRAINING = [path for path in CONFIGS if 'object_knn' not in path]
+# Those of configs/in_context: test_in_context.py.
+EVALUATION = [path for path in CONFIGS if path.startswith('configs/object_knn')]
+PRETRAINING = [
+    path for path in CONFIGS if path not in EVALUATION and not path.startswith('configs/in_context')
+]
 
 
 def quick_and_slow(paths: list[str]) -> list:
     """Of configs that differ in their length alone the first is quick; a step knows no length.
 
-    Those that go on from given weights are quick in a small form (test_posttrain.py).
+    So is, of a full-size config and its partner with the branch, the partner: it holds the other.
+    One of views of 518 px (patches of 14) takes longer than several others, and those that go on
+    from given weights are quick in a small form (test_posttrain.py).
     """
-    lengths = re.compile(r'-\d+e_')
-    first = {lengths.sub('_', path): path for path in reversed(paths)}.values()
-    quick = [path for path in first if 'posttrain' not in path]
+    alike = re.compile(r'-\d+e_|-d(?=_.*_coco\.py)')
+    first = {alike.sub('_', path): path for path in reversed(paths)}.values()
+    quick = {path for path in first if '-p14' not in path and 'posttrain' not in path}
     return [path if path in quick else pytest.param(path, marks=pytest.mark.slow) for path in paths]
 
 
@@ -192,7 +198,7 @@ def test_pretraining_config_trains_a_step(path, data, tmp_path):
     in_fresh_process(train_one_step, path, str(data), str(tmp_path))
 
 
-@pytest.mark.parametrize('path', sorted(set(CONFIGS) - set(PRETRAINING)))
+@pytest.mark.parametrize('path', EVALUATION)
 def test_evaluation_config_builds(path, data, tmp_path):
     in_fresh_process(build_evaluation, path, str(data), str(tmp_path))
 

@@ -11,7 +11,22 @@ from tests.configs import published_runs as runs
 from tests.configs.stated import differences, filled, unseeded
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
-METHODS = ('ibot', 'densecl', 'soco', 'maskalign', 'leopart', 'd3ssl')
+METHODS = (
+    'ibot',
+    'densecl',
+    'pointlevel',
+    'pixpro',
+    'byol',
+    'resim',
+    'soco',
+    'maskalign',
+    'leopart',
+    'd3ssl',
+    'slotcon',
+    'neco',
+    'plrc',
+    'selfemd',
+)
 
 PUBLISHED = {
     'ibot/ibot_vit-small-p16_8xb64-coslr-800e_coco.py': runs.IBOT_BLOCK,
@@ -25,6 +40,16 @@ PUBLISHED = {
     'densecl/densecl_resnet50_8xb32-coslr-200e_coco.py': runs.lasting(runs.DENSECL, 200),
     'densecl/densecl-d_resnet50_8xb32-coslr-800e_coco.py': runs.DENSECL_D,
     'densecl/densecl-d_resnet50_8xb32-coslr-200e_coco.py': runs.lasting(runs.DENSECL_D, 200),
+    'pointlevel/pointlevel_resnet50_8xb32-coslr-800e_coco.py': runs.POINT,
+    'pointlevel/pointlevel-d_resnet50_8xb32-coslr-800e_coco.py': runs.POINT_D,
+    'pixpro/pixpro_resnet50_8xb64-coslr-800e_coco.py': runs.PIXPRO,
+    'pixpro/pixpro-d_resnet50_8xb64-coslr-800e_coco.py': runs.PIXPRO_D,
+    'byol/byol_resnet50_8xb64-coslr-800e_coco.py': runs.BYOL,
+    'byol/byol-d_resnet50_8xb64-coslr-800e_coco.py': runs.BYOL_D,
+    'resim/resim_resnet50_8xb32-coslr-800e_coco.py': runs.RESIM,
+    'resim/resim-d_resnet50_8xb32-coslr-800e_coco.py': runs.RESIM_D,
+    'resim/resim-c4_resnet50_8xb32-coslr-800e_coco.py': runs.RESIM_C4,
+    'resim/resim-d-c4_resnet50_8xb32-coslr-800e_coco.py': runs.RESIM_D_C4,
     'soco/soco_resnet50-c4_16xb64-coslr-800e_coco.py': runs.SOCO,
     'soco/soco_resnet50-c4_16xb64-coslr-200e_coco.py': runs.lasting(runs.SOCO, 200),
     'soco/soco-d_resnet50-c4_16xb64-coslr-800e_coco.py': runs.SOCO_D,
@@ -48,6 +73,14 @@ PUBLISHED = {
     ),
     'leopart/leopart_vit-small-p16_2xb32-coslr-50e_coco.py': runs.LEOPART_50,
     'leopart/leopart-d_vit-small-p16_2xb32-coslr-50e_coco.py': runs.LEOPART_D,
+    'neco/neco_vit-small-p14-reg_1xb64-coslr-25e_coco.py': runs.NECO,
+    'neco/neco-d_vit-small-p14-reg_1xb64-coslr-25e_coco.py': runs.NECO_D,
+    'plrc/plrc_resnet50_8xb32-coslr-800e_coco.py': runs.PLRC,
+    'plrc/plrc-d_resnet50_8xb32-coslr-800e_coco.py': runs.PLRC_D,
+    'selfemd/selfemd_resnet50_8xb64-coslr-800e_coco.py': runs.SELFEMD,
+    'selfemd/selfemd-d_resnet50_8xb64-coslr-800e_coco.py': runs.SELFEMD_D,
+    'slotcon/slotcon_resnet50_8xb64-coslr-800e_coco.py': runs.SLOTCON,
+    'slotcon/slotcon-d_resnet50_8xb64-coslr-800e_coco.py': runs.SLOTCON_D,
 }
 
 

@@ -33,6 +33,22 @@ def test_a_list_chooses_and_orders(tmp_path: Path):
     assert [Path(dataset[i]['img_path']).stem for i in range(len(dataset))] == ['003', '001']
 
 
+def test_sub_folders_are_read_where_asked(tmp_path: Path):
+    write_semantic(tmp_path, 1)
+    for town in ('aachen', 'ulm'):
+        write_semantic(tmp_path / town, 2)
+        for side in ('img', 'ann'):
+            (tmp_path / town / side).rename(tmp_path / side / town)
+    assert len(DATASETS.build(folder(tmp_path))) == 1
+    dataset = DATASETS.build(folder(tmp_path, recursive=True, pipeline=LOAD))
+    found = [Path(dataset[index]['seg_map_path']) for index in range(len(dataset))]
+    names = ['000.png', 'aachen/000.png', 'aachen/001.png', 'ulm/000.png', 'ulm/001.png']
+    assert [path.relative_to(tmp_path / 'ann').as_posix() for path in found] == names
+    (tmp_path / 'ann/ulm/001.png').unlink()
+    with pytest.raises(FileNotFoundError, match=r'1 of 5 images have no label map .*ulm/001\.png'):
+        DATASETS.build(folder(tmp_path, recursive=True))
+
+
 def test_a_share_is_the_same_images_every_time(tmp_path: Path):
     write_semantic(tmp_path, 20)
     chosen = [

@@ -60,6 +60,8 @@ def test_metainfo_names_classes_and_tags(root: Path):
     metainfo = build(root).metainfo
     assert metainfo['classes'] == tuple(f'colour {i}' for i in range(4))
     assert metainfo['tags'] == ('bank', 'query', 'bank_disturbed', 'query_disturbed')
+    assert tuple(metainfo['sizes']) == metainfo['tags']
+    assert sum(metainfo['sizes'].values()) == len(build(root))
 
 
 def test_different_classes_are_refused(root: Path):

@@ -16,7 +16,22 @@ from tests.conftest import ROOT
 
 TEXT = (ROOT / 'METHODS.md').read_text()
 LINK = re.compile(r'\[([^\]]+)\]\(([^):]+)\)')
-FOLDERS = ('ibot', 'densecl', 'soco', 'maskalign', 'leopart', 'd3ssl')
+FOLDERS = (
+    'ibot',
+    'densecl',
+    'pointlevel',
+    'pixpro',
+    'byol',
+    'resim',
+    'soco',
+    'maskalign',
+    'leopart',
+    'd3ssl',
+    'slotcon',
+    'neco',
+    'plrc',
+    'selfemd',
+)
 
 
 def rows(title: str) -> list[list[str]]:

@@ -15,6 +15,7 @@ from tests.docs.page import commands, options_of
 from tests.reference import ROOT
 
 TEXT = (ROOT / 'README.md').read_text()
+RESULTS = (ROOT / 'docs/results.md').read_text()
 # What runs for minutes runs for seconds here, by options the tools document; each left side stands
 # in one command. The environment is that of the tests.
 SMALL = {
@@ -111,18 +112,18 @@ def table_rows(text: str) -> list[dict[str, str]]:
 
 
 def test_every_comparison_is_reported_with_every_measure():
-    """The table of README is the rows 'minus base' of the study, all columns, no row left out."""
+    """The results are the rows 'minus base' of the study: all columns, no row left out."""
     study = table_rows((ROOT / 'docs/controlled_study.md').read_text())
     pairs = [row for row in study if row[''] == '-D minus base']
-    shown = [row for row in table_rows(TEXT) if row['of'] == 'pair']
+    shown = [row for row in table_rows(RESULTS) if row['of'] == 'pair']
     assert len(pairs) == 6
     assert [[r[c] for c in COLUMNS] for r in shown[:6]] == [[r[c] for c in COLUMNS] for r in pairs]
     assert all(pair['CR intra'].startswith('+') for pair in pairs)
-    assert 'in all six paired comparisons' in TEXT
+    assert 'in all six paired comparisons' in RESULTS
 
 
 def test_single_seeds_are_reported_with_every_measure():
-    shapes, photos = [row for row in table_rows(TEXT) if row['of'] == 'pair'][6:]
+    shapes, photos = [row for row in table_rows(RESULTS) if row['of'] == 'pair'][6:]
     study = table_rows((ROOT / 'docs/controlled_study.md').read_text())
     study = [row for row in study if row['of'].startswith('iBOT, one seed')]
     two = [next(r for r in study if r[''] == name) for name in ('**-D**', 'base')]
@@ -212,3 +213,24 @@ def test_all_commands_run_in_order_from_a_fresh_clone(tmp_path):
     assert len(list((folder / 'public').glob('*.pth'))) == 1
     assert (folder / 'data/demo/proposals/ss_train.npz').is_file()
     assert 'oknn_d' in run.stdout
+
+
+def test_what_readme_repeats_of_the_results_stands_there():
+    table = TEXT[TEXT.index('## Results') : TEXT.index('## Documentation')]
+    for number in ('2,731', '2,172', '832', '27.0', '32.6', '31.7', '8,090'):
+        assert number in table, number
+        assert number in RESULTS, number
+
+
+def test_citation_names_the_version_and_the_paper():
+    import yaml
+
+    from mmdssl.version import __version__
+
+    cited = yaml.safe_load((ROOT / 'CITATION.cff').read_text())
+    assert cited['version'] == __version__
+    assert cited['license'] == 'Apache-2.0'
+    (paper,) = cited['references']
+    assert paper['title'] in TEXT.replace('\n', ' ')
+    for author in paper['authors']:
+        assert author['given-names'] in TEXT

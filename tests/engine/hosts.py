@@ -20,9 +20,12 @@ from tests.micro_vit import MICRO
 
 #: Pre-training, by the beginning of a config's name; one of every family, and its branch.
 HOSTS = (
-    'ibot', 'ibot-d', 'ibot-rcc', 'ibot-mc', 'ibot-gram', 'mocov2', 'densecl', 'densecl-d', 'soco',
+    'ibot', 'ibot-d', 'ibot-rcc', 'ibot-mc', 'ibot-gram', 'mocov2', 'densecl', 'densecl-d',
+    'pointlevel', 'pointlevel-d', 'pixpro', 'pixpro-d', 'byol', 'byol-d',
+    'resim', 'resim-d', 'soco',
     'soco-rcc', 'soco-d', 'd3ssl', 'd3ssl-wo-depos', 'maskalign', 'maskalign-d', 'leopart',
-    'leopart-d',
+    'leopart-d', 'slotcon', 'slotcon-d', 'neco', 'neco-d', 'plrc', 'plrc-d', 'selfemd',
+    'selfemd-d',
 )  # fmt: skip
 #: Fine-tuning with mmdet and mmseg.
 _DETECTION = 'configs/transfer/scenes_detection'
@@ -65,7 +68,7 @@ def host_config(host: str, data: Path, *, by_epoch: bool) -> Config:
         config.model.backbone.init_cfg = None
         if 'shared_head' in config.model.get('roi_head', {}):
             config.model.roi_head.shared_head.init_cfg = None
-    if host.startswith('leopart'):
+    if host.startswith(('leopart', 'neco')):
         config.model.init = str(data / 'start.pth')
     if host.startswith('maskalign'):
         config.model.teacher.checkpoint = str(data / 'start.pth')

@@ -9,7 +9,17 @@ CONFIGS = ROOT / 'configs'
 BRANCH = dict(type='DecouplingBranch', weight=0.3, sample_ratio=0.25)
 PAIRS = [
     (plain, branched)
-    for folder in ('ibot', 'densecl', 'soco', 'maskalign', 'leopart')
+    for folder in (
+        'ibot',
+        'densecl',
+        'pointlevel',
+        'pixpro',
+        'byol',
+        'resim',
+        'soco',
+        'maskalign',
+        'leopart',
+    )
     for branched in sorted((CONFIGS / folder).glob(f'{folder}-d_*800e_coco.py'))
     if (plain := branched.with_name(branched.name.replace('-d_', '_'))).exists()
 ]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mmdssl.evaluation.bootstrap import bootstrap_shares, percentile_interval
+from mmdssl.evaluation.bootstrap import bootstrap_shares, percentile_interval, ratio_interval
 
 
 def test_every_draw_is_the_share_of_hits_among_the_images_drawn():
@@ -53,3 +53,15 @@ def test_unusable_input_is_refused():
             bootstrap_shares(np.zeros((len(counts), 1)), counts, samples=samples)
     with pytest.raises(ValueError, match='confidence=1'):
         percentile_interval(np.ones(3), 1)
+
+
+def test_an_interval_of_a_mean_leaves_out_images_that_do_not_count():
+    rng = np.random.default_rng(0)
+    counts = rng.integers(0, 4, 60)
+    sums = counts * rng.random(60)
+    low, high = ratio_interval(sums, counts, samples=500, seed=1)
+    assert low < sums.sum() / counts.sum() < high
+    kept = counts > 0
+    assert ratio_interval(sums[kept], counts[kept], samples=500, seed=1) == (low, high)
+    narrow = ratio_interval(sums, counts, samples=500, seed=1, confidence=0.5)
+    assert low < narrow[0] < narrow[1] < high

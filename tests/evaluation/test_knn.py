@@ -1,10 +1,14 @@
 """Exactness of the tiled search and of the vote, against brute force."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
 
 from mmdssl.evaluation.knn import knn_search, rank_classes
+from mmdssl.evaluation.patch_memory import STORAGES, rounding
+from tests.evaluation.memory_of_metrics import peak, resident
 
 
 def coarse(rows: int, channels: int, seed: int) -> torch.Tensor:
@@ -57,6 +61,97 @@ def test_a_bank_in_blocks_is_the_bank_in_one(rows: int):
         knn_search(queries, blocks, 20, tile=(5, rows), device='cpu'), want, strict=True
     ):
         assert torch.equal(got, expected)
+
+
+@pytest.mark.parametrize('tile', [(7, 5), (16, 20), (64, 500)])
+def test_euclidean_search_equals_brute_force_with_ties(tile: tuple[int, int]):
+    queries, bank = coarse(33, 6, 0), coarse(203, 6, 1)
+    values, index = knn_search(queries, bank, 20, distance='l2', tile=tile, device='cpu')
+    squares = (queries[:, None] - bank[None]).square().sum(dim=2).numpy()  # (Q, B), exact
+    columns = np.broadcast_to(np.arange(len(bank)), squares.shape)
+    expected = np.lexsort((columns, squares), axis=1)[:, :20]
+    np.testing.assert_array_equal(index.numpy(), expected)
+    np.testing.assert_array_equal(-values.numpy(), np.take_along_axis(squares, expected, axis=1))
+
+
+def test_euclidean_search_survives_what_all_features_share():
+    """Channels of 3000 beside differences of 1: squares of 10^7 would drown them in float32."""
+    generator = torch.Generator().manual_seed(3)
+    queries = torch.randn(20, 16, generator=generator, dtype=torch.float64)
+    bank = torch.randn(300, 16, generator=generator, dtype=torch.float64)
+    want = torch.cdist(queries, bank, compute_mode='donot_use_mm_for_euclid_dist')
+    want = want.topk(5, dim=1, largest=False).indices
+    shift = 3000 * torch.ones(16, dtype=torch.float64)
+    _, index = knn_search(queries + shift, bank + shift, 5, distance='l2', device='cpu')
+    assert torch.equal(index, want)
+
+
+def test_cosine_search_knows_no_lengths():
+    generator = torch.Generator().manual_seed(4)
+    queries, bank = (torch.randn(n, 24, generator=generator) for n in (30, 400))
+    stretched = bank * torch.rand(400, 1, generator=generator).add(0.1)
+    want = knn_search(
+        torch.nn.functional.normalize(queries, dim=1),
+        torch.nn.functional.normalize(bank, dim=1),
+        7,
+        device='cpu',
+    )
+    values, index = knn_search(queries * 9, stretched, 7, distance='cosine', device='cpu')
+    assert torch.equal(index, want[1])
+    torch.testing.assert_close(values, want[0], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize('storage', ['float32', 'float16', 'bfloat16'])
+def test_a_bank_in_half_precision_is_searched_exactly_and_off_by_no_more_than_stated(storage):
+    generator = torch.Generator().manual_seed(5)
+    queries, bank = (
+        torch.nn.functional.normalize(torch.randn(n, 32, generator=generator), dim=1)
+        for n in (40, 600)
+    )
+    stored = bank.to(STORAGES[storage])
+    values, index = knn_search(queries, list(stored.split(77)), 9, tile=(16, 50), device='cpu')
+    expected, expected_index = brute_force(queries, stored.float(), 9)
+    assert torch.equal(index, expected_index)
+    torch.testing.assert_close(values, expected, rtol=0, atol=1e-6)
+    error = (stored.double() - bank.double()) @ queries.double().T
+    bound = rounding(storage)
+    assert bound == dict(float32=0, float16=2**-11, bfloat16=2**-8)[storage]
+    assert error.abs().max() <= bound
+    assert storage == 'float32' or error.abs().max() > bound / 100
+
+
+class Blocks(Sequence):
+    """A bank that exists block by block only, as a mapped file does."""
+
+    def __init__(self, count: int, *, rows: int = 2**14, channels: int = 128) -> None:
+        self.count, self.shape = count, (rows, channels)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, number: int) -> torch.Tensor:
+        if not 0 <= number < self.count:
+            raise IndexError(number)
+        return torch.full(self.shape, number + 1, dtype=torch.float16)
+
+
+def test_memory_does_not_grow_with_the_bank():
+    queries = torch.ones(64, 128)
+
+    def extra(count: int) -> int:
+        before = resident()
+        _, index = knn_search(queries, Blocks(count), 3, device='cpu')
+        assert index[0].tolist() == [2**14 * (count - 1) + n for n in range(3)]
+        return peak() - before
+
+    extra(2)  # pays for what is loaded once
+    small, large = extra(4), extra(64)  # 16 and 256 MiB of bank
+    assert large - small < 100 * 2**20
+
+
+def test_unknown_distance_is_named():
+    with pytest.raises(ValueError, match="distance='l1' must be 'dot', 'cosine' or 'l2'"):
+        knn_search(torch.ones(2, 3), torch.ones(2, 3), 1, distance='l1')  # type: ignore[arg-type]
 
 
 def test_constant_features_give_the_first_bank_rows():

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from mmdssl.datasets.tagged_concat import TaggedConcat
-from mmdssl.evaluation import separation
+from mmdssl.evaluation import InContextSegmentation, separation
 from mmdssl.evaluation.object_knn import ObjectKNN
 from mmdssl.evaluation.separation import check_separate
 from tests.coco_files import part, write_coco
@@ -46,6 +46,14 @@ def test_separate_parts_pass(root, warned):
 def test_one_file_for_both_sides_is_an_error(root):
     with pytest.raises(ValueError, match='5 of 5 query images lie in the bank'):
         check_separate(data(root, 'train'), METRICS)
+
+
+def test_every_part_that_labels_patches_is_compared(root):
+    metric = InContextSegmentation(bank=('bank', 'again'))
+    check_separate(data(root), [metric])  # there is no part 'again'
+    parts = dict(bank=part('train'), again=part('val'), query=part('val'))
+    with pytest.raises(ValueError, match=r"4 of 4 query images .*bank 'again' and queries 'query'"):
+        check_separate(TaggedConcat(datasets=parts, data_root=str(root)), [metric])
 
 
 @pytest.mark.parametrize('link', [os.symlink, os.link])

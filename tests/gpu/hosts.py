@@ -8,7 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from mmdssl.models.utils.host_copies import HOST, HostCopies
-from tests.models import tiny, tiny_leopart, tiny_maskalign, tiny_resnet
+from tests.models import (
+    tiny,
+    tiny_leopart,
+    tiny_maskalign,
+    tiny_neco,
+    tiny_plrc,
+    tiny_resnet,
+    tiny_selfemd,
+    tiny_slotcon,
+)
 from tests.models.algorithms import narrow_d3ssl, narrow_soco
 
 BRANCH = dict(type='DecouplingBranch', weight=0.3, sample_ratio=0.5)
@@ -19,6 +28,19 @@ HOSTS: dict[str, tuple[Callable[[], nn.Module], Callable[[], dict]]] = {
     'iBOT-D': (lambda: tiny.tiny_ibot(decoupling=BRANCH), tiny.tiny_batch),
     'DenseCL': (tiny_resnet.tiny_densecl, tiny_resnet.two_views),
     'DenseCL-D': (lambda: tiny_resnet.tiny_densecl(decoupling=BRANCH), tiny_resnet.two_views),
+    'point-level-D': (
+        lambda: tiny_resnet.tiny_densecl(correspondence='place', decoupling=BRANCH),
+        tiny_resnet.place_batch,
+    ),
+    'PixPro-D': (
+        lambda: tiny_resnet.tiny_pixpro(decoupling=BRANCH),
+        tiny_resnet.place_batch,
+    ),
+    'BYOL-D': (lambda: tiny_resnet.tiny_byol(decoupling=BRANCH), tiny_resnet.two_views),
+    'ReSim-D': (
+        lambda: tiny_resnet.tiny_resim(decoupling=BRANCH),
+        tiny_resnet.window_batch,
+    ),
     'SoCo': (narrow_soco.narrow_soco, narrow_soco.soco_batch),
     'SoCo-D': (lambda: narrow_soco.narrow_soco(decoupling=BRANCH), narrow_soco.soco_batch),
     'MaskAlign-D': (
@@ -29,10 +51,18 @@ HOSTS: dict[str, tuple[Callable[[], nn.Module], Callable[[], dict]]] = {
         lambda: tiny_leopart.tiny_leopart(decoupling=BRANCH),
         tiny_leopart.leopart_batch,
     ),
+    'SlotCon-D': (lambda: tiny_slotcon.tiny_slotcon(decoupling=BRANCH), tiny_slotcon.two_crops),
+    'NeCo-D': (lambda: tiny_neco.tiny_neco(decoupling=BRANCH), tiny_leopart.leopart_batch),
+    'PLRC-D': (lambda: tiny_plrc.tiny_plrc(decoupling=BRANCH), tiny_plrc.three_crops),
+    'Self-EMD-D': (
+        lambda: tiny_selfemd.tiny_selfemd(decoupling=BRANCH),
+        tiny_resnet.two_views,
+    ),
     'D3SSL': (narrow_d3ssl.narrow_d3ssl, narrow_d3ssl.d3ssl_batch),
 }
-#: What Leopart's foreground decides on the device cannot be known before it is computed.
-WAITING = ('Leopart-D',)
+#: What Leopart's foreground decides on the device cannot be known before it is computed, nor how
+#: many pairs PLRC has, or how many slots SlotCon counts.
+WAITING = ('Leopart-D', 'PLRC-D', 'SlotCon-D')
 
 
 def on_gpu(batch: dict) -> dict:

@@ -7,6 +7,7 @@ from torch import nn
 from mmdssl.engine.config import load_config
 from mmdssl.visualization.method_pictures import draw_method, give_weights, has_pictures
 from mmdssl.visualization.preview import build_model
+from tests.models.tiny_neco import tiny_neco
 from tests.tiny_scenes import CONFIG
 
 
@@ -37,6 +38,7 @@ def test_another_checkpoint_is_refused_in_a_sentence(leopart, tmp_path):
 
 def test_other_models_have_no_such_pictures(tmp_path):
     assert not has_pictures(nn.Linear(1, 1))
+    assert not has_pictures(tiny_neco())
     with pytest.raises(ValueError, match='in the pictures of Linear, leave it out'):
         give_weights(nn.Linear(1, 1), tmp_path / 'iter_1.pth')
     with pytest.raises(TypeError, match='Linear has no pictures'):

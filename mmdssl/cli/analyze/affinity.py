@@ -10,7 +10,6 @@ from mmdssl.cli.analyze.common import (
     data_config,
     image_folder,
     load_networks,
-    load_photos,
     read_config,
     write_results,
 )
@@ -89,6 +88,7 @@ def _photos(args: argparse.Namespace, config: 'Config') -> 'tuple[Tensor, Tensor
     import torch
     from mmengine.config import Config
 
+    from mmdssl.datasets.few_photos import load_photos
     from mmdssl.visualization.run_pictures import query_images
 
     if args.points or (args.image_dir and not args.ann_file):

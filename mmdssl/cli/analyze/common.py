@@ -6,7 +6,6 @@ Heavy packages are imported where they are used, so that ``--help`` answers at o
 import argparse
 import csv
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +19,11 @@ from mmdssl.cli.arguments import (
     positive,
 )
 from mmdssl.core.shipped import shipped
-from mmdssl.core.wording import printable
 from mmdssl.engine.command_line import named_file
 
 if TYPE_CHECKING:
     from mmengine.config import Config
-    from torch import Tensor, nn
+    from torch import nn
 
     from mmdssl.evaluation.extractors.feature_extractor import FeatureExtractor
 
@@ -39,7 +37,6 @@ __all__ = [
     'data_config',
     'image_folder',
     'load_networks',
-    'load_photos',
     'moved',
     'read_config',
     'result_rows',
@@ -143,7 +140,7 @@ def load_networks(args: argparse.Namespace, config: 'Config') -> list[Network]:
     from mmengine.logging import MMLogger
     from mmengine.runner import set_random_seed
 
-    from mmdssl.cli.test import build_extractor
+    from mmdssl.engine.extractor import build_extractor
 
     MMLogger.get_current_instance().setLevel('WARNING')  # init_weights logs every parameter
     device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
@@ -218,28 +215,6 @@ def image_folder(args: argparse.Namespace, config: 'Config') -> Path:
         return Path(args.data_root or '', args.image_dir)
     dataset = data_config(config, 'object_knn_dataloader', 'coco_object_knn.py')['dataset']
     return Path(args.data_root or dataset['data_root'], dataset['datasets']['query']['data_prefix'])
-
-
-def load_photos(folder: Path, number: int, size: int) -> 'tuple[list[str], list[Tensor]]':
-    """Names, and photos (3, size, size) uint8 RGB, evenly spaced over a folder, squashed.
-
-    Raises:
-        FileNotFoundError: If there is no such folder, or no image in it.
-    """
-    import torch
-
-    from mmdssl.datasets.base import evenly_spaced
-    from mmdssl.datasets.decode import IMAGE_EXTENSIONS, decode_image
-    from mmdssl.datasets.image_list import list_images
-    from mmdssl.datasets.transforms.views import resize_image
-
-    files = list_images(folder, IMAGE_EXTENSIONS, cache=False)
-    if not len(files):
-        raise FileNotFoundError(f'no image in {folder}')
-    paths = [folder / os.fsdecode(files[i]) for i in evenly_spaced(len(files), number)]
-    pixels = (resize_image(decode_image(path), (size, size)) for path in paths)
-    photos = [torch.from_numpy(one).permute(2, 0, 1).contiguous() for one in pixels]
-    return [printable(path.name) for path in paths], photos
 
 
 def result_rows(network: str, numbers: Mapping[str, float]) -> list[dict[str, Any]]:

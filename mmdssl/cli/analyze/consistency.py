@@ -9,7 +9,6 @@ from mmdssl.cli.analyze.common import (
     check_layers,
     image_folder,
     load_networks,
-    load_photos,
     read_config,
     write_results,
 )
@@ -46,6 +45,7 @@ def _run(args: argparse.Namespace) -> None:
     from rich.console import Console
     from rich.progress import track
 
+    from mmdssl.datasets.few_photos import load_photos
     from mmdssl.evaluation.consistency import (
         LocalSemanticConsistency,
         local_consistency,

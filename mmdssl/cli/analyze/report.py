@@ -12,7 +12,6 @@ from mmdssl.cli.analyze.common import (
     add_network_arguments,
     image_folder,
     load_networks,
-    load_photos,
     read_config,
 )
 from mmdssl.cli.arguments import command_text, positive
@@ -40,6 +39,7 @@ def _run(args: argparse.Namespace) -> None:
     from rich.console import Console
     from rich.progress import track
 
+    from mmdssl.datasets.few_photos import load_photos
     from mmdssl.evaluation.consistency import LocalSemanticConsistency, step_of
     from mmdssl.visualization.affinity_page import write_affinity_page
     from mmdssl.visualization.report import hardware, versions, without_paths

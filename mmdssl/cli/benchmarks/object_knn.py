@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 from mmdssl.evaluation.knn import knn_search, rank_classes
 
-__all__ = ['rows']
+__all__ = ['peak', 'reset_peak', 'rows']
 
 BANK, QUERIES, CHANNELS, K, CLASSES = 330_000, 36_000, 384, 20, 80
 THREADS = 2
@@ -42,14 +42,14 @@ def rows(repeat: int = 3, share: float = 1 / 12) -> list[dict[str, Any]]:
     seconds, busy = [], []
     try:
         knn_search(queries[:1024], bank[:32768], K, device='cpu')  # warm-up
-        before = _reset_peak()
+        before = reset_peak()
         for _ in range(repeat):
             start, start_busy = time.perf_counter(), time.process_time()
             similarities, index = knn_search(queries, bank, K, device='cpu')
             rank_classes(similarities, labels[index], CLASSES)
             seconds.append(time.perf_counter() - start)
             busy.append((time.process_time() - start_busy) / THREADS)
-        extra = _peak() - before
+        extra = peak() - before
     finally:
         torch.set_num_threads(threads)
     size = f'{BANK // 1000}k x {QUERIES // 1000}k x {CHANNELS}, top {K}'
@@ -71,13 +71,13 @@ def rows(repeat: int = 3, share: float = 1 / 12) -> list[dict[str, Any]]:
     ]
 
 
-def _reset_peak() -> float:
+def reset_peak() -> float:
     """Start the peak of this process's memory anew; what it holds now, in MiB (Linux)."""
     Path('/proc/self/clear_refs').write_text('5')
-    return _peak()
+    return peak()
 
 
-def _peak() -> float:
+def peak() -> float:
     """Peak of resident memory since the last reset, in MiB (Linux)."""
     status = Path('/proc/self/status').read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in status if line.startswith('VmHWM'))

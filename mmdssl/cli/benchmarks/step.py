@@ -11,15 +11,24 @@ student (forward, and backward for twice that) and 1 in the teacher (forward):
     SoCo      two views each:            6 + 2 = 8;   a quarter of one key view:            8.75 / 8
                                                       a quarter of both key views:           9.5 / 8
 
-Hence 1.188 is the floor of DenseCL-D, and 1.094 that of SoCo-D and iBOT-D where the quarter is one
-of the batch, as in the config of SoCo-D; the public code of iBOT-D takes a quarter of both views,
-and so do the variants here: their floor is 1.188 again.
+The point-level baseline and ReSim count as DenseCL, PixPro and BYOL as SoCo; heads, which both of a
+pair have, are left out. Hence 1.188 is the floor of DenseCL-D, and 1.094 that of SoCo-D and iBOT-D
+where the quarter is one of the batch, as in the config of SoCo-D; the public code of iBOT-D takes a
+quarter of both views, and so do the variants here: their floor is 1.188 again.
 
 MaskAlign's student sees 58 of 196 patches, its frozen ViT-B/16 costs 3.8 passes of a ViT-S/16 (17.6
 and 4.6 GFLOPs): 3 * 0.3 + 3.8 = 4.7; X^D is whole and adds 3 / 4: a floor of 1.16.
 
 Leopart's student sees two global views and four of (96 / 224)^2 of their area, its teacher the
 global ones: 3 * 2.73 + 2 = 10.2; a quarter of both global views adds 3 / 2: a floor of 1.147.
+
+NeCo has the passes of Leopart, of ViT-S/14 with 518 and 98 px: 3 * 2.14 + 2 = 8.4, and 1.5 more.
+
+PLRC's student sees one view, its teacher two: 3 + 2 = 5; X^D of a quarter adds 3 / 4: 5.75 / 5. Its
+pairs of points are no passes.
+
+Self-EMD's and SlotCon's two nets see both views, as SoCo's: 6 + 2 = 8, and 8.75 / 8 or 9.5 / 8 with
+X^D. Transport, slots and their contrast are no passes and stand in no floor.
 
 A new host is a variant and a line or two of ``VARIANTS``, and a function for its batch where no
 other one fits.
@@ -30,6 +39,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -80,29 +90,63 @@ def cnn_batch(size: int) -> dict:
         erase_small=[torch.zeros(size, SMALL, SMALL, dtype=torch.bool)],
         paste=[paste],
         shift=[torch.randint(-20, 20, (size, 2))],
+        **_places(size),
     )
 
 
-def crops_batch(size: int) -> dict:
+def located_batch(size: int) -> dict:
+    """As :func:`cnn_batch`, with what each view shows of an image of 640 x 480 px."""
+
+    def crops() -> Tensor:
+        start = torch.rand(size, 2) * torch.tensor([240.0, 180.0])
+        return torch.cat((start, start + torch.tensor([400.0, 300.0])), dim=1).double()
+
+    flip = torch.stack((torch.rand(size) < 0.5, torch.zeros(size, dtype=torch.bool)), dim=1)
+    first = crops()
+    batch = cnn_batch(size)
+    return dict(
+        batch,
+        views=[*batch['views'], batch['views'][0].roll(1, 3)],
+        dc_mask=[*batch['dc_mask'], batch['dc_mask'][0]],
+        crop_box=[first, first + 20, crops()],
+        flip=[flip, flip.roll(1, 0), flip],
+        ori_shape=[torch.tensor([[480, 640]]).expand(size, 2).clone()] * 3,
+        points=[torch.randint(56, (size, 1, 32, 2)) for _ in range(2)],
+    )
+
+
+def crops_batch(size: int, side: int = SIDE, local: int = LOCAL, patch: int = PATCH) -> dict:
     """Two global and four local views of random pixels and where they overlap, as for Leopart."""
-    kinds = dict(small=(LOCAL, (0.05, 0.25)), large=(SIDE, (0.25, 1.0)))
+    kinds = dict(small=(local, (0.05, 0.25)), large=(side, (0.25, 1.0)))
     crop = {
-        kind: [dict(type='RandomResizedCropWithBoxes', size=side, scale=scale)]
-        for kind, (side, scale) in kinds.items()
+        kind: [dict(type='RandomResizedCropWithBoxes', size=pixels, scale=scale)]
+        for kind, (pixels, scale) in kinds.items()
     }
     crops = OverlappingCrops(num_views=[2, LOCALS], pipelines=[crop['large'], crop['small']])
-    canvas = np.zeros((SIDE, SIDE, 3), np.uint8)
+    canvas = np.zeros((side, side, 3), np.uint8)
     images = [crops.transform(dict(img=canvas))['views'] for _ in range(size)]
 
     def boxes(key: str, views: int) -> list[Tensor]:
         return [torch.from_numpy(np.stack([v[i][key] for v in images])) for i in range(views)]
 
-    branch = RegionCollaborativeCutout(ratio=(0.3, 0.5), mask_size=(14, 14))
+    branch = RegionCollaborativeCutout(ratio=(0.3, 0.5), mask_size=(side // patch,) * 2)
     return dict(
-        views=_views(size) + [torch.randn(size, 3, LOCAL, LOCAL) for _ in range(LOCALS)],
+        views=[torch.randn(size, 3, each, each) for each in [side] * 2 + [local] * LOCALS],
         boxes_in_global=boxes('boxes_in_global', 2),
         boxes_in_other=boxes('boxes_in_other', 2 + LOCALS),
         dc_mask=_masks(branch, size),
+    )
+
+
+def _places(size: int) -> dict:
+    """Where two crops of half an image of 640 x 480 pixels lie, the second one mirrored."""
+    corner = torch.rand(2, size, 2, dtype=torch.float64) * torch.tensor((160.0, 120.0))
+    flip = torch.tensor([[[False, False]], [[True, False]]]).expand(2, size, 2)
+    shape = torch.tensor((480, 640)).expand(size, 2)
+    return dict(
+        crop_box=list(torch.cat((corner, corner + torch.tensor((480.0, 360.0))), dim=2)),
+        flip=list(flip),
+        ori_shape=[shape, shape],
     )
 
 
@@ -145,6 +189,10 @@ class Variant:
 _IBOT = Variant('iBOT', 'ibot/ibot_vit-small-p16_8xb64-coslr-800e_coco.py', 2, 2, batch=vit_batch)
 _DENSECL = Variant('DenseCL', 'densecl/densecl_resnet50_8xb32-coslr-800e_coco.py', 1, 1)
 _MOCO = Variant('MoCo v2', 'densecl/mocov2_resnet50_8xb32-coslr-800e_coco.py', 1, 1)
+_POINT = Variant('point-level', 'pointlevel/pointlevel_resnet50_8xb32-coslr-800e_coco.py', 1, 1)
+_PIXPRO = Variant('PixPro', 'pixpro/pixpro_resnet50_8xb64-coslr-800e_coco.py', 2, 2)
+_BYOL = Variant('BYOL', 'byol/byol_resnet50_8xb64-coslr-800e_coco.py', 2, 2)
+_RESIM = Variant('ReSim', 'resim/resim_resnet50_8xb32-coslr-800e_coco.py', 1, 1)
 _SOCO = Variant('SoCo', 'soco/soco_resnet50-c4_16xb64-coslr-800e_coco.py', 2, 2)
 _MASKALIGN = Variant(
     'MaskAlign',
@@ -163,6 +211,20 @@ _LEOPART = Variant(
     batch=crops_batch,
 )
 _D3SSL = Variant('D3SSL', 'd3ssl/d3ssl_resnet50-c4_8xb32-coslr-800e_coco.py', 2.25, 2)
+
+_NECO = Variant(
+    'NeCo',
+    'neco/neco_vit-small-p14-reg_1xb64-coslr-25e_coco.py',
+    2 + LOCALS * (98 / 518) ** 2,
+    2,
+    model=RANDOM_START,
+    batch=partial(crops_batch, side=518, local=98, patch=14),
+)
+_PLRC = Variant('PLRC', 'plrc/plrc_resnet50_8xb32-coslr-800e_coco.py', 1, 2, batch=located_batch)
+_SELFEMD = Variant('Self-EMD', 'selfemd/selfemd_resnet50_8xb64-coslr-800e_coco.py', 2, 2)
+_SLOTCON = Variant(
+    'SlotCon', 'slotcon/slotcon_resnet50_8xb64-coslr-800e_coco.py', 2, 2, batch=located_batch
+)
 
 
 def _changed(base: Variant, change: str, **fields: Any) -> Variant:
@@ -197,12 +259,48 @@ VARIANTS: dict[str, list[Variant]] = {
             model=BRANCH | RANDOM_START,
         ),
     ],
+    'ViT-S/14, six views': [
+        _NECO,
+        _changed(
+            _NECO,
+            '-D, 25 % of both global views',
+            student=_NECO.student + 0.5,
+            model=BRANCH | RANDOM_START,
+        ),
+    ],
     'R50': [
         _MOCO,
         replace(_DENSECL, against='MoCo v2'),
         _changed(_DENSECL, '-D', student=1.25, model=BRANCH),
+        replace(_POINT, against='DenseCL'),
+        _changed(_POINT, '-D', student=1.25, model=BRANCH),
+        _PIXPRO,
+        _changed(_PIXPRO, '-D, 25 % of one key view', student=2.25, model=ONE_VIEW),
+        _changed(_PIXPRO, '-D, 25 % of both key views', student=2.5, model=BRANCH),
+        _BYOL,
+        _changed(_BYOL, '-D, 25 % of one key view', student=2.25, model=ONE_VIEW),
+        _changed(_BYOL, '-D, 25 % of both key views', student=2.5, model=BRANCH),
+        replace(_RESIM, against='MoCo v2'),
+        _changed(_RESIM, '-D', student=1.25, model=BRANCH),
         _changed(_DENSECL, ', channels_last', channels_last=True),
         _changed(_DENSECL, ', channels_last, bf16', channels_last=True, bf16=True),
+    ],
+    'R50, two teacher views': [
+        _PLRC,
+        _changed(_PLRC, '-D', student=1.25, model=BRANCH),
+        _changed(
+            _PLRC,
+            ', 1000 pairs an image, no affinities',
+            model=dict(max_pairs_per_image=1000, affinity='off'),
+        ),
+    ],
+    'R50, two views in both nets': [
+        _SELFEMD,
+        _changed(_SELFEMD, '-D, 25 % of one key view', student=2.25, model=ONE_VIEW),
+        _changed(_SELFEMD, '-D, 25 % of both key views', student=2.5, model=BRANCH),
+        _SLOTCON,
+        _changed(_SLOTCON, '-D, 25 % of one key view', student=2.25, model=ONE_VIEW),
+        _changed(_SLOTCON, '-D, 25 % of both key views', student=2.5, model=BRANCH),
     ],
     'R50-C4': [
         _SOCO,

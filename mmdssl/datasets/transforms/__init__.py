@@ -4,6 +4,7 @@ from mmdssl.datasets.transforms.box_jitter import BoxJitter
 from mmdssl.datasets.transforms.common_boxes import CommonBoxViews
 from mmdssl.datasets.transforms.cutout import SquareCutout
 from mmdssl.datasets.transforms.disturb_background import DisturbBackground
+from mmdssl.datasets.transforms.instance_map import InstanceMap
 from mmdssl.datasets.transforms.loading import LoadImage
 from mmdssl.datasets.transforms.masks import (
     BlockwiseMask,
@@ -14,12 +15,14 @@ from mmdssl.datasets.transforms.masks import (
 )
 from mmdssl.datasets.transforms.multiview import MultiViewWithBoxes
 from mmdssl.datasets.transforms.overlapping_crops import OverlappingCrops
+from mmdssl.datasets.transforms.overlapping_pairs import OverlappingPairs
 from mmdssl.datasets.transforms.packing import PackViews
 from mmdssl.datasets.transforms.packing_objects import PackObjects
 from mmdssl.datasets.transforms.proposal_random_cutout import ProposalRandomCutout
 from mmdssl.datasets.transforms.proposal_random_mask import ProposalRandomMask
 from mmdssl.datasets.transforms.proposals import LoadProposals, SelectiveSearch
 from mmdssl.datasets.transforms.region_collaborative_cutout import RegionCollaborativeCutout
+from mmdssl.datasets.transforms.region_points import RegionPoints
 from mmdssl.datasets.transforms.regions import GridRegions
 from mmdssl.datasets.transforms.restricted_box_jitter import RestrictedBoxJitter
 from mmdssl.datasets.transforms.select_objects import SelectObjects
@@ -32,6 +35,7 @@ from mmdssl.datasets.transforms.semantic_maps import (
     ResizeWithMap,
 )
 from mmdssl.datasets.transforms.shifted_foreground import ShiftedForeground
+from mmdssl.datasets.transforms.slight_colours import SlightColours
 from mmdssl.datasets.transforms.views import (
     RandomFlipWithBoxes,
     RandomResizedCropWithBoxes,
@@ -45,12 +49,14 @@ __all__ = [
     'DisturbBackground',
     'EmptyMask',
     'GridRegions',
+    'InstanceMap',
     'LoadImage',
     'LoadProposals',
     'LoadSemanticMap',
     'MapFromObjects',
     'MultiViewWithBoxes',
     'OverlappingCrops',
+    'OverlappingPairs',
     'PackObjects',
     'PackSemantic',
     'PackViews',
@@ -63,6 +69,7 @@ __all__ = [
     'RandomResizedCropWithMap',
     'RectangleForeground',
     'RegionCollaborativeCutout',
+    'RegionPoints',
     'ResizeMap',
     'ResizeWithBoxes',
     'ResizeWithMap',
@@ -70,5 +77,6 @@ __all__ = [
     'SelectObjects',
     'SelectiveSearch',
     'ShiftedForeground',
+    'SlightColours',
     'SquareCutout',
 ]

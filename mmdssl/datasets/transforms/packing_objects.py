@@ -24,6 +24,7 @@ class PackObjects(BaseTransform):
 
     Args:
         meta_keys: Entries of the results that go along where present.
+        maps: Names of maps (h, w) that go along where present, of any resolution.
     """
 
     def __init__(
@@ -38,8 +39,10 @@ class PackObjects(BaseTransform):
             'tag',
             'background_path',
         ),
+        maps: Sequence[str] = ('gt_instance_map', 'gt_seg_map'),
     ) -> None:
         self.meta_keys = tuple(meta_keys)
+        self.maps = tuple(maps)
 
     def transform(self, results: dict) -> dict:
         """Pack ``results``."""
@@ -51,4 +54,8 @@ class PackObjects(BaseTransform):
             bboxes=torch.as_tensor(results['gt_bboxes'], dtype=torch.float32).reshape(-1, 4),
             labels=torch.as_tensor(results['gt_labels'], dtype=torch.int64),
         )
+        for name in self.maps:
+            if name in results:
+                pixels = torch.from_numpy(np.ascontiguousarray(results[name]))
+                sample.set_field(pixels, name, dtype=torch.Tensor)
         return dict(inputs=torch.from_numpy(image), data_samples=sample)

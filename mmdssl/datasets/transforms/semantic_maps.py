@@ -15,6 +15,7 @@ from mmpretrain.structures import DataSample
 
 from mmdssl.datasets.image_header import ImageDecodeError, open_picture
 from mmdssl.datasets.transforms.mask_transform import parse_size
+from mmdssl.datasets.transforms.region_collaborative_cutout import check_choice
 from mmdssl.datasets.transforms.views import RandomResizedCropWithBoxes, resize_image
 from mmdssl.registry import TRANSFORMS
 
@@ -25,6 +26,7 @@ __all__ = [
     'RandomResizedCropWithMap',
     'ResizeMap',
     'ResizeWithMap',
+    'draw_objects',
 ]
 
 _IGNORED = 255
@@ -86,6 +88,23 @@ class LoadSemanticMap(BaseTransform):
         return _with_map(results, labels)
 
 
+def draw_objects(results: dict[str, Any], values: np.ndarray) -> np.ndarray:
+    """The objects of ``gt_masks`` painted in a value each, 0 elsewhere; the smaller one on top.
+
+    Args:
+        results: With ``img`` and ``gt_masks`` of N objects.
+        values: (N,) whole numbers.
+
+    Returns:
+        (H, W) int32.
+    """
+    masks = results['gt_masks'].decode()  # (N, H, W)
+    drawn = np.zeros(results['img'].shape[:2], np.int32)
+    for index in np.argsort(-masks.sum(axis=(1, 2)), kind='stable'):
+        drawn[masks[index]] = values[index]
+    return drawn
+
+
 @TRANSFORMS.register_module()
 class MapFromObjects(BaseTransform):
     """Draw ``gt_masks`` of :class:`CocoSemantic`: label + 1 inside, 0 elsewhere.
@@ -95,11 +114,8 @@ class MapFromObjects(BaseTransform):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add the map; before the image changes its geometry."""
-        masks = results['gt_masks'].decode()  # (N, H, W)
-        labels = np.zeros(results['img'].shape[:2], np.uint8)
-        for index in np.argsort(-masks.sum(axis=(1, 2)), kind='stable'):
-            labels[masks[index]] = results['gt_labels'][index] + 1
-        return _with_map(results, labels)
+        labels = draw_objects(results, results['gt_labels'] + 1)
+        return _with_map(results, labels.astype(np.uint8))
 
 
 @TRANSFORMS.register_module()
@@ -129,19 +145,25 @@ class ResizeWithMap(BaseTransform):
     """Squash the image to one size, and the map to its own.
 
     Args:
-        size: Side of the square, or (height, width), of the image; bilinear with antialias.
+        size: Side of the square, or (height, width), of the image.
         map_size: The same of the map, nearest pixel; None: ``size``.
+        interpolation: Of the image, 'bilinear' or 'bicubic', with antialias.
     """
 
     def __init__(
-        self, *, size: int | Sequence[int], map_size: int | Sequence[int] | None = None
+        self,
+        *,
+        size: int | Sequence[int],
+        map_size: int | Sequence[int] | None = None,
+        interpolation: str = 'bilinear',
     ) -> None:
         self.size = parse_size(size, 'size')
+        self.interpolation = check_choice('interpolation', interpolation, ('bilinear', 'bicubic'))
         self.map = ResizeMap(size=self.size if map_size is None else map_size)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Resize both."""
-        results['img'] = resize_image(results['img'], self.size, 'bilinear')
+        results['img'] = resize_image(results['img'], self.size, self.interpolation)
         results['img_shape'] = self.size
         return self.map.transform(results)
 
@@ -153,9 +175,12 @@ class RandomResizedCropWithMap(RandomResizedCropWithBoxes):
     Args:
         size: Side of the square, or (height, width), of the image; bilinear with antialias.
         map_size: The same of the map, nearest pixel; None: ``size``.
-        scale: Range of the crop's area as a share of the image; Leopart's probes: (0.8, 1).
+        scale: Range of the crop's area as a share of the image; Leopart's probes: (0.8, 1),
+            Hummingbird's memory: (0.5, 2), of which what is above 1 is drawn again.
         **settings: Of :class:`RandomResizedCropWithBoxes`.
     """
+
+    MOST = 2.0
 
     def __init__(
         self,
@@ -180,17 +205,17 @@ class RandomResizedCropWithMap(RandomResizedCropWithBoxes):
 
 @TRANSFORMS.register_module()
 class PackSemantic(BaseTransform):
-    """Pack an image with its map for :class:`FeatureExtractor` and :class:`OverClustering`.
+    """Pack an image with its map for :class:`FeatureExtractor` and the metrics of label maps.
 
     Gives ``inputs``, a (3, H, W) uint8 RGB tensor, and ``data_samples``, a ``DataSample`` with
-    ``gt_seg_map`` (h, w) uint8.
+    ``gt_seg_map`` (h, w) uint8 and, where there is one, ``gt_instance_map``.
 
     Args:
         meta_keys: Entries of the results that go along where present.
     """
 
     def __init__(
-        self, *, meta_keys: Sequence[str] = ('sample_idx', 'img_id', 'img_path', 'img_shape')
+        self, *, meta_keys: Sequence[str] = ('sample_idx', 'img_id', 'img_path', 'img_shape', 'tag')
     ) -> None:
         self.meta_keys = tuple(meta_keys)
 
@@ -200,8 +225,10 @@ class PackSemantic(BaseTransform):
         sample = DataSample(
             metainfo={key: results[key] for key in self.meta_keys if key in results}
         )
-        labels = torch.from_numpy(np.ascontiguousarray(results['gt_seg_map']))
-        sample.set_field(labels, 'gt_seg_map', dtype=torch.Tensor)
+        for name in ('gt_seg_map', 'gt_instance_map'):
+            if name in results or name == 'gt_seg_map':
+                pixels = torch.from_numpy(np.ascontiguousarray(results[name]))
+                sample.set_field(pixels, name, dtype=torch.Tensor)
         return dict(inputs=torch.from_numpy(image), data_samples=sample)
 
 

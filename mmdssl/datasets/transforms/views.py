@@ -145,6 +145,7 @@ class RandomResizedCropWithBoxes(_BoxTransform):
     """
 
     TRIES = 10
+    MOST = 1.0  # of the area; what is above 1 fits no image and is drawn again
 
     def __init__(
         self,
@@ -161,7 +162,7 @@ class RandomResizedCropWithBoxes(_BoxTransform):
     ) -> None:
         super().__init__(box_keys, min_visible, drop_empty, stream)
         self.size = parse_size(size, 'RandomResizedCropWithBoxes: size')
-        self.scale = parse_range(scale, 'RandomResizedCropWithBoxes: scale')
+        self.scale = parse_range(scale, 'RandomResizedCropWithBoxes: scale', high=self.MOST)
         self.ratio = parse_range(ratio, 'RandomResizedCropWithBoxes: ratio', 1e-3, 1e3)
         self.interpolation = check_choice('interpolation', interpolation, _INTERPOLATIONS)
         self.antialias = antialias

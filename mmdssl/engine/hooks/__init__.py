@@ -6,7 +6,7 @@ from mmdssl.engine.hooks.coupling_hook import CouplingHook
 from mmdssl.engine.hooks.finite_step import FiniteStepHook
 from mmdssl.engine.hooks.health import RepresentationHealthHook
 from mmdssl.engine.hooks.object_knn_hook import ObjectKNNHook
-from mmdssl.engine.hooks.over_clustering_hook import OverClusteringHook
+from mmdssl.engine.hooks.over_clustering_hook import InContextHook, OverClusteringHook
 from mmdssl.engine.hooks.precise_batch_norm import PreciseBatchNormHook
 from mmdssl.engine.hooks.random_state import RandomStateHook
 from mmdssl.engine.hooks.rank_watchdog import RankWatchdogHook
@@ -19,6 +19,7 @@ __all__ = [
     'CouplingHook',
     'DeferredRuntimeInfoHook',
     'FiniteStepHook',
+    'InContextHook',
     'ObjectKNNHook',
     'OverClusteringHook',
     'PreciseBatchNormHook',

@@ -25,7 +25,7 @@ __all__ = ['set_images', 'set_measured', 'set_proposals', 'set_start']
 Make = Callable[[Path, Path, ProposalSettings, int], MakingReport]
 
 # Measured during a run on boxes or label maps.
-_NEED_LABELS = ('ObjectKNNHook', 'OverClusteringHook', 'CouplingHook')
+_NEED_LABELS = ('ObjectKNNHook', 'OverClusteringHook', 'InContextHook', 'CouplingHook')
 
 
 def set_images(config: Config, request: Request, decisions: Decisions) -> Photos:

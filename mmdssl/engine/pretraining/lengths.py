@@ -11,9 +11,9 @@ __all__ = ['set_length', 'set_queue', 'set_rate']
 #: Images of the data that the papers count their epochs on, COCO train2017.
 PUBLISHED_IMAGES = 118287
 # Methods whose papers do not scale the rate with the batch.
-_CONSTANT_RATE = ('Leopart',)
+_CONSTANT_RATE = ('Leopart', 'NeCo')
 # Methods whose queue need not end with a step.
-_ANY_LENGTH = ('Leopart',)
+_ANY_LENGTH = ('Leopart', 'NeCo')
 # A warm-up takes no larger part of a run than this, or than its published part.
 _WARM_UP = 0.1
 # Below this length a run is a rehearsal, in which no layer waits for the others.
@@ -153,10 +153,10 @@ def set_queue(config: Config, *, images: int, total: int, decisions: Decisions) 
 def _keys_per_image(model: Any) -> int | None:
     """What an image adds to the queue of a method."""
     kind = model.type.removeprefix('mmdssl.')
-    if kind == 'DenseCL':
+    if kind in ('DenseCL', 'PLRC', 'ReSim'):
         return 1
     if kind == 'D3SSL':
         return 2 * model.get('num_boxes', 4)
-    if kind == 'Leopart':
+    if kind == 'Leopart' or (kind == 'NeCo' and model.get('queue_length')):
         return model.get('queue_per_image', 10)
     return None

@@ -24,6 +24,11 @@ the loss is averaged over the foreground cells of a sample, then over samples. N
 X^D enters a queue or the running statistics of BatchNorm. One pass of X^D and the query
 together, whose BatchNorm would mix both, is not offered.
 
+``correspondence='place'`` is the point-level baseline of "De-coupling and De-positioning Dense
+Self-supervised Learning", Sec. 3, of which the paper says no more than that positive pairs come
+from absolute coordinates: c(i) is the cell of the key view at the place of the image that cell i
+shows, and L_r the mean over the cells of the batch that the key view shows. The rest is DenseCL.
+
 The queues fit their length to the data.
 """
 
@@ -42,12 +47,25 @@ from mmdssl.core.step_generator import CORRESPONDENCE, step_generator
 from mmdssl.models.algorithms.teacher_student import TeacherStudent
 from mmdssl.models.branches.branch import Targets
 from mmdssl.models.chosen_cells import per_sample_weights
-from mmdssl.models.correspondence import Rule, check_rule, match_cells
+from mmdssl.models.correspondence import (
+    MATCHES,
+    Match,
+    Rule,
+    check_rule,
+    match_cells,
+    match_places,
+)
 from mmdssl.models.foreground import Foreground
 from mmdssl.models.losses.info_nce import info_nce
 from mmdssl.models.objectives import Objective, unit_mean_of_samples
 from mmdssl.models.utils.batch_statistics import frozen_running_stats
-from mmdssl.models.utils.collectives import all_gather, shuffle_batch, unshuffle_batch
+from mmdssl.models.utils.cell_places import Convention, boxes_of_views
+from mmdssl.models.utils.collectives import (
+    all_gather,
+    all_reduce,
+    shuffle_batch,
+    unshuffle_batch,
+)
 from mmdssl.models.utils.queue import KeyQueue
 from mmdssl.registry import MODELS
 
@@ -60,12 +78,14 @@ class Encoded(NamedTuple):
         grid: (N, D, S) unit vectors of the cells.
         pooled: (N, D) normalised means of the cells' vectors before normalisation.
         cells: (N, C, h, w) backbone features of the cells.
+        raw: ``grid`` before normalisation, for positives between cells; else (N, D, 0).
     """
 
     vector: Tensor
     grid: Tensor
     pooled: Tensor
     cells: Tensor
+    raw: Tensor
 
 
 @MODELS.register_module()
@@ -84,7 +104,9 @@ class DenseCL(TeacherStudent):
         queue_length: Keys held by each queue; :meth:`check_data` shortens it to what
             the data and the batch allow.
         correspondence: 1: the most similar cell (DenseCL); n: the n-th most similar;
-            ``'random'``: any cell.
+            ``'random'``: any cell; ``'place'``: what lies at the same place of the image.
+        match: With ``'place'``, which vectors those are: ``'nearest'``, ``'bilinear'`` or
+            ``'pixpro'``, see :func:`match_places`.
         shuffle_bn: On several processes, give the teacher the images of all of them in
             a random order, so that BatchNorm cannot reveal which key belongs to which
             query (MoCo, CVPR 2020, Sec. 3.3).
@@ -96,7 +118,10 @@ class DenseCL(TeacherStudent):
         data_preprocessor: Usually a :class:`MultiViewPreprocessor`.
         init_cfg: mmengine initialisation.
 
-    The batch: ``inputs['views']`` = [query, key], each (N, 3, H, W).
+    The batch: ``inputs['views']`` = [query, key], each (N, 3, H, W). With ``'place'`` also, for
+    each view, ``inputs['crop_box']`` (N, 4) float64, x1 y1 x2 y2 in pixels of the image,
+    ``inputs['flip']`` (N, 2) bool and, for ``'pixpro'``, ``inputs['ori_shape']`` (N, 2), height and
+    width of the image.
     """
 
     decoupling_defaults = dict(mix_level='pixel', key_views=(1,))
@@ -114,7 +139,8 @@ class DenseCL(TeacherStudent):
         temperature: float = 0.2,
         negatives: Literal['queue', 'batch'] = 'queue',
         queue_length: int = 65536,
-        correspondence: Rule = 1,
+        correspondence: Rule | Literal['place'] = 1,
+        match: Match = 'nearest',
         shuffle_bn: bool = True,
         momentum: tuple[float, float] = (0.999, 0.999),
         decoupling: dict | None = None,
@@ -127,7 +153,13 @@ class DenseCL(TeacherStudent):
             raise ValueError(f'DenseCL: loss_lambda is {loss_lambda}, give a number from 0 to 1')
         if negatives not in ('queue', 'batch'):
             raise ValueError(f"DenseCL: negatives is {negatives!r}, give 'queue' or 'batch'")
-        check_rule(correspondence)
+        if correspondence != 'place':
+            check_rule(correspondence)
+        if match not in MATCHES or (match != 'nearest' and correspondence != 'place'):
+            raise ValueError(
+                f'DenseCL: match is {match!r}, give one of {", ".join(map(repr, MATCHES))}, and '
+                f"correspondence='place' (it is {correspondence!r})"
+            )
         super().__init__(
             backbone=backbone,
             neck=neck if loss_lambda else _global_half(neck),
@@ -148,6 +180,7 @@ class DenseCL(TeacherStudent):
         self.loss_lambda = loss_lambda
         self.temperature = temperature
         self.correspondence = correspondence
+        self.match = match
         self.shuffle_bn = shuffle_bn
         dim = self.neck.mlp[-1].out_features
         self.negatives = negatives
@@ -186,9 +219,10 @@ class DenseCL(TeacherStudent):
         losses = dict(loss_single=single * (1 - self.loss_lambda))
         if self.loss_lambda:
             cells = None if own is None else own.repeat_interleave(query.grid.shape[2])
-            rows, positives = _rows(query.grid), self._positives(query, key)
-            dense = self._contrast(rows, positives, 'dense_queue', cells)
-            losses['loss_dense'] = dense.mean() * self.loss_lambda
+            positives, weights = self._positives(query, key, inputs)
+            dense = self._contrast(_rows(query.grid), positives, 'dense_queue', cells)
+            mean = dense.mean() if weights is None else (dense * weights).sum()
+            losses['loss_dense'] = mean * self.loss_lambda
         compared = key.grid if own is None else (key.grid, own)
         targets = Targets({1: compared}, student={0: query.cells}, teacher={1: key.cells})
         losses = self.with_branches(losses, inputs, targets)
@@ -274,13 +308,40 @@ class DenseCL(TeacherStudent):
         first = dist.get_rank() * count
         return torch.arange(first, first + count, device=key.vector.device)
 
-    def _positives(self, query: Encoded, key: Encoded) -> Tensor:
-        """The teacher's vectors (N*S, D) that the query cells are matched with."""
+    def _positives(
+        self, query: Encoded, key: Encoded, inputs: dict
+    ) -> tuple[Tensor, Tensor | None]:
+        """The teacher's vectors (N*S, D) that the query cells are matched with.
+
+        By place several each, perhaps, (N*S, T, D), and what the loss of each counts in the sum;
+        None: alike.
+        """
+        if self.correspondence == 'place':
+            return self._positives_by_place(query, key, inputs)
         generator = step_generator(self.clock.iteration, CORRESPONDENCE)
         cells = (encoded.cells.detach().flatten(2) for encoded in (query, key))  # (N, C, S)
         index = match_cells(*cells, rule=self.correspondence, generator=generator)  # (N, S)
         matched = key.grid.gather(2, index[:, None].expand(-1, key.grid.shape[1], -1))
-        return _rows(matched)
+        return _rows(matched), None
+
+    def _positives_by_place(
+        self, query: Encoded, key: Encoded, inputs: dict
+    ) -> tuple[Tensor, Tensor]:
+        convention: Convention | None = 'pixpro' if self.match == 'pixpro' else None
+        boxes = boxes_of_views(inputs, convention=convention, owner='DenseCL')
+        (rows, columns), (key_rows, key_columns) = query.cells.shape[2:], key.cells.shape[2:]
+        found = match_places(
+            boxes[0],
+            boxes[1],
+            key.raw if self.match == 'bilinear' else key.grid,
+            query_grid=(rows, columns),
+            key_grid=(key_rows, key_columns),
+            match=self.match,
+        )
+        weights = found.weights.flatten(0, 1)  # (N*S,) or (N*S, T)
+        counted = weights.sum()
+        all_reduce(counted, 'mean')  # the mean over the cells of all processes
+        return found.positives.flatten(0, 1), weights / counted.clamp_min(1e-6)
 
     def _encode(self, backbone: nn.Module, neck: nn.Module, images: Tensor) -> Encoded:
         maps = backbone(images)  # one map (N, C, h, w)
@@ -288,13 +349,14 @@ class DenseCL(TeacherStudent):
         vector = F.normalize(outputs[0], dim=1)
         if self.loss_lambda == 0:
             none = vector.new_empty(len(vector), 0)
-            return Encoded(vector, none[..., None], none, maps[0])
+            return Encoded(vector, none[..., None], none, maps[0], none[..., None])
         _, grid, pooled = outputs
         return Encoded(
             vector,
             F.normalize(grid, dim=1),
             F.normalize(pooled, dim=1),
             maps[0],
+            grid if self.match == 'bilinear' else grid[..., :0],
         )
 
     @torch.no_grad()

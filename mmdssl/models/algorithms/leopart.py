@@ -103,11 +103,13 @@ class Leopart(TeacherStudent):
     ) -> None:
         if not init:
             raise ValueError(
-                'Leopart fine-tunes a given ViT: set init to a checkpoint of one (DINO, or an '
-                "iBOT run of this package), or init='random' to start from nothing"
+                f'{type(self).__name__} fine-tunes a given ViT: set init to a checkpoint of one '
+                "(DINO, or an iBOT run of this package), or init='random' to start from nothing"
             )
         if num_global_views < 1:
-            raise ValueError(f'Leopart: num_global_views is {num_global_views}, give at least 1')
+            raise ValueError(
+                f'{type(self).__name__}: num_global_views is {num_global_views}, give at least 1'
+            )
         if loss_mask not in ('foreground', 'all'):
             raise ValueError(f"Leopart: loss_mask is {loss_mask!r}, give 'foreground' or 'all'")
         if not 0 < attention_mass <= 1:
@@ -291,17 +293,17 @@ class Leopart(TeacherStudent):
         views, count = list(inputs['views']), self.num_global_views
         if len(views) < max(count, 2):
             raise ValueError(
-                f'Leopart: the batch has {len(views)} views; at least 2 are needed, of them '
-                f'num_global_views={count} global ones'
+                f'{type(self).__name__}: the batch has {len(views)} views; at least 2 are needed, '
+                f'of them num_global_views={count} global ones'
             )
         shapes = {'boxes_in_global': (count, len(views)), 'boxes_in_other': (len(views), count)}
         for key, (have, each) in shapes.items():
             boxes = inputs.get(key)
             if boxes is None or len(boxes) != have or boxes[0].shape[1:] != (each, 4):
                 raise ValueError(
-                    f'Leopart: the batch needs {key!r} of {have} views, (N, {each}, 4) each; make '
-                    f'the views with OverlappingCrops(num_global_views={count}) and pack '
-                    "'boxes_in_global' and 'boxes_in_other'"
+                    f'{type(self).__name__}: the batch needs {key!r} of {have} views, (N, {each}, '
+                    f'4) each; make the views with OverlappingCrops(num_global_views={count}) and '
+                    "pack 'boxes_in_global' and 'boxes_in_other'"
                 )
         return (
             views,

@@ -24,7 +24,6 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
-from mmengine import dist
 from torch import Tensor, nn
 
 from mmdssl.models.algorithms.teacher_student import TeacherStudent
@@ -68,6 +67,7 @@ class SoCo(TeacherStudent):
     decoupling_defaults = dict(key_views=(0, 1))
     evaluated_backbone = 'student'
     update_offset = 1
+    momentum_counts_dropped = True
 
     def __init__(
         self,
@@ -106,18 +106,6 @@ class SoCo(TeacherStudent):
         self.roi_size = roi_size
         self.min_kept = min_kept
         self.dense_reduction = dense_reduction
-        self._batches_per_epoch = 0.0  # dropped images included; 0: not known
-
-    def check_data(self, *, batch_size: int, num_images: int) -> None:
-        """As :meth:`BaseDenseSSL.check_data`; keeps the length of an epoch for the momentum."""
-        super().check_data(batch_size=batch_size, num_images=num_images)
-        self._batches_per_epoch = num_images / dist.get_world_size() / batch_size
-
-    def _momentum_steps(self) -> int:
-        """Epochs times images over images a step, whole; never below the iterations there are."""
-        iterations = self.clock.max_iterations
-        epochs = iterations / self.clock.iterations_per_epoch
-        return max(int(self._batches_per_epoch * epochs), iterations)
 
     def _followed(self) -> dict[str, nn.Module]:
         """The teacher is backbone and projector; the predictor belongs to the student."""

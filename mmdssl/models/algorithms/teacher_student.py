@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from mmengine import dist
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
@@ -38,6 +39,9 @@ class TeacherStudent(BaseDenseSSL):
     #: 1 for methods that update the teacher right before its pass in step k, with the momentum
     #: of step k: that is our update after step k - 1.
     update_offset = 0
+    #: Whether the momentum's cosine is as long as epochs * images / (images a step), the last and
+    #: incomplete batch of each epoch included, though the loader drops it (SoCo, SlotCon).
+    momentum_counts_dropped = False
     teacher: EMATeacher
 
     def __init__(
@@ -68,6 +72,12 @@ class TeacherStudent(BaseDenseSSL):
         self.momentum = momentum
         self.teacher = EMATeacher(self._led(), drop=teacher_without, train_mode=teacher_train_mode)
         self._steps_without_update = 0
+        self._batches_per_epoch = 0.0  # dropped images included; 0: not known
+
+    def check_data(self, *, batch_size: int, num_images: int) -> None:
+        """As :meth:`BaseDenseSSL.check_data`; keeps the length of an epoch for the momentum."""
+        super().check_data(batch_size=batch_size, num_images=num_images)
+        self._batches_per_epoch = num_images / dist.get_world_size() / batch_size
 
     def _followed(self) -> dict[str, nn.Module]:
         """Student parts of the method that the teacher follows."""
@@ -87,8 +97,12 @@ class TeacherStudent(BaseDenseSSL):
         return {**super()._other_origins(), 'teacher': 'a copy of these'}
 
     def _momentum_steps(self) -> int:
-        """Steps after which the momentum would reach its end."""
-        return self.clock.max_iterations
+        """Steps after which the momentum would reach its end, never below those there are."""
+        iterations = self.clock.max_iterations
+        if not self.momentum_counts_dropped:
+            return iterations
+        epochs = iterations / self.clock.iterations_per_epoch
+        return max(int(self._batches_per_epoch * epochs), iterations)
 
     def update_teacher(self) -> None:
         """One EMA step; called once after every optimizer step."""

@@ -56,7 +56,7 @@ class DecouplingBranch(Branch):
     Args:
         weight: lambda, the weight of L_D, > 0.
         objective: Which vectors L_D compares: ``'point'`` the same position (paper);
-            ``'average'`` or ``'all'`` for the comparison of its Table 5, see
+            ``'average'`` or ``'all'`` for the comparison of its Table 5, ``'emd'``, see
             :mod:`mmdssl.models.objectives`.
         loss_weighting: ``'convex'`` (paper): (1 - weight) L + weight L_D; ``'additive'``
             (iBOT-D code): L + weight L_D.

@@ -2,7 +2,7 @@
 
 With Z (N, D) the vectors of the N cells of an image, K = Z Z^T, H = I - 11^T / N:
 
-    L = mean over images of  1 - <H K_s H, H K_t H> / (|H K_s H| |H K_t H|)
+    L = mean over images of  1 - <H K_s H, H K_t H> / (norm(H K_s H) norm(H K_t H))
 
 the centred kernel alignment of student and teacher: what a rotation, one scale or a common shift
 of all cells changes does not count. Norms are those of Frobenius.

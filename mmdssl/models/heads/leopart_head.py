@@ -1,4 +1,6 @@
-"""The head of Leopart (CVPR 2022): MLP, L2 normalisation, unit prototypes."""
+"""The head of Leopart (CVPR 2022) and NeCo: MLP, L2 normalisation; Leopart's, unit prototypes."""
+
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +22,7 @@ class LeopartHead(BaseModule):
         in_channels: Token width.
         hidden_channels: Width of the hidden layers.
         bottleneck_channels: Width of the vectors that are compared with prototypes.
-        num_prototypes: Number of prototypes.
+        num_prototypes: Number of prototypes; None: none, the head ends at the unit vectors (NeCo).
         num_layers: Linear layers before the normalisation, >= 1.
         init_std: Truncated normal initialisation.
     """
@@ -31,7 +33,7 @@ class LeopartHead(BaseModule):
         in_channels: int,
         hidden_channels: int = 2048,
         bottleneck_channels: int = 256,
-        num_prototypes: int = 300,
+        num_prototypes: int | None = 300,
         num_layers: int = 3,
         init_std: float = 0.02,
         init_cfg: dict | None = None,
@@ -39,14 +41,16 @@ class LeopartHead(BaseModule):
         super().__init__(init_cfg=init_cfg)
         if num_layers < 1:
             raise ValueError(f'LeopartHead: num_layers is {num_layers}, give at least 1')
-        if num_prototypes < 2:
+        if num_prototypes is not None and num_prototypes < 2:
             raise ValueError(f'LeopartHead: num_prototypes is {num_prototypes}, give at least 2')
         widths = [in_channels, *[hidden_channels] * (num_layers - 1), bottleneck_channels]
         layers: list[nn.Module] = []
         for index in range(num_layers):
             layers += [nn.Linear(widths[index], widths[index + 1]), nn.GELU()]
         self.mlp = nn.Sequential(*layers[:-1])  # no activation after the last
-        self.prototypes = nn.Linear(bottleneck_channels, num_prototypes, bias=False)
+        self.prototypes: Any = None
+        if num_prototypes is not None:
+            self.prototypes = nn.Linear(bottleneck_channels, num_prototypes, bias=False)
         self.bottleneck_channels = bottleneck_channels
         self.num_prototypes = num_prototypes
         self.init_std = init_std
@@ -63,11 +67,12 @@ class LeopartHead(BaseModule):
     @torch.no_grad()
     def normalise_prototypes(self) -> None:
         """Bring every prototype back to unit length, in place."""
-        self.prototypes.weight.copy_(F.normalize(self.prototypes.weight, dim=1))
+        if self.prototypes is not None:
+            self.prototypes.weight.copy_(F.normalize(self.prototypes.weight, dim=1))
 
     def written_parameters(self) -> list[Float[Tensor, '...']]:
         """The prototypes, which :meth:`normalise_prototypes` writes before a step."""
-        return [self.prototypes.weight]
+        return [] if self.prototypes is None else [self.prototypes.weight]
 
     def project(self, tokens: Float[Tensor, '*n c']) -> Float[Tensor, '*n d']:
         """Tokens (..., in_channels) -> unit vectors (..., bottleneck_channels), float32 or more."""
@@ -80,8 +85,10 @@ class LeopartHead(BaseModule):
     def scores(self, projected: Float[Tensor, '*n d']) -> Float[Tensor, '*n k']:
         """Unit vectors (..., bottleneck_channels) -> cosines (..., num_prototypes)."""
         with torch.autocast(projected.device.type, enabled=False):
-            return self.prototypes(projected)
+            cosines: Tensor = self.prototypes(projected)
+        return cosines
 
     def forward(self, tokens: Float[Tensor, '*n c']) -> Float[Tensor, '*n k']:
-        """Tokens (..., in_channels) -> cosines (..., num_prototypes)."""
-        return self.scores(self.project(tokens))
+        """Tokens (..., in_channels) -> cosines (..., num_prototypes), or the unit vectors."""
+        projected = self.project(tokens)
+        return projected if self.prototypes is None else self.scores(projected)

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-__all__ = ['correspondence', 'matched_cosine_loss', 'region_cosine']
+__all__ = ['correspondence', 'matched_cosine_loss', 'paired_cells_loss', 'region_cosine']
 
 # Of the official loss: images without a pair add 0.
 _EPSILON = 1e-6
@@ -54,7 +54,32 @@ def matched_cosine_loss(
     Returns:
         Scalar in [-2, 2], at least float32.
     """
-    cosine = region_cosine(predictions[:, :, None], targets[:, None])  # (N, K, L)
+    return _mean_of_matches(region_cosine(predictions[:, :, None], targets[:, None]), matches)
+
+
+def paired_cells_loss(
+    predictions: Float[Tensor, 'n d *s'],
+    targets: Float[Tensor, 'n d *t'],
+    pairs: Bool[Tensor, 'n s2 t2'],
+) -> Float[Tensor, '']:
+    """The same for maps of cells, of which there are many: PixPro's pixel consistency (CVPR 2021).
+
+    Args:
+        predictions: (N, D, h, w) of the student; any length.
+        targets: (N, D, h', w') of the teacher; any length, no gradient is cut here.
+        pairs: (N, h * w, h' * w'), True where two cells show the same place.
+
+    Returns:
+        Scalar in [-2, 2], at least float32; an image without pairs adds 0 and counts.
+    """
+    with torch.autocast(predictions.device.type, enabled=False):
+        one, two = (_unit(x.flatten(2).transpose(1, 2)) for x in (predictions, targets))
+        return _mean_of_matches(one @ two.transpose(1, 2), pairs)
+
+
+def _mean_of_matches(
+    cosine: Float[Tensor, 'n k l'], matches: Bool[Tensor, 'n k l'] | Float[Tensor, 'n k l']
+) -> Float[Tensor, '']:
     weights = matches.to(cosine.dtype)
     pairs = weights.sum(dim=(1, 2))  # (N,)
     return -2 * ((cosine * weights).sum(dim=(1, 2)) / (pairs + _EPSILON)).mean()

@@ -17,7 +17,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torchvision.ops import roi_align
 
-__all__ = ['assignment_cross_entropy', 'region_assignment_loss']
+__all__ = [
+    'align_overlaps',
+    'assignment_cross_entropy',
+    'pairs_of_views',
+    'predicted_overlaps',
+    'region_assignment_loss',
+]
 
 
 def assignment_cross_entropy(
@@ -62,8 +68,7 @@ def region_assignment_loss(
         Scalar; a pair without foreground adds 0.
     """
     count, size = assignments.shape[:2]
-    pairs = torch.cartesian_prod(torch.arange(count), torch.arange(len(scores)))
-    first, other = pairs[pairs[:, 0] != pairs[:, 1]].T  # (P,) each, on the CPU
+    first, other = pairs_of_views(count, len(scores))
     # (N, P, 4) -> (P, N, 4)
     there = boxes_in_global[:, first, other].transpose(0, 1)
     here = boxes_in_other[:, other, first].transpose(0, 1)
@@ -71,8 +76,10 @@ def region_assignment_loss(
     targets = assignments.flatten(0, 1)  # (G * N, K, h, w)
     if masks is not None:  # one more channel: every channel is aligned alike
         targets = torch.cat((targets, masks.flatten(0, 1)[:, None].to(targets.dtype)), dim=1)
-    targets = _align(targets, first, there, size, patch_size, roi_size)  # (P, N, K (+ 1), r, r)
-    predicted = _predicted(scores, other, here, patch_size, roi_size)  # (P, N, K, r, r)
+    targets = align_overlaps(
+        targets, first, there, size, patch_size, roi_size
+    )  # (P, N, K (+ 1), r, r)
+    predicted = predicted_overlaps(scores, other, here, patch_size, roi_size)  # (P, N, K, r, r)
     if masks is None:
         return assignment_cross_entropy(targets, predicted, temperature=temperature, dim=2).mean()
     loss = assignment_cross_entropy(targets[:, :, :-1], predicted, temperature=temperature, dim=2)
@@ -81,7 +88,13 @@ def region_assignment_loss(
     return per_pair.mean()
 
 
-def _predicted(
+def pairs_of_views(count: int, views: int) -> Int[Tensor, '2 p']:
+    """Each of the first ``count`` views with each other one of ``views``: int64, on the CPU."""
+    pairs = torch.cartesian_prod(torch.arange(count), torch.arange(views))
+    return pairs[pairs[:, 0] != pairs[:, 1]].T
+
+
+def predicted_overlaps(
     scores: Sequence[Float[Tensor, 'n k _ _']],
     other: Int[Tensor, ' p'],
     boxes: Float[Tensor, 'p n 4'],
@@ -101,12 +114,12 @@ def _predicted(
         if len(chosen):
             index = place[other[chosen]]
             size = len(scores[0])
-            parts.append(_align(maps, index, boxes[chosen], size, patch_size, roi_size))
+            parts.append(align_overlaps(maps, index, boxes[chosen], size, patch_size, roi_size))
             rows.append(chosen)
     return torch.cat(parts)[torch.cat(rows).argsort()]
 
 
-def _align(
+def align_overlaps(
     maps: Float[Tensor, 'vn c h w'],
     view: Int[Tensor, ' p'],
     boxes: Float[Tensor, 'p n 4'],

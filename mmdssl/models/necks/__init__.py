@@ -1,5 +1,6 @@
-"""Necks of detectors and segmentors."""
+"""Necks of detectors and segmentors, and projectors of maps."""
 
 from mmdssl.models.necks.deconv_pyramid import DeconvPyramid
+from mmdssl.models.necks.point_mlp import PointMLP
 
-__all__ = ['DeconvPyramid']
+__all__ = ['DeconvPyramid', 'PointMLP']

@@ -20,12 +20,13 @@ HOST = 'host'
 
 
 class HostCopies:
-    """The masks and ids of a batch as the loader made them, in host memory.
+    """The masks, ids and crops of a batch as the loader made them, in host memory.
 
     Not a container in mmengine's eyes, so that moving a batch to the device leaves it alone.
 
     Args:
-        inputs: ``inputs`` of a batch before it is moved; lists of bool or int64 tensors are kept.
+        inputs: ``inputs`` of a batch before it is moved; lists of bool, int64 or float64 tensors
+            (crops) are kept.
     """
 
     def __init__(self, inputs: Mapping[str, Any]) -> None:
@@ -57,6 +58,6 @@ def _on_host(value: Any) -> bool:
     return all(
         isinstance(one, Tensor)
         and one.device.type == 'cpu'
-        and one.dtype in (torch.bool, torch.int64)
+        and one.dtype in (torch.bool, torch.int64, torch.float64)
         for one in value
     )

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
@@ -12,6 +13,7 @@ from mmdssl.datasets.transforms.semantic_maps import (
     RandomResizedCropWithMap,
     ResizeWithMap,
 )
+from mmdssl.datasets.transforms.views import resize_image
 from mmdssl.registry import DATASETS
 
 
@@ -77,3 +79,26 @@ def test_a_crop_of_the_map_is_that_of_the_image():
     np.testing.assert_array_equal(results['gt_seg_map'], blocks.repeat(4, 0).repeat(4, 1))
     np.testing.assert_array_equal(results['img'][4::16, 4::16, 0], 10 * blocks)
     assert 'ori_shape' not in results
+
+
+def test_an_area_beyond_the_image_is_drawn_again():
+    """Hummingbird's memory: areas of 0.5 to 2 of the image, of which 0.5 to 1 can be cut out."""
+    crop = RandomResizedCropWithMap(size=8, scale=(0.5, 2.0))
+    np.random.seed(0)
+    areas = np.array([np.prod(crop.sample(60, 60)[2:]) / 3600 for _ in range(300)])
+    assert 0.49 < areas.min() < 0.52
+    assert 0.97 < areas.max() <= 1
+
+
+def test_the_image_may_be_resized_bicubically_and_its_map_is_not():
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (40, 30, 3), dtype=np.uint8)
+    labels = rng.integers(0, 9, (40, 30)).astype(np.uint8)
+    found = {}
+    for how in ('bilinear', 'bicubic'):
+        resize = ResizeWithMap(size=16, interpolation=how)
+        found[how] = resize.transform(dict(img=image, gt_seg_map=labels))
+        np.testing.assert_array_equal(found[how]['img'], resize_image(image, (16, 16), how))
+    np.testing.assert_array_equal(*(one['gt_seg_map'] for one in found.values()))
+    with pytest.raises(ValueError, match='interpolation'):
+        ResizeWithMap(size=16, interpolation='nearest')

@@ -40,6 +40,21 @@ HOSTS: dict[str, tuple[Callable[[], nn.Module], Callable[[int], dict], dict]] = 
         lambda seed: tiny_resnet.two_views(seed=seed),
         SGD,
     ),
+    'PixPro-D': (
+        lambda: tiny_resnet.tiny_pixpro(decoupling=BRANCH),
+        lambda seed: tiny_resnet.place_batch(seed=seed),
+        LARS,
+    ),
+    'BYOL-D': (
+        lambda: tiny_resnet.tiny_byol(decoupling=BRANCH),
+        lambda seed: tiny_resnet.two_views(seed=seed),
+        SGD,
+    ),
+    'ReSim-D': (
+        lambda: tiny_resnet.tiny_resim(decoupling=BRANCH),
+        lambda seed: tiny_resnet.window_batch(seed=seed),
+        SGD,
+    ),
     'SoCo-D': (
         lambda: narrow_soco.narrow_soco(decoupling=BRANCH),
         lambda seed: narrow_soco.soco_batch(seed=seed),

@@ -85,8 +85,43 @@ def test_it_measures_the_chosen_backbone_and_leaves_no_trace(root: Path):
     assert json.loads(lines[-1])[name] == pytest.approx(want[name], abs=2)
 
 
+def test_in_context_measures_a_bank_and_queries_and_leaves_no_trace(root: Path):
+    pipeline = [*PIPELINE[:2], dict(type='ResizeWithMap', size=32), PIPELINE[-1]]
+    part = folder(root / 'semantic')
+    write_semantic(root / 'asked', 3, seed=1)
+    data = dict(
+        batch_size=2,
+        num_workers=0,
+        sampler=dict(type='DefaultSampler', shuffle=False),
+        collate_fn=dict(type='default_collate'),
+        dataset=dict(
+            type='TaggedConcat',
+            pipeline=pipeline,
+            datasets=dict(bank=part, query=folder(root / 'asked')),
+        ),
+    )
+    evaluator = [
+        dict(type='InContextSegmentation', k=3, memory_size=60),
+        dict(type='PatchKNNSegmentation', neighbours=(1, 3), distances=('cosine',)),
+    ]
+    entries = dict(in_context_dataloader=data, in_context_evaluator=evaluator)
+    measured = run(root, 'a', [dict(type='InContextHook')], **entries)
+    plain = run(root, 'b', [])
+    for name, value in plain.model.state_dict().items():
+        torch.testing.assert_close(measured.model.state_dict()[name], value, rtol=0, atol=0)
+    lines = [json.loads(one) for one in (root / 'a' / 'in_context.json').read_text().splitlines()]
+    assert [line['epoch'] for line in lines] == [1, 2]
+    for line in lines:
+        assert line['in_context/num_images'] == line['patch_knn/num_images'] == 3
+        assert line['in_context/miou'] > 20
+        assert line['in_context/num_memory'] == 60
+        assert line['patch_knn/k'] in (1, 3)
+
+
 def test_a_config_without_data_is_named(root: Path):
     with pytest.raises(
         ValueError, match=r'inherit configs/_base_/datasets/coco_overclustering\.py'
     ):
         run(root, 'c', [dict(type='OverClusteringHook')], overclustering_dataloader=None)
+    with pytest.raises(ValueError, match=r'inherit configs/_base_/datasets/photos_in_context\.py'):
+        run(root, 'd', [dict(type='InContextHook')])

@@ -13,7 +13,8 @@ from mmdssl.engine.pretraining.catalogue import (
 
 def test_every_published_pretraining_config_is_found():
     methods = {one.method for one in shipped_configs() if one.data == 'coco'}
-    hosts = {'ibot', 'densecl', 'soco', 'maskalign', 'leopart'}
+    hosts = {'ibot', 'densecl', 'pointlevel', 'pixpro', 'byol', 'resim', 'soco', 'maskalign'}
+    hosts |= {'leopart'}
     assert methods >= hosts | {f'{host}-d' for host in hosts} | {'mocov2', 'd3ssl', 'soco-rcc'}
     assert not any('transfer' in one.path.parts for one in shipped_configs())
 

@@ -35,7 +35,7 @@ def many(monkeypatch, folder):
 @pytest.mark.parametrize('method', METHODS)
 def test_every_method_resolves_with_nothing_but_a_folder(method, machine, folder, tmp_path):
     start = dict(teacher='random') if method.startswith('maskalign') else {}
-    start |= dict(init='random') if method.startswith('leopart') else {}
+    start |= dict(init='random') if method.startswith(('leopart', 'neco')) else {}
     found = resolved(method, folder, tmp_path / 'run', machine, **start)
     config = found.config
     assert config.train_dataloader.dataset.data_root == str(folder)

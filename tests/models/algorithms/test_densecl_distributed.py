@@ -7,7 +7,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from mmdssl.engine.launch import leave_process_group
 from mmdssl.models.utils.queue import KeyQueue
-from tests.models.tiny_resnet import tiny_densecl, two_views
+from tests.models.tiny_resnet import place_batch, tiny_densecl
 from tests.ranks import found_by_two
 
 # Ranks hold A and B. One process holds all eight images in an order in which the last
@@ -17,18 +17,23 @@ STEPS = 2
 
 
 def parts() -> dict[str, dict]:
-    return {name: double(two_views(4, seed=seed)) for name, seed in (('A', 11), ('B', 12))}
+    return {name: double(place_batch(4, seed=seed)) for name, seed in (('A', 11), ('B', 12))}
 
 
 def double(batch: dict) -> dict:
     return {**batch, 'views': [view.double() for view in batch['views']]}
 
 
-def without_batch_norm():
+RULES = (1, 'place')
+
+
+def without_batch_norm(rule=1):
     """Then samples do not see each other, and any split of a batch gives the same keys."""
     norm = dict(type='GN', num_groups=2)
     branch = dict(type='DecouplingBranch')
-    return tiny_densecl(backbone=dict(norm_cfg=norm), decoupling=branch, queue_length=24).double()
+    return tiny_densecl(
+        backbone=dict(norm_cfg=norm), decoupling=branch, queue_length=24, correspondence=rule
+    ).double()
 
 
 def train(model, batch: dict) -> None:
@@ -50,9 +55,11 @@ def rank(index: int, port_file: str, out: str) -> None:
     )
     torch.manual_seed(index)  # the processes of a run draw differently
     batch = parts()['AB'[index]]
-    model = without_batch_norm()
-    train(DistributedDataParallel(model), batch)
-    result = {'model': model.state_dict()}
+    result = {}
+    for rule in RULES:
+        model = without_batch_norm(rule)
+        train(DistributedDataParallel(model), batch)
+        result[f'model_{rule}'] = model.state_dict()
     for shuffle in (True, False):
         host = tiny_densecl(shuffle_bn=shuffle).double()
         torch.manual_seed(index)
@@ -77,15 +84,16 @@ def results(tmp_path_factory) -> list[dict]:
     return found_by_two(rank, tmp_path_factory.mktemp('ranks'))
 
 
-def test_two_processes_equal_one_with_the_double_batch(results):
+@pytest.mark.parametrize('rule', RULES)
+def test_two_processes_equal_one_with_the_double_batch(results, rule):
     both = parts()
     merged = {
         key: [torch.stack([both[name][key][view][i] for name, i in ORDER]) for view in range(2)]
-        for key in ('views', 'dc_mask')
+        for key in ('views', 'dc_mask', 'crop_box', 'flip')
     }
-    model = without_batch_norm()
+    model = without_batch_norm(rule)
     train(model, merged)
-    one, two = (result['model'] for result in results)
+    one, two = (result[f'model_{rule}'] for result in results)
     assert all(torch.equal(one[name], two[name]) for name in one)
     # A rank's keys stand in the queue in the order of the ranks: A0 .. A3, B0 .. B3.
     columns = torch.tensor([ORDER.index((name, i)) for name in 'AB' for i in range(4)])

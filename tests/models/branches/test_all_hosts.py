@@ -12,17 +12,36 @@ from tests.models.tiny import tiny_batch, tiny_ibot
 from tests.models.tiny_leopart import leopart_batch, tiny_leopart
 from tests.models.tiny_maskalign import tiny_batch as maskalign_batch
 from tests.models.tiny_maskalign import tiny_maskalign
-from tests.models.tiny_resnet import tiny_densecl, two_views
+from tests.models.tiny_neco import tiny_neco
+from tests.models.tiny_plrc import three_crops, tiny_plrc
+from tests.models.tiny_resnet import (
+    place_batch,
+    tiny_byol,
+    tiny_densecl,
+    tiny_pixpro,
+    tiny_resim,
+    two_views,
+    window_batch,
+)
+from tests.models.tiny_selfemd import tiny_selfemd
+from tests.models.tiny_slotcon import tiny_slotcon, two_crops
 
 DECOUPLING = dict(type='DecouplingBranch')
 HOSTS = {
     'ibot': (tiny_ibot, tiny_batch),
     'densecl': (tiny_densecl, two_views),
     'mocov2': (lambda **kwargs: tiny_densecl(loss_lambda=0, **kwargs), two_views),
+    'pixpro': (tiny_pixpro, place_batch),
+    'byol': (tiny_byol, two_views),
+    'resim': (tiny_resim, window_batch),
     'soco': (narrow_soco, soco_batch),
     'd3ssl': (narrow_d3ssl, d3ssl_batch),
     'leopart': (tiny_leopart, leopart_batch),
+    'neco': (tiny_neco, leopart_batch),
     'maskalign': (tiny_maskalign, maskalign_batch),
+    'plrc': (tiny_plrc, three_crops),
+    'selfemd': (tiny_selfemd, two_views),
+    'slotcon': (tiny_slotcon, two_crops),
 }
 
 

@@ -1,0 +1,27 @@
+# SGD as in ORL's BYOL runs on COCO: rate 0.4 at 8 x 64, decay on all parameters, four epochs of
+# warm-up from 1e-4 of the rate, then cosine to 0, half precision.
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=800)
+optim_wrapper = dict(
+    type='AmpPerParamClipOptimWrapper',
+    dtype='float16',
+    loss_scale='dynamic',
+    constructor='SelfSupOptimWrapperConstructor',
+    optimizer=dict(type='SGD', lr=0.4, momentum=0.9, weight_decay=1e-4),
+    paramwise_cfg=dict(
+        custom_keys=dict(
+            backbone=dict(decay_mult=1.0), neck=dict(decay_mult=1.0), head=dict(decay_mult=1.0)
+        )
+    ),
+)
+param_scheduler = [
+    dict(
+        type='WarmupCosine',
+        param_name='lr',
+        warmup_epochs=4,
+        warmup_ratio=1e-4,
+        peak_twice=False,
+        eta_min=0.0,
+        convert_to_iter_based=True,
+    ),
+]
+sync_bn = 'torch'

@@ -1,0 +1,13 @@
+"""BYOL-D: BYOL with the de-coupling branch at single cells, 800 epochs.
+
+Purpose: what de-coupling gives a method that has no dense loss. No paper has this row: branch and
+    masks are those of "Mind Your Augmentation" (ICLR 2024), the dense loss and the settings are
+    ours. An eighth of either view is de-coupled, a quarter of a batch in total, as for SoCo-D.
+Command: tools/dist_train.sh configs/byol/byol-d_resnet50_8xb64-coslr-800e_coco.py 8
+Measured: not measured.
+"""
+
+_base_ = './byol_resnet50_8xb64-coslr-800e_coco.py'
+
+model = dict(decoupling=dict(type='DecouplingBranch', weight=0.3, sample_ratio=0.125))
+train_dataloader = dict(dataset=dict(pipeline=_base_.decoupled_pipeline))

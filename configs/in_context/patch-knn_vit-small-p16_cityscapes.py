@@ -1,0 +1,28 @@
+"""Patch k-NN segmentation of Cityscapes by a frozen ViT-S/16: no training.
+
+Reproduces: the protocol of "Cluster and Predict Latent Patches" (CAPI, 2025) on other data.
+Command: python tools/test.py configs/in_context/patch-knn_vit-small-p16_cityscapes.py CHECKPOINT
+    (without CHECKPOINT the untrained network); data below
+    data/cityscapes/, or --cfg-options data_root=FOLDER
+Costs: 2975 images of 196 patches: 1 GB with their labels.
+    The search: README.md beside this file.
+Measured: not measured.
+"""
+
+_base_ = ['../_base_/datasets/cityscapes_parts.py', '../_base_/datasets/patch_knn_224px.py']
+
+default_scope = 'mmdssl'
+data_root = 'data/cityscapes/'
+model = dict(
+    type='FeatureExtractor',
+    backbone=dict(type='DenseViT', arch='deit-small', img_size=224, patch_size=16),
+)
+test_dataloader = dict(
+    dataset=dict(
+        data_root=data_root,
+        datasets=dict(
+            bank=_base_.bank_part,
+            query=_base_.query_part,
+        ),
+    ),
+)

@@ -1,0 +1,19 @@
+"""BYOL on generated scenes: a CPU, minutes.
+
+Purpose: CPU-sized version of the COCO run.
+Command: mmdssl scenes data/scenes
+    mmdssl train configs/scenes/byol_r18w32-128px_1xb32-250i_scenes.py
+Measured: see README.md beside this file.
+"""
+
+_base_ = [
+    '../_base_/models/byol_resnet18w32-128px.py',
+    '../_base_/datasets/scenes_mocov2.py',
+    '../_base_/datasets/scenes_object_knn.py',
+    '../_base_/datasets/scenes_coupling.py',
+    '../_base_/schedules/densecl_sgd_1xb32-250i.py',
+    '../_base_/cpu_runtime.py',
+]
+
+model = dict(data_preprocessor=_base_.data_preprocessor)
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(head=dict(decay_mult=1.0))))
