@@ -4,6 +4,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mmdssl.engine.config import load_config
 from mmdssl.engine.pretraining.catalogue import (
     Shipped,
     continued,
@@ -65,8 +66,10 @@ def choose(
         decisions.add('backbone', other or config.backbone, reason)
         return going_on
     if start and told:
-        _check_start(method, start)
         known = {**_VITS, **_RESNETS}
+        if _family_and_size(told)[0] is not None:
+            _check_start(method, start, published)
+            told = published.backbone
         backbone = backbone or (told if told in known or named(candidates, told) else None)
     if backbone is None:
         small = next((one for one in candidates if one.small), None)
@@ -123,14 +126,14 @@ def _going_on(
     return None if found is None else (found, None if size == 'small' else backbone)
 
 
-def _check_start(method: str, start: Start) -> None:
-    """Refuse weights that the method's configs have no place for.
+def _check_start(method: str, start: Start, published: Shipped) -> None:
+    """Refuse weights of DINOv2 or DINOv3 where the published config has no place for them.
 
     Raises:
-        ValueError: If they are DINOv2's or DINOv3's, which other networks do not take.
+        ValueError: If its backbone is of another kind.
     """
     family, size = _family_and_size(start.backbone or '')
-    if family is not None:
+    if not load_config(published.path).model.backbone.get('layer_scale_init_value'):
         having = [one for one in known_methods() if named(continued(one), f'{family}-small')]
         raise ValueError(
             f'{start.file} is a {family}-{size}, from which {method} has no config to go on: '

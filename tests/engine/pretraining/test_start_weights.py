@@ -192,3 +192,11 @@ def test_a_method_without_such_a_config_names_those_that_have_one(tmp_path, fold
     monkeypatch.setattr(start_weights, 'name_of', lambda *_: 'dinov2-small')
     with pytest.raises(ValueError, match=r'is a dinov2-small, .*: ibot-d, leopart-d have one'):
         resolved('ibot', folder, tmp_path / 'r', init=file)
+
+
+def test_a_method_that_is_published_from_such_weights_takes_them(tmp_path, folder, monkeypatch):
+    file = official(dinov2(), tmp_path)
+    monkeypatch.setattr(start_weights, 'name_of', lambda *_: 'dinov2-reg-small')
+    found = resolved('neco-d', folder, tmp_path / 'r', init=file)  # without a GPU, too
+    assert said(found, 'config').startswith('neco/neco-d_vit-small-p14-reg_')
+    assert found.config.model.init.startswith(str(tmp_path / 'cache'))
