@@ -1,7 +1,7 @@
 """In-context and patch k-NN segmentation of VOC photos by a frozen MobileNetV2, on a CPU.
 
 Purpose: check of both measures with features of known quality.
-Command: python tools/test.py configs/in_context/in-context_mobilenet-v2_voc-photos.py CHECKPOINT
+Command: mmdssl test configs/in_context/in-context_mobilenet-v2_voc-photos.py CHECKPOINT
     (any mmpretrain MobileNetV2 of ImageNet; without CHECKPOINT the untrained network); photos in
     data/photos/voc/, or --cfg-options data_root=FOLDER
 Measured: see README.md beside this file.

@@ -2,7 +2,7 @@
 
 Reproduces: "Towards In-context Scene Understanding" (NeurIPS 2023), by its public evaluation,
     open-hummingbird-eval 2.0.
-Command: python tools/test.py configs/in_context/in-context_vit-small-p16_ade20k.py CHECKPOINT
+Command: mmdssl test configs/in_context/in-context_vit-small-p16_ade20k.py CHECKPOINT
     (without CHECKPOINT the untrained network); data below
     data/ADEChallengeData2016/, or --cfg-options data_root=FOLDER
 Costs: 40,420 passes of 1024 patches, of which 10.2 million stay: 11 GB in half precision, and

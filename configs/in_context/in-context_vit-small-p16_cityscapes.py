@@ -2,7 +2,7 @@
 
 Reproduces: "Towards In-context Scene Understanding" (NeurIPS 2023), by its public evaluation,
     open-hummingbird-eval 2.0.
-Command: python tools/test.py configs/in_context/in-context_vit-small-p16_cityscapes.py CHECKPOINT
+Command: mmdssl test configs/in_context/in-context_vit-small-p16_cityscapes.py CHECKPOINT
     (without CHECKPOINT the untrained network); data below
     data/cityscapes/, or --cfg-options data_root=FOLDER
 Costs: 5950 passes of 1024 patches, 6.1 million, which all stay: 4.9 GB in half precision, and

@@ -2,7 +2,7 @@
 
 Reproduces: "Towards In-context Scene Understanding" (NeurIPS 2023), by its public evaluation,
     open-hummingbird-eval 2.0.
-Command: python tools/test.py configs/in_context/in-context_vit-small-p16_voc12.py CHECKPOINT
+Command: mmdssl test configs/in_context/in-context_vit-small-p16_voc12.py CHECKPOINT
     (without CHECKPOINT the untrained network); data below
     data/VOCdevkit/VOC2012/, or --cfg-options data_root=FOLDER
 Costs: 21,164 passes of 1024 patches, of which 10.2 million stay: 8.3 GB in half precision, and

@@ -2,7 +2,7 @@
 
 Reproduces: "Cluster and Predict Latent Patches" (CAPI, 2025), k-NN segmentation, by its public
     code.
-Command: python tools/test.py configs/in_context/patch-knn_vit-small-p16_ade20k.py CHECKPOINT
+Command: mmdssl test configs/in_context/patch-knn_vit-small-p16_ade20k.py CHECKPOINT
     (without CHECKPOINT the untrained network); data below
     data/ADEChallengeData2016/, or --cfg-options data_root=FOLDER
 Costs: 20,210 images of 196 patches: 7.1 GB with their labels.

@@ -1,7 +1,7 @@
 """Patch k-NN segmentation of Cityscapes by a frozen ViT-S/16: no training.
 
 Reproduces: the protocol of "Cluster and Predict Latent Patches" (CAPI, 2025) on other data.
-Command: python tools/test.py configs/in_context/patch-knn_vit-small-p16_cityscapes.py CHECKPOINT
+Command: mmdssl test configs/in_context/patch-knn_vit-small-p16_cityscapes.py CHECKPOINT
     (without CHECKPOINT the untrained network); data below
     data/cityscapes/, or --cfg-options data_root=FOLDER
 Costs: 2975 images of 196 patches: 1 GB with their labels.

@@ -1,7 +1,7 @@
 """Patch k-NN segmentation of COCO-Stuff, 15 coarse classes by a frozen ViT-S/16: no training.
 
 Reproduces: the protocol of "Cluster and Predict Latent Patches" (CAPI, 2025) on other data.
-Command: python tools/test.py configs/in_context/patch-knn_vit-small-p16_coco-stuff.py CHECKPOINT
+Command: mmdssl test configs/in_context/patch-knn_vit-small-p16_coco-stuff.py CHECKPOINT
     (without CHECKPOINT the untrained network); data below
     data/coco/, or --cfg-options data_root=FOLDER
 Costs: 11,829 images (a random tenth) of 196 patches: 4.2 GB with their labels.

@@ -2,7 +2,7 @@
 
 Reproduces: "Cluster and Predict Latent Patches" (CAPI, 2025), k-NN segmentation, by its public
     code (whose authors say that VOC does not reproduce their paper).
-Command: python tools/test.py configs/in_context/patch-knn_vit-small-p16_voc12.py CHECKPOINT
+Command: mmdssl test configs/in_context/patch-knn_vit-small-p16_voc12.py CHECKPOINT
     (without CHECKPOINT the untrained network); data below
     data/VOCdevkit/VOC2012/, or --cfg-options data_root=FOLDER
 Costs: 10,582 images of 196 patches: 3.7 GB with their labels.

@@ -1,5 +1,5 @@
 # Objects of labelled photos for O-KNN, in COCO's format: annotations/instances_{train,val}.json,
-# train/, val/. Training on photos needs none: tools/test.py CONFIG CHECKPOINT --data-root LABELLED
+# train/, val/. Training on photos needs none: mmdssl test CONFIG CHECKPOINT --data-root LABELLED
 _base_ = './coco_object_knn.py'
 
 bank = dict(ann_file='annotations/instances_train.json', data_prefix='train/')
