@@ -34,7 +34,7 @@ class LabelMapHook(BackboneMeasureHook):
         source: 'teacher' or 'student', as the host's ``get_backbone`` names them, or 'auto': the
             one that the host says is kept.
         initial: Measure the untrained backbone as well.
-        file: Name of the file of results in the working directory; ``None`` for ``<entry>.json``.
+        file: Name of the file of results in the working directory; ``None`` for ``<entry>.jsonl``.
 
     Raises:
         ValueError: If the interval is not positive; at the start of the run, if the loop knows no
@@ -61,7 +61,7 @@ class LabelMapHook(BackboneMeasureHook):
             by_epoch=by_epoch,
             source=source,
             initial=initial,
-            file=file or f'{self.entry}.json',
+            file=file or f'{self.entry}.jsonl',
         )
         self.dataloader: Any = dataloader  # a config until the run starts, like the evaluator
         self.evaluator: Any = evaluator

@@ -65,7 +65,7 @@ def test_it_measures_the_chosen_backbone_and_leaves_no_trace(root: Path):
     assert isinstance(measured.model, KNNToyHost)
     for name, value in plain.model.state_dict().items():
         torch.testing.assert_close(measured.model.state_dict()[name], value, rtol=0, atol=0)
-    lines = (root / 'a' / 'overclustering.json').read_text().splitlines()
+    lines = (root / 'a' / 'overclustering.jsonl').read_text().splitlines()
     assert [json.loads(line)['epoch'] for line in lines] == [0, 1, 2]
     # The last value by hand, without loader, hook or extractor.
     dataset = DATASETS.build(folder(root / 'semantic', pipeline=PIPELINE))
@@ -109,7 +109,7 @@ def test_in_context_measures_a_bank_and_queries_and_leaves_no_trace(root: Path):
     plain = run(root, 'b', [])
     for name, value in plain.model.state_dict().items():
         torch.testing.assert_close(measured.model.state_dict()[name], value, rtol=0, atol=0)
-    lines = [json.loads(one) for one in (root / 'a' / 'in_context.json').read_text().splitlines()]
+    lines = [json.loads(one) for one in (root / 'a' / 'in_context.jsonl').read_text().splitlines()]
     assert [line['epoch'] for line in lines] == [1, 2]
     for line in lines:
         assert line['in_context/num_images'] == line['patch_knn/num_images'] == 3
