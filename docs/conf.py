@@ -1,7 +1,7 @@
 """The site: `make docs` builds it without a network, and a warning is an error.
 
-What stands elsewhere in the repository is shown and not repeated: a page of one ``{include}`` is a
-file or a section of it, the commands are told by their own help, the configs by their headers.
+What stands elsewhere in the repository is shown and not repeated: ``{include}`` is a file or a
+section of it, the commands are told by their own help, the configs by their headers.
 """
 
 import ast
@@ -115,13 +115,14 @@ def _configs() -> Iterator[str]:
 
 def _read(app: object, name: str, source: list[str]) -> None:
     """What a page says, with all that it takes from elsewhere."""
-    home, text = ROOT / 'docs' / f'{name}.md', source[0]
-    included = _INCLUDE.search(text)
-    if included:
-        home = (home.parent / included[1]).resolve()
+    page = ROOT / 'docs' / f'{name}.md'
+
+    def included(match: re.Match[str]) -> str:
+        home = (page.parent / match[1]).resolve()
         text = home.read_text(encoding='utf-8')
-        text = _section(text, included[2]) if included[2] else text
-    text = _links(text, home)
+        return _links(_section(text, match[2]) if match[2] else text, home)
+
+    text = _INCLUDE.sub(included, _links(source[0], page))
     for place, made in (('<!-- commands -->', _helps), ('<!-- configs -->', _configs)):
         if place in text:
             text = text.replace(place, '\n'.join(made()) if made is _helps else ''.join(made()))
