@@ -2,7 +2,7 @@
 
 Purpose: comparison with the DenseCL run of this folder.
 Command: mmdssl train configs/photos/densecl-d_mobilenet-v2-128px_1xb32-150i_photos.py
-    --amp bf16 --cfg-options data_root=PHOTOS model.backbone.init_cfg.checkpoint=FILE
+    --amp bf16 --cfg-options data_root=PHOTOS model.init=FILE
     FILE: mmpretrain's mobilenet_v2_batch256_imagenet
 Measured: see README.md beside this file.
 """

@@ -2,7 +2,7 @@
 
 Purpose: what post-training with a host that is not made for it does to given features.
 Command: mmdssl train configs/photos/densecl_mobilenet-v2-128px_1xb32-150i_photos.py
-    --amp bf16 --cfg-options data_root=PHOTOS model.backbone.init_cfg.checkpoint=FILE
+    --amp bf16 --cfg-options data_root=PHOTOS model.init=FILE
     FILE: mmpretrain's mobilenet_v2_batch256_imagenet
 Measured: see README.md beside this file.
 """
@@ -17,11 +17,8 @@ _base_ = [
 ]
 
 model = dict(
-    backbone=dict(
-        _delete_=True,
-        type='MobileNetV2',
-        init_cfg=dict(type='PretrainedBackbone', checkpoint='mobilenet_v2_imagenet.pth'),
-    ),
+    backbone=dict(_delete_=True, type='MobileNetV2'),
+    init='mobilenet_v2_imagenet.pth',
     neck=dict(in_channels=1280),
     negatives='batch',
     momentum=(0.99, 0.99),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int64, UInt8
+from jaxtyping import Float, Float32, Int64, UInt8
 from torch import Tensor
 
 from mmdssl.evaluation.in_context import predict_maps
@@ -87,7 +87,13 @@ class InContextSegmentation(PatchRetrieval):
         """Uniform draws that choose the patches of image ``position`` of the data."""
         return memory_draws(self.seed, position, patches)
 
-    def keep(self, tag: str, features: Tensor, labels: np.ndarray, position: int) -> tuple:
+    def keep(
+        self,
+        tag: str,
+        features: Float[Tensor, 'h w c'],
+        labels: UInt8[np.ndarray, '_ _'],
+        position: int,
+    ) -> tuple:
         """Chosen patches of the bank; whole maps of queries."""
         if tag == self.query:
             return tag, features.to(STORAGES[self.storage]), labels

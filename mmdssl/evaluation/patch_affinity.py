@@ -243,7 +243,7 @@ class PatchAffinity(GatheredMetric):
         return numbers
 
     def _judge(
-        self, features: Tensor, instances: Any, sample: Mapping[str, Any]
+        self, features: Float[Tensor, 'c h w'], instances: Any, sample: Mapping[str, Any]
     ) -> tuple[float, int, float, int, float]:
         padded = sample.get('batch_input_shape') and sample.get('img_shape')
         labels = patch_labels(

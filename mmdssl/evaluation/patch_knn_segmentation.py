@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from mmdssl.evaluation.labelled_patches import LabelledPatches
@@ -56,7 +57,13 @@ class PatchKNNSegmentation(PatchRetrieval):
         """Parts that are read."""
         return super().tags if self.tune is None else (*super().tags, self.tune)
 
-    def keep(self, tag: str, features: Tensor, labels: np.ndarray, position: int) -> tuple:
+    def keep(
+        self,
+        tag: str,
+        features: Float[Tensor, 'h w c'],
+        labels: UInt8[np.ndarray, '_ _'],
+        position: int,
+    ) -> tuple:
         """Patches with their pixels' labels."""
         patches = LabelledPatches.of([features], [labels])
         return tag, patches.features[0], patches.labels[0]

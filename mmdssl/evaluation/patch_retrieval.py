@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, UInt8
 from mmengine import dist
 from torch import Tensor
 
@@ -59,7 +60,13 @@ class PatchRetrieval(GatheredMetric):
         self.seed, self.device = seed, device
 
     @abstractmethod
-    def keep(self, tag: str, features: Tensor, labels: np.ndarray, position: int) -> tuple:
+    def keep(
+        self,
+        tag: str,
+        features: Float[Tensor, 'h w c'],
+        labels: UInt8[np.ndarray, '_ _'],
+        position: int,
+    ) -> tuple:
         """The item of an image of bank or queries.
 
         Args:

@@ -99,7 +99,9 @@ def patch_tokens(
     return found
 
 
-def token_of(tokens: Mapping[str, Tensor], place: str, reader: object) -> Tensor:
+def token_of(
+    tokens: Mapping[str, Float[Tensor, '_ _ _']], place: str, reader: object
+) -> Float[Tensor, '_ _ _']:
     """What a sample holds of a place.
 
     Args:

@@ -19,7 +19,7 @@ from mmdssl.studies import SCALES, Row, Setting, Study
 SIDE = 160  # pixels at which objects are measured
 HALVES = {'search': (1, 2), 'judge': (2, 2), 'smoke': (1, 2)}
 # Whether all runs can be seen without the given net.
-RANDOM = {'distill': {'model.init': 'random'}, 'densecl': {'model.backbone.init_cfg': None}}
+RANDOM = {'model.init': 'random'}
 BRANCH = dict(type='DecouplingBranch', weight=0.5, sample_ratio=1.0)
 
 
@@ -43,7 +43,7 @@ def row(name: str, config: str, iters: int, base: str = '', **changes: Any) -> R
                     f'{asked}.datasets.query_disturbed.part': half,
                     f'{asked}.pipeline.2.size': SIDE,
                     **options,
-                    **(RANDOM[config.split('-')[0].split('_')[0]] if scale == 'smoke' else {}),
+                    **(RANDOM if scale == 'smoke' else {}),
                 },
                 steps={'RandomResizedCropWithBoxes.size': 128, **steps},
             )

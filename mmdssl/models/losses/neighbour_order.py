@@ -65,7 +65,7 @@ def order_cross_entropy(
         Scalar; 0 for no tokens.
     """
 
-    def summed(own: Tensor, other: Tensor) -> Tensor:
+    def summed(own: Float[Tensor, 'n r'], other: Float[Tensor, 'n r']) -> Float[Tensor, '']:
         p = soft_permutation(own, steepness=steepness[0])[1]
         with torch.no_grad():
             q = soft_permutation(other, steepness=steepness[1])[1]

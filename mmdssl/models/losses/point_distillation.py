@@ -41,7 +41,9 @@ class PointMaps(NamedTuple):
     scores: Tensor
 
 
-def upsampling(grid: tuple[int, int], size: int, *, like: Tensor) -> Float[Tensor, 'points cells']:
+def upsampling(
+    grid: tuple[int, int], size: int, *, like: Float[Tensor, '...']
+) -> Float[Tensor, 'points cells']:
     """Weights of cells in points: (size * size, h * w), bilinear, pixel edges, as a matrix."""
     cells = grid[0] * grid[1]
     each = torch.eye(cells, dtype=like.dtype, device=like.device).view(1, cells, *grid)
@@ -50,7 +52,9 @@ def upsampling(grid: tuple[int, int], size: int, *, like: Tensor) -> Float[Tenso
 
 
 def point_rows(
-    maps: tuple[Tensor, Tensor], weights: Float[Tensor, 'm s'], key: Float[Tensor, 't d']
+    maps: tuple[Float[Tensor, 's d'], Float[Tensor, 's _']],
+    weights: Float[Tensor, 'm s'],
+    key: Float[Tensor, 't d'],
 ) -> Float[Tensor, 'm e']:
     """Rows of points of one image: affinities to all points of a third map, then scores.
 
@@ -107,8 +111,12 @@ def distil_pairs(
     )
 
     def summed(
-        vectors: Tensor, scores: Tensor, other: PointMaps, third: Tensor, chosen: Tensor
-    ) -> tuple[Tensor, Tensor]:
+        vectors: Float[Tensor, 's d'],
+        scores: Float[Tensor, 's _'],
+        other: PointMaps,
+        third: Float[Tensor, 't d'],
+        chosen: Int64[Tensor, 'm 2'],
+    ) -> tuple[Float[Tensor, ''], Float[Tensor, ' e']]:
         own = point_rows((vectors, scores), enlarge[chosen[:, 0]], third)
         wanted = point_rows(other, enlarge[chosen[:, 1]], third)
         return distil_rows(own, wanted, centre, **temperatures).sum(), wanted.sum(dim=0)
