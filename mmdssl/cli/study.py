@@ -181,9 +181,8 @@ def _check_transfer(plan: 'Plan') -> None:
     from mmdssl.studies.recipe import share_batch
     from mmdssl.studies.study import shipped
 
-    for file, processes in {(run.setting.transfer, run.processes) for run in plan.runs}:
-        if not file:
-            continue
+    judges = {(file, run.processes) for run in plan.runs for file in run.setting.judges}
+    for file, processes in judges:
         try:
             share_batch(load_config(shipped('configs') / file), file, processes)
         except ImportError as error:

@@ -7,6 +7,7 @@ the run, so a study may ask for one more at any time.
 import json
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -54,35 +55,33 @@ def _position(run: Run) -> dict[str, float]:
         )
 
 
-def _transfer(run: Run) -> dict[str, float]:
+def _transfer(run: Run, judge: str) -> dict[str, float]:
     """Scores of a detector or segmentor that is fine-tuned from the network."""
-    if not run.setting.transfer:
-        return {}
     from mmdssl.conversion.convert import export_backbone
     from mmdssl.engine.config import load_config
     from mmdssl.engine.fine_tuned import build_test_runner
     from mmdssl.engine.launch import build_runner, find_checkpoint, prepare_config, train
 
-    folder = run.folder / 'transfer'
+    folder = run.folder / _judged(judge)
     root = run.plan.data_root(run.seed)
-    if root is not None and 'voc' in run.setting.transfer:
+    if root is not None and 'voc' in judge:
         root = root / 'voc'
     config = load_config(
-        shipped('configs') / run.setting.transfer,
+        shipped('configs') / judge,
         {} if root is None else {'data_root': str(root)},
     )
     weights = folder / 'backbone.pth'
     if not weights.exists():
         folder.mkdir(parents=True, exist_ok=True)
         found = export_backbone(
-            run.checkpoint, to=config.default_scope, c4='c4' in Path(run.setting.transfer).name
+            run.checkpoint, to=config.default_scope, c4='c4' in Path(judge).name
         )
         atomic_save(dict(state_dict=found.state, meta=found.meta), weights)
     config = _with_weights(config, str(weights))
     if run.plan.size.iters:
         config.train_cfg.max_iters = config.train_cfg.val_interval = run.plan.size.iters
     config.work_dir = str(folder)
-    share_batch(config, run.setting.transfer, run.processes)
+    share_batch(config, judge, run.processes)
     if run.processes > 1:
         prepare_config(config, launcher='pytorch')
     config.randomness = {**(config.get('randomness') or {}), 'seed': run.seed}
@@ -123,14 +122,33 @@ def _cost(run: Run) -> dict[str, float]:
         'cost/ms': [1000 * line['time'] for line in lines if 'time' in line],
         'cost/memory': [line['memory'] for line in lines if 'memory' in line],
     }
-    return {name: float(median(values)) for name, values in found.items() if values}
+    numbers = {name: float(median(values)) for name, values in found.items() if values}
+    if 'cost/ms' in numbers:
+        steps = max(line['step'] for line in lines if 'time' in line)
+        numbers['cost/hours'] = numbers['cost/ms'] * steps / 3.6e6
+    return numbers
 
 
 MEASURES: Mapping[str, Callable[[Run], dict[str, float]]] = {
     'position': _position,
-    'transfer': _transfer,
     'cost': _cost,
 }
+
+
+def _judged(judge: str) -> str:
+    """What the scores by a judge are kept as: studies that share a run may have others."""
+    return f'transfer-{Path(judge).stem}'
+
+
+def _wanted(run: Run) -> dict[str, Callable[[Run], dict[str, float]]]:
+    """What the study wants to know of a run, by the name of its file."""
+    found: dict[str, Callable[[Run], dict[str, float]]] = {}
+    for name in run.plan.measures:
+        if name == 'transfer':
+            found |= {_judged(one): partial(_transfer, judge=one) for one in run.setting.judges}
+        else:
+            found[name] = MEASURES[name]
+    return found
 
 
 def _file(run: Run, name: str) -> Path:
@@ -139,15 +157,15 @@ def _file(run: Run, name: str) -> Path:
 
 def missing_measures(run: Run) -> list[str]:
     """What the study wants to know of a run and has not measured; controls as well."""
-    return [name for name in run.plan.measures if not _file(run, name).exists()]
+    return [name for name in _wanted(run) if not _file(run, name).exists()]
 
 
 def measure_afterwards(run: Run) -> None:
     """Measure what is missing of a trained run; of several processes all fine-tune."""
     first = int(os.environ.get('RANK', 0)) == 0
     for name in missing_measures(run):
-        if first or name == 'transfer':
-            numbers = MEASURES[name](run)
+        if first or name.startswith('transfer'):
+            numbers = _wanted(run)[name](run)
         if first:
             atomic_text(json.dumps(numbers, indent=1) + '\n', _file(run, name))
 
@@ -155,7 +173,7 @@ def measure_afterwards(run: Run) -> None:
 def numbers_of(run: Run) -> dict[str, float]:
     """All that was measured of a run after its end."""
     found: dict[str, float] = {}
-    for name in run.plan.measures:
+    for name in _wanted(run):
         file = _file(run, name)
         found |= json.loads(file.read_text()) if file.exists() else {}
     return found

@@ -47,7 +47,8 @@ def make_data(plan: Plan, *, workers: int = 1, progress: bool = True) -> None:
             )
         if any(run.setting.config.startswith('photos/') for run in plan.runs):
             _lay_out_as_photos(root)
-        judges = [run.setting.transfer for run in plan.runs if 'transfer' in plan.measures]
+        wanted = plan.runs if 'transfer' in plan.measures else []
+        judges = {judge for run in wanted for judge in run.setting.judges}
         written = (root / 'voc/ImageSets/Main/test.txt').exists()
         if any('voc' in judge for judge in judges) and not written:
             write_voc(root, root / 'voc', progress=progress)

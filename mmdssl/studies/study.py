@@ -52,7 +52,8 @@ class Setting:
         options: Changes of the config by dotted name.
         steps: Changes of the steps of its training pipeline by ``'Transform.argument'``, wherever
             the step occurs.
-        transfer: Config below ``configs/`` of the fine-tuning that judges it; empty: none.
+        transfer: Configs below ``configs/`` of the fine-tunings that judge it, a single one as it
+            is; empty: none. Their scores stand side by side, so no two have a name in common.
     """
 
     config: str
@@ -61,7 +62,13 @@ class Setting:
     warmup: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     steps: Mapping[str, Any] = field(default_factory=dict)
-    transfer: str = ''
+    transfer: str | tuple[str, ...] = ()
+
+    @property
+    def judges(self) -> tuple[str, ...]:
+        """Configs of the fine-tunings, none or more."""
+        given = (self.transfer,) if isinstance(self.transfer, str) else self.transfer
+        return tuple(filter(None, given))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import multiprocessing
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -145,9 +146,11 @@ def test_local_jobs_measure_what_a_finished_run_lacks(tmp_path, monkeypatch):
     finish(one)
     log = one.folder / 'x' / 'vis_data' / 'scalars.json'
     log.parent.mkdir(parents=True)
-    log.write_text('\n'.join(json.dumps(dict(time=time)) for time in (0.1, 0.3, 0.2)))
+    times = enumerate((0.1, 0.3, 0.2), 5)
+    log.write_text('\n'.join(json.dumps(dict(time=time, step=step)) for step, time in times))
     assert run_all(plan, progress=False) == []
-    assert json.loads((one.folder / 'cost.json').read_text()) == {'cost/ms': 200}
+    cost = json.loads((one.folder / 'cost.json').read_text())
+    assert cost == {'cost/ms': 200, 'cost/hours': pytest.approx(200 * 7 / 3.6e6)}
     assert list((one.folder / 'jobs').glob('*_log.out'))
     assert (one.folder / 'exitcode').read_text() == '-15'
 
@@ -173,10 +176,12 @@ def test_fine_tuning_has_the_batch_that_its_rate_fits_on_the_processes_of_the_ru
     monkeypatch.setattr('mmdssl.engine.launch.prepare_config', lambda config, launcher: config)
     monkeypatch.setattr('mmdssl.engine.launch.build_runner', stop)
     soco = run(plan_of(tmp_path, 'mind_your_augmentation/table_6', 'paper'), 'SoCo', 0)
-    (soco.folder / 'transfer').mkdir(parents=True)
-    (soco.folder / 'transfer/backbone.pth').touch()
+    (judge,) = soco.setting.judges
+    folder = soco.folder / f'transfer-{Path(judge).stem}'
+    folder.mkdir(parents=True)
+    (folder / 'backbone.pth').touch()
     with pytest.raises(SeenError) as seen:
-        _transfer(soco)
+        _transfer(soco, judge)
     (config,) = seen.value.args
     batch = soco.processes * config.train_dataloader.batch_size
     assert batch == config.auto_scale_lr.base_batch_size == 16

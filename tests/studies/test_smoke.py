@@ -50,7 +50,7 @@ def test_whole(tmp_path, file):
     for row in rows_of(file, tmp_path):
         assert {(row, metric) for metric in wanted} <= found
         judged = study.row(row).settings.get('scenes')
-        if judged and judged.transfer:
+        if judged and judged.judges:
             assert any(name == row and metric.startswith('transfer/') for name, metric in found)
     if study.published:
         with (tmp_path / f'{file.stem}-smoke' / 'published.csv').open() as table:

@@ -74,7 +74,7 @@ def test_a_file_without_a_study_is_refused(tmp_path):
 def test_every_row_names_configs_that_exist(file):
     settings = [s for row in load_study(file).rows for s in row.settings.values()]
     for setting in settings:
-        for config in filter(None, (setting.config, setting.transfer)):
+        for config in (setting.config, *setting.judges):
             assert (shipped('configs') / config).is_file(), config
 
 
