@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from mmdssl.cli.study import main
 from mmdssl.core.shipped import shipped
 from mmdssl.studies import Published, Row, Setting, Study, controls, load_study
 
@@ -143,3 +144,19 @@ def _table(text, number):
         values = [cell for cell in cells if re.fullmatch(r'[\d.]+', cell)]
         found.append((name, tuple(map(float, values))))
     raise AssertionError(f'table {number} has no end')
+
+
+@pytest.mark.parametrize(
+    ('scale', 'files'),
+    [
+        pytest.param('smoke', SHIPPED, marks=pytest.mark.slow),  # more than a hundred rows
+        ('cores', ['photos/from_nothing']),
+    ],
+)
+def test_all_studies_in_turn(tmp_path, capsys, scale, files):
+    words = ['all', '--scale', scale, '--seeds', '0', '--out', str(tmp_path), '--dry-run']
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    titles = [load_study(file).title for file in files]
+    assert [line for line in said.splitlines() if line in titles] == titles
+    assert said.count(f'\nscale {scale}: ') == len(titles)
