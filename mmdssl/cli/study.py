@@ -4,6 +4,7 @@
     mmdssl study FILE --scale photos --data-root PHOTOS --out work_dirs/studies     # one GPU
     mmdssl study FILE --scale paper --executor slurm --set slurm_partition=gpu timeout_min=2880
     mmdssl study FILE --dry-run          # what would run
+    mmdssl study all --scale smoke --seeds 0     # every one that comes with the package
 
 FILE defines `study = Study(...)`; those that come with the package are found by their names in
 studies/. Interrupted, the same command resumes; more seeds or rows may be added to a finished
@@ -31,7 +32,7 @@ if TYPE_CHECKING:  # imported where it is needed: --help need not wait for torch
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('file', help='of the study')
+    parser.add_argument('file', help='of the study; all: every shipped one that has the scale')
     parser.add_argument(
         '--scale', default='scenes', help='paper, photos, scenes (default), smoke, or its own'
     )
@@ -89,10 +90,24 @@ def main(arguments: list[str] | None = None) -> int:
     # Asked to end, it ends its runs as well, which leave their checkpoints.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        from mmdssl.studies.run import Plan
+        words = sys.argv[1:] if arguments is None else arguments
+        if options.file != 'all':
+            return _one(options.file, options, words)
+        return max(_one(file, options, words) for file in _with_scale(options.scale))
+    except KeyboardInterrupt:
+        print('interrupted: the same command resumes where it stopped', file=sys.stderr)
+        return 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
+
+def _one(file: str, options: argparse.Namespace, words: list[str]) -> int:
+    """Run or describe a study; what :func:`main` returns."""
+    from mmdssl.studies.run import Plan
+
+    try:
         plan = Plan(
-            file=options.file,
+            file=file,
             scale=options.scale,
             out=options.out,
             seeds=tuple(options.seeds),
@@ -105,14 +120,19 @@ def main(arguments: list[str] | None = None) -> int:
         if options.dry_run:
             describe(plan)
             return 0
-        return study(plan, options, sys.argv[1:] if arguments is None else arguments)
+        return study(plan, options, words)
     except (ValueError, OSError) as error:
         return failed(error)
-    except KeyboardInterrupt:
-        print('interrupted: the same command resumes where it stopped', file=sys.stderr)
-        return 130
-    finally:
-        signal.signal(signal.SIGTERM, before)
+
+
+def _with_scale(scale: str) -> list[str]:
+    """The shipped studies that have rows at a scale; without one, all, each of which says so."""
+    from mmdssl.core.shipped import shipped
+    from mmdssl.studies.study import load_study
+
+    files = sorted(str(file) for file in shipped('studies').rglob('*.py'))
+    found = [f for f in files if any(scale in row.settings for row in load_study(f).rows)]
+    return files if scale == 'smoke' or not found else found
 
 
 def describe(plan: 'Plan') -> None:

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from mmdssl.cli.study import main
 from mmdssl.core.shipped import shipped
 from mmdssl.studies import Published, Row, Setting, Study, controls, load_study
 
@@ -65,7 +66,7 @@ def test_a_file_without_a_study_is_refused(tmp_path):
     file.write_text('a = 1\n')
     with pytest.raises(ValueError, match='defines no study'):
         load_study(file)
-    with pytest.raises(FileNotFoundError, match=r'one of mind_your_augmentation/controlled\.py'):
+    with pytest.raises(FileNotFoundError, match=r'one of .* mind_your_augmentation/controlled\.py'):
         load_study('nowhere')
     assert load_study('studies/mind_your_augmentation/table_10.py').name == 'table_10'
 
@@ -82,6 +83,7 @@ def test_every_row_names_configs_that_exist(file):
     ('name', 'number', 'columns'),
     [
         ('table_4', 4, ('COCO Det.', 'OKNN', 'CR Inter', 'CR Intra')),
+        ('table_5', 5, ('COCO Det.', 'OKNN', 'CR Inter', 'CR Intra')),
         ('table_6', 6, ('COCO Det.', 'COCO ISeg.', 'OKNN', 'CR Inter')),
         ('table_10', 10, ('VOC Det.', 'OKNN', 'CR Inter', 'CR Intra')),
         ('table_11', 11, ('VOC Det.', 'OKNN', 'CR Inter', 'CR Intra')),
@@ -101,3 +103,60 @@ def test_published_values_are_those_of_the_paper(shared, name, number, columns):
     assert [re.sub(r'[_ ]', '', one) for one in head[1:]] == [c.replace(' ', '') for c in columns]
     plain = {re.sub(r'[_ ]', '', row[0]): tuple(map(float, row[1:])) for row in rows}
     assert {name.replace('_', ''): values for name, values in published.rows.items()} == plain
+
+
+@pytest.mark.parametrize(
+    ('name', 'number'),
+    [('table_1', 1), ('table_2', 2), ('table_3', 3), ('table_7', 7), ('table_9', 9)],
+)
+def test_published_values_below_two_lines_of_heads_are_those_of_the_paper(shared, name, number):
+    wanted = [row for _, row in _table(shared(PAPER).read_text(), number)[2:]]
+    if number == 9:  # its first column is the number of epochs
+        wanted = [row[1:] for row in wanted]
+    assert list(load_study(f'mind_your_augmentation/{name}').published[0].rows.values()) == wanted
+
+
+@pytest.mark.parametrize('number', [12, 13])
+def test_published_values_of_upright_tables_are_those_of_the_paper(shared, number):
+    published = load_study(f'mind_your_augmentation/table_{number}').published[0]
+    (_, heads), *lines = _table(shared(PAPER).read_text(), number)
+    assert [float(name.split()[-1]) for name in published.rows] == list(heads)
+    assert list(zip(*published.rows.values(), strict=True)) == [values for _, values in lines]
+
+
+def test_published_hours_are_those_of_the_paper(shared):
+    lines = shared(PAPER).read_text().splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith('Table 8:'))
+    cells = [line.split('\t') for line in lines[start + 3 : start + 11]]
+    published = load_study('mind_your_augmentation/table_8').published[0]
+    assert published.rows == {cell[0]: (float(cell[-1].removesuffix('h')),) for cell in cells}
+
+
+def _table(text, number):
+    """First cells and numbers of the lines of a table, marks of the best left out."""
+    lines = text.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith(f'Table {number}:'))
+    found = []
+    for line in lines[start + 2 :]:
+        if '\t' not in line:
+            return found
+        name, *cells = re.sub(r'</?[a-z]+>', '', line).split('\t')
+        values = [cell for cell in cells if re.fullmatch(r'[\d.]+', cell)]
+        found.append((name, tuple(map(float, values))))
+    raise AssertionError(f'table {number} has no end')
+
+
+@pytest.mark.parametrize(
+    ('scale', 'files'),
+    [
+        pytest.param('smoke', SHIPPED, marks=pytest.mark.slow),  # more than a hundred rows
+        ('cores', ['photos/from_nothing']),
+    ],
+)
+def test_all_studies_in_turn(tmp_path, capsys, scale, files):
+    words = ['all', '--scale', scale, '--seeds', '0', '--out', str(tmp_path), '--dry-run']
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    titles = [load_study(file).title for file in files]
+    assert [line for line in said.splitlines() if line in titles] == titles
+    assert said.count(f'\nscale {scale}: ') == len(titles)
