@@ -1,7 +1,7 @@
 """Every study that comes with the package runs from data to tables, two iterations a row.
 
-The quick suite runs a row of two of them, others every day, and a failure shows which; the whole
-studies are slow.
+The quick suite runs a row of two of those in ``DAILY``, others every day, and a failure shows
+which; the whole studies are slow. A study joins ``DAILY`` when it has been seen to run whole.
 """
 
 import csv
@@ -15,6 +15,7 @@ from mmdssl.studies import load_study
 from mmdssl.studies.run import Plan
 
 STUDIES = sorted(shipped('studies').rglob('*.py'))
+DAILY = ('from_nothing', 'post_training', 'table_10', 'table_11', 'table_4', 'table_6')
 
 
 def smoke(file, folder, executor, *words):
@@ -32,7 +33,8 @@ def rows_of(file, folder):
 @pytest.mark.parametrize('number', [0, 1])
 def test_a_row_of_the_day(tmp_path, number):
     day = datetime.date.today().toordinal()
-    file = STUDIES[(2 * day + number) % len(STUDIES)]
+    name = DAILY[(2 * day + number) % len(DAILY)]
+    (file,) = (file for file in STUDIES if file.stem == name)
     rows = rows_of(file, tmp_path)
     row = rows[day // 3 % len(rows)]
     print(f'to see it again: mmdssl study {file} --scale smoke --seeds 0 --rows {row}')
