@@ -7,13 +7,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 from mmdssl.engine.launch import leave_process_group
 from mmdssl.models.utils.queue import KeyQueue
+from tests.models.algorithms.double_batch import check_equal, join, merged, train
 from tests.models.tiny_resnet import place_batch, tiny_densecl
 from tests.ranks import found_by_two
-
-# Ranks hold A and B. One process holds all eight images in an order in which the last
-# quarter (A3, B3) finds the same mirror partners (A0, B0) as on the ranks.
-ORDER = [('B', 0), ('A', 0), ('A', 1), ('A', 2), ('B', 1), ('B', 2), ('A', 3), ('B', 3)]
-STEPS = 2
 
 
 def parts() -> dict[str, dict]:
@@ -36,23 +32,8 @@ def without_batch_norm(rule=1):
     ).double()
 
 
-def train(model, batch: dict) -> None:
-    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
-    for step in range(STEPS):
-        losses = model(batch, mode='loss')
-        optimizer.zero_grad()
-        sum(losses.values()).backward()
-        optimizer.step()
-        host = getattr(model, 'module', model)
-        host.clock.set(iteration=step, max_iterations=10)
-        host.update_teacher()
-
-
 def rank(index: int, port_file: str, out: str) -> None:
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group(
-        'gloo', init_method=f'file://{port_file}', rank=index, world_size=2
-    )
+    join(index, port_file)
     torch.manual_seed(index)  # the processes of a run draw differently
     batch = parts()['AB'[index]]
     result = {}
@@ -86,21 +67,10 @@ def results(tmp_path_factory) -> list[dict]:
 
 @pytest.mark.parametrize('rule', RULES)
 def test_two_processes_equal_one_with_the_double_batch(results, rule):
-    both = parts()
-    merged = {
-        key: [torch.stack([both[name][key][view][i] for name, i in ORDER]) for view in range(2)]
-        for key in ('views', 'dc_mask', 'crop_box', 'flip')
-    }
     model = without_batch_norm(rule)
-    train(model, merged)
+    train(model, merged(parts()))
     one, two = (result[f'model_{rule}'] for result in results)
-    assert all(torch.equal(one[name], two[name]) for name in one)
-    # A rank's keys stand in the queue in the order of the ranks: A0 .. A3, B0 .. B3.
-    columns = torch.tensor([ORDER.index((name, i)) for name in 'AB' for i in range(4)])
-    columns = torch.cat([columns + 8 * step for step in range(STEPS)] + [torch.arange(16, 24)])
-    for name, value in model.state_dict().items():
-        want = value[:, columns] if name.endswith('queue.keys') else value
-        torch.testing.assert_close(one[name], want, msg=lambda text, name=name: f'{name}: {text}')
+    check_equal(model, one, two)
     assert one['dense_queue.pointer'].item() == 16
 
 

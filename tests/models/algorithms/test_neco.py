@@ -1,15 +1,16 @@
 """NeCo: soft orders, references, the branch, two processes."""
 
+from functools import partial
+
 import pytest
 import torch
-from torch.nn.parallel import DistributedDataParallel
 
-from mmdssl.engine.launch import leave_process_group
 from mmdssl.models.algorithms.neco import NeCo
 from mmdssl.models.foreground import Foreground
 from mmdssl.models.losses import neighbour_order
 from mmdssl.models.losses.neighbour_order import order_cross_entropy, similarities
 from mmdssl.models.utils.soft_sort import layers_of, soft_permutation
+from tests.models.algorithms.double_batch import check_equal, merged, train, train_rank
 from tests.models.tiny_leopart import leopart_batch
 from tests.models.tiny_neco import tiny_neco
 from tests.ranks import found_by_two
@@ -143,9 +144,6 @@ class InOrder(NeCo):
         return rows[:, : self.roi_size**2].flatten()
 
 
-ORDER = [('B', 0), ('A', 0), ('A', 1), ('A', 2), ('B', 1), ('B', 2), ('A', 3), ('B', 3)]
-
-
 def host():
     branch = dict(type='DecouplingBranch', foreground_threshold=1e-6)
     return tiny_neco(InOrder, decoupling=branch, steepness=(3.0, 3.0)).double().train()
@@ -162,42 +160,9 @@ def parts() -> dict[str, dict]:
     return found
 
 
-def train(model, batch: dict) -> None:
-    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.01)
-    for step in range(2):
-        losses = model(batch, mode='loss')
-        optimizer.zero_grad()
-        sum(losses.values()).backward()
-        optimizer.step()
-        own = getattr(model, 'module', model)
-        own.clock.set(iteration=step, max_iterations=10)
-        own.update_teacher()
-
-
-def rank(index: int, port_file: str, out: str) -> None:
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group(
-        'gloo', init_method=f'file://{port_file}', rank=index, world_size=2
-    )
-    model = host()
-    train(DistributedDataParallel(model), parts()['AB'[index]])
-    torch.save(model.state_dict(), f'{out}{index}.pt')
-    leave_process_group()
-
-
 @pytest.mark.slow
 def test_two_processes_equal_one_with_the_double_batch(tmp_path):
-    both = parts()
-    merged = {
-        key: [
-            torch.stack([both[name][key][view][i] for name, i in ORDER])
-            for view in range(len(both['A'][key]))
-        ]
-        for key in both['A']
-    }
     model = host()
-    train(model, merged)
-    one, two = found_by_two(rank, tmp_path)
-    assert all(torch.equal(one[name], two[name]) for name in one)
-    for name, value in model.state_dict().items():
-        torch.testing.assert_close(one[name], value, msg=lambda text, name=name: f'{name}: {text}')
+    train(model, merged(parts()), lr=0.01)
+    rank = partial(train_rank, host=host, parts=parts, lr=0.01)
+    check_equal(model, *found_by_two(rank, tmp_path))

@@ -9,6 +9,7 @@ import torch
 from torch.nn.parallel import DistributedDataParallel
 
 from mmdssl.engine.launch import leave_process_group
+from tests.models.algorithms.double_batch import check_equal, join, merged, train
 from tests.models.tiny_resnet import (
     byol_mlp,
     place_batch,
@@ -20,10 +21,6 @@ from tests.models.tiny_resnet import (
 )
 from tests.ranks import found_by_two
 
-# Ranks hold A and B, four images each. The branch takes the last of a batch and finds its
-# background at the mirror place: A3 with A0 and B3 with B0, here as there.
-ORDER = [('B', 0), ('A', 0), ('A', 1), ('A', 2), ('B', 1), ('B', 2), ('A', 3), ('B', 3)]
-STEPS = 2
 NORM = dict(norm_cfg=dict(type='GN', num_groups=2))
 BRANCH = dict(type='DecouplingBranch')
 
@@ -70,23 +67,8 @@ def parts(name: str) -> dict[str, dict]:
     return found
 
 
-def train(model, batch: dict) -> None:
-    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
-    for step in range(STEPS):
-        losses = model(batch, mode='loss')
-        optimizer.zero_grad()
-        sum(losses.values()).backward()
-        optimizer.step()
-        host = getattr(model, 'module', model)
-        host.clock.set(iteration=step, max_iterations=10, iterations_per_epoch=5)
-        host.update_teacher()
-
-
 def rank(index: int, port_file: str, out: str) -> None:
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group(
-        'gloo', init_method=f'file://{port_file}', rank=index, world_size=2
-    )
+    join(index, port_file)
     torch.manual_seed(index)  # the processes of a run draw differently
     result = {}
     for name, (build, _) in HOSTS.items():
@@ -105,18 +87,6 @@ def results(tmp_path_factory) -> list[dict]:
 @pytest.mark.slow
 @pytest.mark.parametrize('name', HOSTS)
 def test_two_processes_equal_one_with_the_double_batch(results, name):
-    both = parts(name)
-    merged = {
-        key: [torch.stack([both[which][key][view][i] for which, i in ORDER]) for view in range(2)]
-        for key in both['A']
-    }
     model = HOSTS[name][0]().double()
-    train(model, merged)
-    one, two = (result[name] for result in results)
-    assert all(torch.equal(one[key], two[key]) for key in one)
-    # A rank's keys stand in the queue in the order of the ranks.
-    columns = torch.tensor([ORDER.index((which, i)) for which in 'AB' for i in range(4)])
-    columns = torch.cat([columns + 8 * step for step in range(STEPS)] + [torch.arange(16, 24)])
-    for key, value in model.state_dict().items():
-        want = value[:, columns] if key == 'queue.keys' else value
-        torch.testing.assert_close(one[key], want, msg=lambda text, key=key: f'{key}: {text}')
+    train(model, merged(parts(name)))
+    check_equal(model, *(result[name] for result in results))

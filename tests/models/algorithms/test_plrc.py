@@ -1,13 +1,12 @@
 """PLRC: invariants of its losses, memory, the branch, the moving teacher, two processes."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
 import torch.nn.functional as F
-from torch.nn.parallel import DistributedDataParallel
 
-from mmdssl.engine.launch import leave_process_group
 from mmdssl.models.algorithms.plrc import PLRC
 from mmdssl.models.foreground import Foreground
 from mmdssl.models.losses import point_distillation
@@ -19,6 +18,7 @@ from mmdssl.models.losses.point_distillation import (
     upsampling,
 )
 from mmdssl.models.losses.region_contrast import foreign_info_nce, region_contrast
+from tests.models.algorithms.double_batch import ORDER, check_equal, merged, train, train_rank
 from tests.models.tiny_plrc import GRID, three_crops, tiny_plrc
 from tests.ranks import found_by_two
 
@@ -267,11 +267,6 @@ def test_settings_and_batches_are_refused_in_a_sentence():
         tiny_plrc().loss(dict(three_crops(), ori_shape=[]))
 
 
-# The last image of each process is de-coupled, with the background of its first one; in this order
-# the double batch does the same.
-ORDER = [('B', 0), ('A', 0), ('A', 1), ('A', 2), ('B', 1), ('B', 2), ('A', 3), ('B', 3)]
-
-
 class Apart(PLRC):
     """Contrasts the points of each half of a double batch alone, as its processes do."""
 
@@ -308,46 +303,10 @@ def parts() -> dict[str, dict]:
     return found
 
 
-def train(model, batch: dict) -> None:
-    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.05)
-    for step in range(2):
-        host = getattr(model, 'module', model)
-        host.clock.set(iteration=step, max_iterations=10)
-        losses = model(batch, mode='loss')
-        optimizer.zero_grad()
-        sum(losses.values()).backward()
-        optimizer.step()
-        host.update_teacher()
-
-
-def rank(index: int, port_file: str, out: str) -> None:
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group(
-        'gloo', init_method=f'file://{port_file}', rank=index, world_size=2
-    )
-    model = host()
-    train(DistributedDataParallel(model), parts()['AB'[index]])
-    torch.save(model.state_dict(), f'{out}{index}.pt')
-    leave_process_group()
-
-
 @pytest.mark.slow
 def test_two_processes_equal_one_with_the_double_batch(tmp_path):
-    both = parts()
-    merged = {
-        key: [
-            torch.stack([both[name][key][view][i] for name, i in ORDER])
-            for view in range(len(both['A'][key]))
-        ]
-        for key in both['A']
-    }
     halves = [[ORDER.index((name, i)) for i in range(4)] for name in 'AB']
     model = host(halves)
-    train(model, merged)
-    one, two = found_by_two(rank, tmp_path)
-    assert all(torch.equal(one[name], two[name]) for name in one)
-    columns = torch.tensor([row for half in halves for row in half])
-    columns = torch.cat((columns, columns + 8, torch.arange(16, 24)))
-    for name, value in model.state_dict().items():
-        want = value[:, columns] if name == 'queue.keys' else value
-        torch.testing.assert_close(one[name], want, msg=lambda text, name=name: f'{name}: {text}')
+    train(model, merged(parts()), lr=0.05)
+    rank = partial(train_rank, host=host, parts=parts, lr=0.05)
+    check_equal(model, *found_by_two(rank, tmp_path))

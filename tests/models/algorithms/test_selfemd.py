@@ -1,15 +1,15 @@
 """Self-EMD: transport by reference numbers and invariants, the branch, two processes."""
 
 import re
+from functools import partial
 
 import pytest
 import torch
-from torch.nn.parallel import DistributedDataParallel
 
-from mmdssl.engine.launch import leave_process_group
 from mmdssl.models.foreground import Foreground
 from mmdssl.models.losses.earth_mover import cell_weights, earth_movers_distance, transport_plan
 from tests.golden import Golden, assert_close
+from tests.models.algorithms.double_batch import check_equal, merged, train, train_rank
 from tests.models.tiny_maps import GivenMaps
 from tests.models.tiny_resnet import two_views
 from tests.models.tiny_selfemd import tiny_selfemd
@@ -160,11 +160,6 @@ def test_settings_and_batches_are_refused_in_a_sentence():
         tiny_selfemd().loss(dict(views=[torch.zeros(2, 3, 32, 32)]))
 
 
-# The last image of each process is de-coupled, with the background of its first one; in this order
-# the double batch does the same.
-ORDER = [('B', 0), ('A', 0), ('A', 1), ('A', 2), ('B', 1), ('B', 2), ('A', 3), ('B', 3)]
-
-
 def host():
     norm = dict(type='GN', num_groups=2)
     return tiny_selfemd(norm=norm, decoupling=dict(type='DecouplingBranch')).double()
@@ -175,39 +170,9 @@ def parts() -> dict[str, dict]:
     return {n: dict(b, views=[view.double() for view in b['views']]) for n, b in batches.items()}
 
 
-def train(model, batch: dict) -> None:
-    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.05)
-    for step in range(2):
-        losses = model(batch, mode='loss')
-        optimizer.zero_grad()
-        sum(losses.values()).backward()
-        optimizer.step()
-        own = getattr(model, 'module', model)
-        own.clock.set(iteration=step, max_iterations=10)
-        own.update_teacher()
-
-
-def rank(index: int, port_file: str, out: str) -> None:
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group(
-        'gloo', init_method=f'file://{port_file}', rank=index, world_size=2
-    )
-    model = host()
-    train(DistributedDataParallel(model), parts()['AB'[index]])
-    torch.save(model.state_dict(), f'{out}{index}.pt')
-    leave_process_group()
-
-
 @pytest.mark.slow
 def test_two_processes_equal_one_with_the_double_batch(tmp_path):
-    both = parts()
-    merged = {
-        key: [torch.stack([both[name][key][view][i] for name, i in ORDER]) for view in range(2)]
-        for key in ('views', 'dc_mask')
-    }
     model = host()
-    train(model, merged)
-    one, two = found_by_two(rank, tmp_path)
-    assert all(torch.equal(one[name], two[name]) for name in one)
-    for name, value in model.state_dict().items():
-        torch.testing.assert_close(one[name], value, msg=lambda text, name=name: f'{name}: {text}')
+    train(model, merged(parts()), lr=0.05)
+    rank = partial(train_rank, host=host, parts=parts, lr=0.05)
+    check_equal(model, *found_by_two(rank, tmp_path))
