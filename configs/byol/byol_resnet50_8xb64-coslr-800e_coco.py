@@ -13,7 +13,7 @@ _base_ = [
     '../_base_/models/byol_resnet50.py',
     '../_base_/datasets/coco_byol.py',
     '../_base_/datasets/coco_object_knn.py',
-    '../_base_/schedules/byol_sgd_8xb64-coslr-800e.py',
+    '../_base_/schedules/orl_sgd_8xb64-coslr-800e.py',
     '../default_runtime.py',
 ]
 

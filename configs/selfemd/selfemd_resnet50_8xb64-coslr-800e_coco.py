@@ -13,7 +13,7 @@ _base_ = [
     '../_base_/models/selfemd_resnet50.py',
     '../_base_/datasets/coco_selfemd.py',
     '../_base_/datasets/coco_object_knn.py',
-    '../_base_/schedules/selfemd_sgd_8xb64-coslr-800e.py',
+    '../_base_/schedules/orl_sgd_8xb64-coslr-800e.py',
     '../default_runtime.py',
 ]
 

@@ -127,6 +127,11 @@ class BaseDenseSSL(BaseSelfSupervisor):
         """The de-coupling branch among :attr:`branches`."""
         return self.branches.first_decoupling
 
+    @property
+    def directions(self) -> int:
+        """Key views of the de-coupling branch: terms in a loss that sums over directions."""
+        return len(self.decoupling.key_views) if self.decoupling is not None else 1
+
     def with_branches(
         self,
         losses: dict[str, Tensor],

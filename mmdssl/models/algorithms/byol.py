@@ -37,6 +37,7 @@ from mmdssl.models.foreground import Foreground
 from mmdssl.models.losses.matched_cosine import region_cosine
 from mmdssl.models.utils.batch_statistics import frozen_running_stats
 from mmdssl.models.utils.setting_checks import SettingChecks
+from mmdssl.models.utils.two_views import two_views
 from mmdssl.registry import MODELS
 
 
@@ -96,15 +97,11 @@ class BYOL(TeacherStudent):
 
     def loss(self, inputs: dict, data_samples: list | None = None) -> dict[str, Tensor]:
         """``loss_byol`` (and those of branches), each with its weight."""
-        views = inputs['views']
-        if len(views) < 2:
-            raise ValueError(
-                f'BYOL needs two views; the batch has {len(views)}: make two in MultiViewWithBoxes'
-            )
-        maps = [self.backbone(view)[-1] for view in views[:2]]  # (N, C, h, w)
+        views = two_views(inputs, 'BYOL')
+        maps = [self.backbone(view)[-1] for view in views]  # (N, C, h, w)
         projected = [self.neck((one,))[0] for one in maps]  # (N, D)
         with torch.no_grad():
-            taught = [self.teacher.backbone(view)[-1] for view in views[:2]]
+            taught = [self.teacher.backbone(view)[-1] for view in views]
             wanted = [self.teacher.neck((one,))[0] for one in taught]
         halves = [self.head.loss(projected[view], wanted[1 - view]) for view in (0, 1)]
         targets = Targets(
@@ -143,5 +140,4 @@ class BYOL(TeacherStudent):
             with torch.no_grad():
                 wanted = self.teacher.neck((teacher,))[0]
         cosine = region_cosine(found, wanted)
-        directions = len(self.decoupling.key_views) if self.decoupling is not None else 1
-        return -2 * directions * (cosine * cells.weights.to(cosine.dtype)).sum()
+        return -2 * self.directions * (cosine * cells.weights.to(cosine.dtype)).sum()

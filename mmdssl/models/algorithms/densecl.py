@@ -67,6 +67,7 @@ from mmdssl.models.utils.collectives import (
     unshuffle_batch,
 )
 from mmdssl.models.utils.queue import KeyQueue
+from mmdssl.models.utils.two_views import two_views
 from mmdssl.registry import MODELS
 
 
@@ -206,12 +207,7 @@ class DenseCL(TeacherStudent):
 
     def loss(self, inputs: dict, data_samples: list | None = None) -> dict[str, Tensor]:
         """``loss_single``, ``loss_dense`` (and those of branches), each with its weight."""
-        views = inputs['views']
-        if len(views) < 2:
-            raise ValueError(
-                f'DenseCL needs two views, query and key; the batch has {len(views)}: make two in '
-                'MultiViewWithBoxes'
-            )
+        views = two_views(inputs, 'DenseCL', 'query and key')
         query = self._encode(self.backbone, self.neck, views[0])
         key = self._teach(views[1])
         own = self._take_step_keys(key)

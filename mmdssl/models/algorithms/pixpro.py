@@ -45,6 +45,7 @@ from mmdssl.models.utils.cell_places import (
 )
 from mmdssl.models.utils.setting_checks import SettingChecks
 from mmdssl.models.utils.teacher import EMATeacher
+from mmdssl.models.utils.two_views import two_views
 from mmdssl.registry import MODELS
 
 
@@ -138,17 +139,12 @@ class PixPro(TeacherStudent):
 
     def loss(self, inputs: dict, data_samples: list | None = None) -> dict[str, Tensor]:
         """``loss_pixel``, ``loss_instance`` with its weight (and those of branches)."""
-        views = inputs['views']
-        if len(views) < 2:
-            raise ValueError(
-                f'PixPro needs two views; the batch has {len(views)}: make two in '
-                'MultiViewWithBoxes'
-            )
+        views = two_views(inputs, 'PixPro')
         boxes = boxes_of_views(inputs, convention=self.coords, owner='PixPro')
-        maps = [self.backbone(view)[-1] for view in views[:2]]  # (N, C, h, w)
+        maps = [self.backbone(view)[-1] for view in views]  # (N, C, h, w)
         found = [self.head(self.neck(one)) for one in maps]  # (N, D, h, w)
         with torch.no_grad():
-            taught = [self.teacher.backbone(view)[-1] for view in views[:2]]
+            taught = [self.teacher.backbone(view)[-1] for view in views]
             wanted = [self.teacher.neck(one) for one in taught]
         losses = dict(
             loss_pixel=paired_cells_loss(found[0], wanted[1], self.pairs(boxes, found, wanted, 0))
@@ -219,5 +215,4 @@ class PixPro(TeacherStudent):
         cells = foreground.chosen(*grid)
         rows = [cells.rows(x.flatten(2).transpose(1, 2)) for x in (found, targets)]  # (M, D)
         cosine = region_cosine(*rows)  # (M,)
-        directions = len(self.decoupling.key_views) if self.decoupling is not None else 1
-        return -2 * directions * (cosine * cells.weights.to(cosine.dtype)).sum()
+        return -2 * self.directions * (cosine * cells.weights.to(cosine.dtype)).sum()

@@ -39,8 +39,10 @@ from mmdssl.models.utils.batch_statistics import frozen_running_stats
 from mmdssl.models.utils.cell_places import boxes_of_views
 from mmdssl.models.utils.collectives import all_gather, shuffle_batch, unshuffle_batch
 from mmdssl.models.utils.host_copies import HostCopies, move
+from mmdssl.models.utils.precision import unit, wide
 from mmdssl.models.utils.queue import KeyQueue
 from mmdssl.models.utils.setting_checks import SettingChecks
+from mmdssl.models.utils.two_views import two_views
 from mmdssl.models.utils.windows import grid_windows, same_windows, window_means
 from mmdssl.registry import MODELS
 
@@ -133,12 +135,7 @@ class ReSim(TeacherStudent):
 
     def loss(self, inputs: dict, data_samples: list | None = None) -> dict[str, Tensor]:
         """``loss_image``, ``loss_c4``, ``loss_c3`` (and those of branches)."""
-        views = inputs['views']
-        if len(views) < 2:
-            raise ValueError(
-                f'ReSim needs two views, query and key; the batch has {len(views)}: make two in '
-                'MultiViewWithBoxes'
-            )
+        views = two_views(inputs, 'ReSim', 'query and key')
         query = self._see(self.backbone, self.neck, self.head, views[0])
         key = self._teach(views[1])
         return self._losses(query, key, inputs)
@@ -189,7 +186,7 @@ class ReSim(TeacherStudent):
     @staticmethod
     def _keys_of(maps: Tensor, *, everywhere: bool) -> Tensor:
         """Unit 3x3 means (C, N*(h-2)*(w-2)) of maps (N, C, h, w), of all processes if asked."""
-        means = F.normalize(F.avg_pool2d(maps.float() if _half(maps) else maps, 3, 1), dim=1)
+        means = unit(F.avg_pool2d(wide(maps), 3, 1), dim=1)
         rows = means.flatten(2).transpose(1, 2).flatten(0, 1)  # image, row, column
         return (all_gather(rows) if everywhere else rows).T
 
@@ -269,7 +266,3 @@ def _windows(level: str, size: tuple[int, int]) -> Tensor:
 def _scale(maps: Tensor, size: tuple[int, int]) -> tuple[float, float]:
     """Cells of a map a pixel of its view, of rows and of columns."""
     return maps.shape[2] / size[0], maps.shape[3] / size[1]
-
-
-def _half(tensor: Tensor) -> bool:
-    return tensor.dtype in (torch.float16, torch.bfloat16)

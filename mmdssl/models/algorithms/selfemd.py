@@ -32,6 +32,7 @@ from mmdssl.models.losses.matched_cosine import region_cosine
 from mmdssl.models.objectives import Objective
 from mmdssl.models.utils.batch_statistics import frozen_running_stats
 from mmdssl.models.utils.setting_checks import SettingChecks
+from mmdssl.models.utils.two_views import two_views
 from mmdssl.registry import MODELS
 
 
@@ -97,12 +98,7 @@ class SelfEMD(TeacherStudent):
 
     def loss(self, inputs: dict, data_samples: list | None = None) -> dict[str, Tensor]:
         """``loss_emd`` (and those of branches), each with its weight."""
-        views = inputs['views'][:2]
-        if len(views) < 2:
-            raise ValueError(
-                f'SelfEMD needs two views; the batch has {len(views)}: make two in '
-                'MultiViewWithBoxes'
-            )
+        views = two_views(inputs, 'SelfEMD')
         given, seen = zip(*(self._predict(view) for view in views), strict=True)
         taught, shown = zip(*(self._teach(view) for view in views), strict=True)
         distances = [

@@ -175,8 +175,7 @@ class SoCo(TeacherStudent):
         kept = kept_cells(keep, boxes, image_size=size, output_size=1).view_as(cosine)
         counts = (kept >= self.min_kept).to(cosine.dtype)
         mean = ((cosine * counts).sum(dim=1) / counts.sum(dim=1).clamp_min(1)).mean()
-        directions = len(self.decoupling.key_views) if self.decoupling is not None else 1
-        return -2 * mean * (directions if self.dense_reduction == 'sum' else 1)
+        return -2 * mean * (self.directions if self.dense_reduction == 'sum' else 1)
 
     def _student(self, images: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
         """Student projections (N, K, D), and the C4 map (N, C, h, w)."""

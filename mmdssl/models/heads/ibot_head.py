@@ -1,12 +1,11 @@
 """The projection head of iBOT: MLP, L2 normalisation, weight-normed prototypes."""
 
-import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
+from mmdssl.models.utils.precision import unit
 from mmdssl.registry import MODELS
 
 
@@ -90,11 +89,7 @@ class IBOTHead(BaseModule):
 
     def project(self, tokens: Float[Tensor, '*n c']) -> Float[Tensor, '*n d']:
         """Tokens (..., in_channels) -> unit vectors (..., bottleneck_channels)."""
-        x = self.mlp(tokens)
-        # The official code clamps the norm at 1e-12; half precision cannot hold that.
-        if x.dtype in (torch.float16, torch.bfloat16):
-            x = x.float()
-        return F.normalize(x, dim=-1)
+        return unit(self.mlp(tokens))
 
     def cls_logits(self, projected: Float[Tensor, '*n d']) -> Float[Tensor, '*n k']:
         """Unit vectors (..., bottleneck_channels) -> CLS logits (..., out_channels)."""

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmdssl.models.utils.precision import unit
 from mmdssl.registry import MODELS
 
 
@@ -76,11 +77,7 @@ class LeopartHead(BaseModule):
 
     def project(self, tokens: Float[Tensor, '*n c']) -> Float[Tensor, '*n d']:
         """Tokens (..., in_channels) -> unit vectors (..., bottleneck_channels), float32 or more."""
-        x = self.mlp(tokens)
-        # A norm of 1e-12, below which nothing is divided, does not exist in half precision.
-        if x.dtype in (torch.float16, torch.bfloat16):
-            x = x.float()
-        return F.normalize(x, dim=-1)
+        return unit(self.mlp(tokens))
 
     def scores(self, projected: Float[Tensor, '*n d']) -> Float[Tensor, '*n k']:
         """Unit vectors (..., bottleneck_channels) -> cosines (..., num_prototypes)."""

@@ -14,9 +14,10 @@ gradient goes through r, s and P.
 """
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
+
+from mmdssl.models.utils.precision import unit
 
 __all__ = ['cell_weights', 'earth_movers_distance', 'transport_plan']
 
@@ -94,7 +95,7 @@ def earth_movers_distance(
             without any has distance 0.
     """
     with torch.autocast(student.device.type, enabled=False):
-        u, v = (_unit(x.transpose(1, 2)) for x in (student, teacher))
+        u, v = (unit(x.transpose(1, 2)) for x in (student, teacher))
         cost = 1 - u @ v.transpose(1, 2)
         with torch.no_grad():
             some = None if keep is None else keep | ~keep.any(dim=1, keepdim=True)
@@ -107,9 +108,3 @@ def earth_movers_distance(
             )
         distance = (plan * cost).sum(dim=(1, 2))
         return distance if keep is None else distance * keep.any(dim=1)
-
-
-def _unit(vectors: Float[Tensor, 'n s d']) -> Float[Tensor, 'n s d']:
-    if vectors.dtype in (torch.float16, torch.bfloat16):
-        vectors = vectors.float()
-    return F.normalize(vectors, dim=-1)

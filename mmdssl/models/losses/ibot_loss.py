@@ -12,12 +12,8 @@ from torch import Tensor, nn
 
 from mmdssl.core.schedules import teacher_temperature
 from mmdssl.models.utils.collectives import all_reduce
+from mmdssl.models.utils.precision import wide
 from mmdssl.registry import MODELS
-
-
-def _wide(x: Float[Tensor, '*n']) -> Float[Tensor, '*n']:
-    """Half precision -> float32; single and double stay as they are."""
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
 @MODELS.register_module()
@@ -108,7 +104,7 @@ class IBOTLoss(nn.Module):
         with torch.autocast(student.device.type, enabled=False):
             targets = self.cls_targets(teacher, epoch=epoch).chunk(num_teacher_views)
             views = len(student) // len(targets[0])
-            log_probs = F.log_softmax(_wide(student) / self.student_temp, dim=-1).chunk(views)
+            log_probs = F.log_softmax(wide(student) / self.student_temp, dim=-1).chunk(views)
             # sum_q <t_q, sum_{v != q} s_v>: one product per teacher view instead of one per pair.
             total = torch.stack(log_probs).sum(0)
             terms = [
@@ -150,7 +146,7 @@ class IBOTLoss(nn.Module):
     ) -> Float[Tensor, '']:
         """Weighted sum of the cross entropies of logits (M, K') with distributions (M, K')."""
         with torch.autocast(student.device.type, enabled=False):
-            entropy = F.cross_entropy(_wide(student) / self.student_temp, targets, reduction='none')
+            entropy = F.cross_entropy(wide(student) / self.student_temp, targets, reduction='none')
             return (entropy * weights.to(entropy.dtype)).sum()
 
     @staticmethod
@@ -159,7 +155,7 @@ class IBOTLoss(nn.Module):
         logits: Float[Tensor, 'm k'], center: Float[Tensor, '1 k'], temperature: float
     ) -> Float[Tensor, 'm k']:
         with torch.autocast(logits.device.type, enabled=False):
-            logits = _wide(logits)
+            logits = wide(logits)
             return ((logits - center.to(logits.dtype)) / temperature).softmax(dim=-1)
 
     @torch.no_grad()

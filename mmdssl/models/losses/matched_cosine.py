@@ -9,9 +9,10 @@ distance of unit vectors, |p - t|^2 = 2 - 2 cos, without its constant.
 """
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+from mmdssl.models.utils.precision import unit
 
 __all__ = ['correspondence', 'matched_cosine_loss', 'paired_cells_loss', 'region_cosine']
 
@@ -36,7 +37,7 @@ def region_cosine(
     predictions: Float[Tensor, '*#n d'], targets: Float[Tensor, '*#n d']
 ) -> Float[Tensor, '...']:
     """Cosine of vectors at the same place: (..., D) and (..., D) to (...), at least float32."""
-    return (_unit(predictions) * _unit(targets)).sum(dim=-1)
+    return (unit(predictions) * unit(targets)).sum(dim=-1)
 
 
 def matched_cosine_loss(
@@ -73,7 +74,7 @@ def paired_cells_loss(
         Scalar in [-2, 2], at least float32; an image without pairs adds 0 and counts.
     """
     with torch.autocast(predictions.device.type, enabled=False):
-        one, two = (_unit(x.flatten(2).transpose(1, 2)) for x in (predictions, targets))
+        one, two = (unit(x.flatten(2).transpose(1, 2)) for x in (predictions, targets))
         return _mean_of_matches(one @ two.transpose(1, 2), pairs)
 
 
@@ -83,9 +84,3 @@ def _mean_of_matches(
     weights = matches.to(cosine.dtype)
     pairs = weights.sum(dim=(1, 2))  # (N,)
     return -2 * ((cosine * weights).sum(dim=(1, 2)) / (pairs + _EPSILON)).mean()
-
-
-def _unit(vectors: Float[Tensor, '*n d']) -> Float[Tensor, '*n d']:
-    if vectors.dtype in (torch.float16, torch.bfloat16):
-        vectors = vectors.float()
-    return F.normalize(vectors, dim=-1)

@@ -1,5 +1,6 @@
-# SGD as in ORL's BYOL runs on COCO: rate 0.4 at 8 x 64, decay on all parameters, four epochs of
-# warm-up from 1e-4 of the rate, then cosine to 0, half precision.
+# ORL's SGD for BYOL on COCO, which Self-EMD takes too: rate 0.4 at 8 x 64, decay of all parameters,
+# half precision. Warm-up of four epochs from a ten-thousandth of the rate, then cosine to 0, both
+# per iteration.
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=800)
 optim_wrapper = dict(
     type='AmpPerParamClipOptimWrapper',
@@ -7,6 +8,7 @@ optim_wrapper = dict(
     loss_scale='dynamic',
     constructor='SelfSupOptimWrapperConstructor',
     optimizer=dict(type='SGD', lr=0.4, momentum=0.9, weight_decay=1e-4),
+    # Biases and BatchNorm decay as well.
     paramwise_cfg=dict(
         custom_keys=dict(
             backbone=dict(decay_mult=1.0), neck=dict(decay_mult=1.0), head=dict(decay_mult=1.0)
