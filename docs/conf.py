@@ -77,7 +77,7 @@ def _links(text: str, home: Path) -> str:
         file = (home.parent / target).resolve()
         path = str(file.relative_to(ROOT)) if file.is_relative_to(ROOT) else target
         if picture:
-            return f'![{words}](/{Path(*[".."] * 1) / path})'
+            return f'![{words}](/../{path})'
         page = PAGES.get(path)
         if page is None and file.suffix == '.md' and file.parent == ROOT / 'docs':
             page = file.stem
@@ -97,7 +97,7 @@ def _helps() -> Iterator[str]:
         module = importlib.import_module(f'mmdssl.cli.{name}')
         with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.suppress(SystemExit):
             module.main(['--help'])
-        yield f'## mmdssl {name}\n\n```text\n{said.getvalue().strip()}\n```\n'
+        yield f'\n## mmdssl {name}\n\n```text\n{said.getvalue().strip()}\n```\n'
 
 
 def _configs() -> Iterator[str]:
@@ -125,7 +125,7 @@ def _read(app: object, name: str, source: list[str]) -> None:
     text = _INCLUDE.sub(included, _links(source[0], page))
     for place, made in (('<!-- commands -->', _helps), ('<!-- configs -->', _configs)):
         if place in text:
-            text = text.replace(place, '\n'.join(made()) if made is _helps else ''.join(made()))
+            text = text.replace(place, ''.join(made()))
     source[0] = text
 
 

@@ -22,7 +22,14 @@ from mmdssl.studies.study import Scale
 if TYPE_CHECKING:
     from mmdssl.studies.run import Run
 
-__all__ = ['make_config', 'proposal_settings', 'set_masks', 'set_steps', 'share_batch']
+__all__ = [
+    'make_config',
+    'named_processes',
+    'proposal_settings',
+    'set_masks',
+    'set_steps',
+    'share_batch',
+]
 
 _MASKS = (
     'BlockwiseMask',
@@ -79,6 +86,12 @@ def make_config(run: 'Run') -> Config:
     return config
 
 
+def named_processes(file: str) -> int:
+    """Processes that a config is named by: 8 of ``8xb2``; a name without is that of one."""
+    found = re.search(r'_(\d+)xb\d+', file)
+    return int(found[1]) if found else 1
+
+
 def share_batch(config: Config, file: str, processes: int) -> None:
     """Divide the batch that a config is named by among the processes there are, in place.
 
@@ -93,8 +106,7 @@ def share_batch(config: Config, file: str, processes: int) -> None:
     Raises:
         ValueError: If the images do not divide among them.
     """
-    named = re.search(r'_(\d+)xb\d+', file)
-    batch = config.train_dataloader.batch_size * (int(named[1]) if named else 1)
+    batch = config.train_dataloader.batch_size * named_processes(file)
     if batch % processes:
         raise ValueError(
             f'{file}: a batch of {batch} images does not divide among {processes} processes: '

@@ -7,7 +7,6 @@ run, and studies that share an output folder share the runs that they have in co
 import dataclasses
 import hashlib
 import json
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +16,7 @@ from mmengine.config import Config
 
 from mmdssl.core.shipped import shipped
 from mmdssl.engine.config import load_config
-from mmdssl.studies.recipe import make_config
+from mmdssl.studies.recipe import make_config, named_processes
 from mmdssl.studies.scales import choose_scale
 from mmdssl.studies.study import Row, Scale, Setting, Study, check_measures, load_study
 
@@ -196,8 +195,7 @@ class Run:
         """Processes of the run, one GPU each."""
         if self.plan.processes is not None or not self.plan.size.launched:
             return self.plan.processes or 1
-        named = re.search(r'_(\d+)xb\d+', self.setting.config)
-        return int(named.group(1)) if named else 1
+        return named_processes(self.setting.config)
 
     @property
     def settings(self) -> dict[str, Any]:
