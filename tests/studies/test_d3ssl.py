@@ -1,6 +1,7 @@
 """D3SSL's studies: rows of scenes as their configs, pairs, layers of a network, counts of data."""
 
 import dataclasses
+import functools
 import itertools
 import json
 from pathlib import Path
@@ -16,10 +17,19 @@ from mmdssl.datasets.transforms.random_streams import restart_streams
 from mmdssl.engine.config import load_config
 from mmdssl.registry import MODELS
 from mmdssl.studies import load_study
-from mmdssl.studies.afterwards import START, _data, _layers, _position
+from mmdssl.studies.afterwards import (
+    MEASURES,
+    START,
+    _data,
+    _layers,
+    _position,
+    measure_afterwards,
+    numbers_of,
+)
 from mmdssl.studies.recipe import make_config
 from mmdssl.studies.results import family_rows, read_points
 from mmdssl.studies.run import Plan, Run
+from tests.ranks import found_by_two, join_as_launched
 
 
 @pytest.mark.parametrize(
@@ -148,3 +158,28 @@ def test_data_of_openimages_mini_are_what_its_choice_says(tmp_path):
     pairs = config.coupling_diagnostics.inter.dataloader.dataset
     assert pairs.data_root == str(tmp_path / 'coco')
     assert Path(config.object_knn_dataloader.dataset.data_root) == tmp_path / 'coco'
+
+
+def _measure(rank, rendezvous, out, run, names):
+    """In one of two processes: what it has found."""
+    join_as_launched(rank, rendezvous)
+    found = {name: value for one in names for name, value in MEASURES[one](run).items()}
+    measure_afterwards(run)
+    torch.save(found, f'{out}{rank}.pt')
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_two_processes_measure_what_one_does(smoke, tmp_path):
+    """All of them, as their metrics meet; the first one writes."""
+    names = ('position', 'layers')
+    plan = dataclasses.replace(smoke('d3ssl_figure_4b'), measured=names)
+    run = Run(plan=plan, name='DenseCL', seed=0)
+    backbone = MODELS.build({**make_config(run).model.backbone})
+    run.folder.mkdir(parents=True)
+    state = {f'backbone.{name}': value for name, value in backbone.state_dict().items()}
+    torch.save(dict(state_dict=state, meta=dict(evaluated_backbone='student')), run.checkpoint)
+    alone = {name: value for one in names for name, value in MEASURES[one](run).items()}
+    for found in found_by_two(functools.partial(_measure, run=run, names=names), tmp_path):
+        assert found == pytest.approx(alone, rel=1e-5)
+    assert numbers_of(run) == pytest.approx(alone, rel=1e-5)
