@@ -133,6 +133,10 @@ class Job:
 def execute(run: Run) -> None:
     """Train a row with a seed in this process, measure it and mark it done."""
     run.folder.mkdir(parents=True, exist_ok=True)
+    if run.processes > 1:  # for what is measured afterwards, too
+        from submitit.helpers import TorchDistributedEnvironment
+
+        TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
     if not is_trained(run):
         _train(run)
     measure_afterwards(run)
@@ -150,9 +154,6 @@ def _train(run: Run) -> None:
     config.experiment_name = f'{run.folder.parent.name}-{run.seed}-{time.time_ns()}'
     config.work_dir = str(run.folder)
     if run.processes > 1:
-        from submitit.helpers import TorchDistributedEnvironment
-
-        TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
         prepare_config(config, launcher='pytorch')
     found = find_checkpoint(run.folder, 'auto')
     config.resume, config.load_from = found is not None, found and str(found)

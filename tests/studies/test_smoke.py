@@ -45,9 +45,9 @@ def test_a_row_of_the_day(tmp_path, number):
 @pytest.mark.slow
 @pytest.mark.parametrize('file', STUDIES, ids=lambda file: file.stem)
 def test_whole(tmp_path, file):
-    measures = ('--measures', 'position', 'transfer', 'cost')
-    found = smoke(file, tmp_path, 'local', '--jobs', '2', *measures)
     study = load_study(file)
+    measures = {'position', 'transfer', 'cost', *study.measures}
+    found = smoke(file, tmp_path, 'local', '--jobs', '2', '--measures', *sorted(measures))
     wanted = {'oknn/top1', 'cr_inter/last/mean', 'mcs/last/mean', 'cost/ms'}
     for row in rows_of(file, tmp_path):
         assert {(row, metric) for metric in wanted} <= found
@@ -58,4 +58,5 @@ def test_whole(tmp_path, file):
         with (tmp_path / f'{file.stem}-smoke' / 'published.csv').open() as table:
             rows = list(csv.DictReader(table))
         assert {row['name'] for row in rows} == {n for t in study.published for n in t.rows}
-        assert {row['seeds'] for row in rows if row['metric'] == 'oknn/top1'} == {'1'}
+        assert '1' in {row['seeds'] for row in rows}
+        assert {row['seeds'] for row in rows if row['metric'] == 'oknn/top1'} <= {'1'}
