@@ -28,6 +28,7 @@ __all__ = [
     'check_measures',
     'controls',
     'load_study',
+    'with_config',
 ]
 
 Role = Literal['base', 'variant', 'decoupled', 'low-lr', 'equal-compute']
@@ -89,6 +90,8 @@ class Row:
         teacher_option: Name in its config of the file of that network.
         continues: Whether it starts from that network, so that it was never random.
         optional: Only trained when it is asked for.
+        probes: Arguments of the data sets of probes (``'inter'``, ``'background'``, ``'intra'``).
+        point: Its place in the study's figure: the curve, and where on the axis.
     """
 
     name: str
@@ -103,6 +106,8 @@ class Row:
     teacher_option: str = ''
     continues: bool = False
     optional: bool = False
+    probes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    point: tuple[str, float | str] | None = None
 
     @property
     def family(self) -> str:
@@ -136,19 +141,26 @@ def controls(base: Row, *, equal_compute: float = EQUAL_COMPUTE, **changes: Any)
     )
 
 
+def with_config(settings: Mapping[str, Setting], scale: str, config: str) -> dict[str, Setting]:
+    """The settings with another config at one scale."""
+    return {**settings, scale: dataclasses.replace(settings[scale], config=config)}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """A table of a paper.
+    """A table or figure of a paper.
 
     Attributes:
         title: With its number.
         columns: What the paper calls each column, by the name of our measurement.
-        rows: Values by row, in the order of the columns; None where the paper has none.
+        rows: Values by row, in the order of the columns; None where the paper prints none.
+        says: What the text says of a figure whose values are not printed.
     """
 
     title: str
     columns: Mapping[str, str]
     rows: Mapping[str, Sequence[float | None]]
+    says: str = ''
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,6 +217,8 @@ class Study:
         rows: In the order of the tables; a base before the rows that are compared with it.
         published: Tables of a paper.
         measures: What is measured besides O-KNN and coupling.
+        axis: Of a figure of coupling between objects: what stands on it, the ``point`` of each row
+            or, where rows have none, the missing share of A. Empty: no such figure.
         scales: In place of, or besides, :data:`mmdssl.studies.scales.SCALES`.
         name: Of its file; :func:`load_study` fills it in.
 
@@ -217,6 +231,7 @@ class Study:
     published: Sequence[Published] = ()
     measures: Sequence[str] = ('cost',)
     scales: Mapping[str, Scale] = field(default_factory=dict)
+    axis: str = ''
     name: str = ''
 
     def __post_init__(self) -> None:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,8 +121,13 @@ def _text(value: Summary | None, digits: int, signed: bool = False) -> str:
 
 
 def _columns(table: Published) -> list[Metric]:
+    """Their digits; a share of A (``last@0.2``) and a median have those of the mean over all."""
     known = {m.key: m for m in METRICS}
-    return [known.get(key) or Metric(key, label, 1, 1) for key, label in table.columns.items()]
+    found = []
+    for key, label in table.columns.items():
+        alike = known.get(re.sub('@[^/]*', '', key).replace('/median', '/mean'))
+        found.append(known.get(key) or Metric(key, label, alike.digits if alike else 1, 1))
+    return found
 
 
 def published_tables(study: Study, cells: Sequence[Cell]) -> list[Table]:
@@ -130,7 +136,9 @@ def published_tables(study: Study, cells: Sequence[Cell]) -> list[Table]:
     steps = {(c.name, c.metric): c.value for c in cells if c.kind == 'difference'}
     tables = []
     for paper in study.published:
-        table = Table(title=f'{paper.title}: published | measured', title_justify='left')
+        says = f'The paper says: {paper.says}.' if paper.says else None
+        title = f'{paper.title}: published | measured'
+        table = Table(title=title, title_justify='left', caption=says, caption_justify='left')
         table.add_column('')
         for label in paper.columns.values():
             table.add_column(label, justify='right')
@@ -140,8 +148,10 @@ def published_tables(study: Study, cells: Sequence[Cell]) -> list[Table]:
             for metric, value, first in zip(
                 _columns(paper), values, paper.rows.get(base, values), strict=True
             ):
-                theirs = '-' if value is None else f'{value:g}'
-                texts.append(f'{theirs} | {_text(rows.get((name, metric.key)), metric.digits)}')
+                theirs = 'not stated' if value is None else f'{value:g}'
+                ours = rows.get((name, metric.key))
+                text = _text(ours, metric.digits) if ours else 'not measured'
+                texts.append(f'{theirs} | {text}')
                 step = '-' if value is None or first is None else f'{value - first:+.2f}'
                 ours = steps.get((f'{name} - {base}', metric.key))
                 compared.append(f'{step} | {_text(ours, metric.digits, signed=True)}')

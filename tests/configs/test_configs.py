@@ -29,11 +29,13 @@ def quick_and_slow(paths: list[str]) -> list:
 
     So is, of a full-size config and its partner with the branch, the partner: it holds the other.
     One of views of 518 px (patches of 14) takes longer than several others, and those that go on
-    from given weights are quick in a small form (test_posttrain.py).
+    from given weights are quick in a small form (test_posttrain.py). Of the ablations one is quick:
+    the others change a mask or a number of configs that are trained here.
     """
     alike = re.compile(r'-\d+e_|-d(?=_.*_coco\.py)')
     first = {alike.sub('_', path): path for path in reversed(paths)}.values()
-    quick = {path for path in first if '-p14' not in path and 'posttrain' not in path}
+    slow = re.compile('-p14|posttrain|ablations/(?!ibot-d-rec-avg)')
+    quick = {path for path in first if not slow.search(path)}
     return [path if path in quick else pytest.param(path, marks=pytest.mark.slow) for path in paths]
 
 
