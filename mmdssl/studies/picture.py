@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from mmdssl.studies.results import COUPLINGS, Point, Values, mean_and_spread
 from mmdssl.studies.run import Plan
 from mmdssl.studies.study import Role
 from mmdssl.visualization.coupling import draw_coupling_against
+from mmdssl.visualization.masks import draw_cutout_ratio
 from mmdssl.visualization.tradeoff import Trajectory, draw_tradeoff
 
 __all__ = ['draw_study']
@@ -27,15 +29,16 @@ _X = {
     'bg_self/last/centred': 'background invariance (← coupling)',
 }
 _SHARE = re.compile(r'cr_inter/last@([\d.]+)/mean')
+_CUT = re.compile(r'cutout@(\d+)/percent')
 _SCORES = {'oknn/top1': 'tradeoff.png', 'oknn_d/top1': 'tradeoff_disturbed.png'}
 _LABELS = {'oknn/top1': 'O-KNN top-1, %', 'oknn_d/top1': 'O-KNN-D top-1, %'}
 
 
 def draw_study(plan: Plan, folder: Path, points: Sequence[Point]) -> list[Path]:
     """One PNG each; seeds that a row has not finished are left out of its mean."""
-    points = [point for point in points if point.values.keys() >= COUPLINGS.keys()]
-    if not points:
-        return []
+    cut = _cut_shares(points)
+    if cut:
+        return [draw_cutout_ratio(cut, folder / 'cutout_ratio.png')]
     families = list(dict.fromkeys(plan.study.row(p.row).family for p in points))
     seeds = ' '.join(map(str, plan.seeds))
     files = []
@@ -51,6 +54,20 @@ def draw_study(plan: Plan, folder: Path, points: Sequence[Point]) -> list[Path]:
         path = folder / 'coupling.png'
         files.append(draw_coupling_against(_curves(plan, points), path, xlabel=plan.study.axis))
     return files
+
+
+def _cut_shares(points: Sequence[Point]) -> list[dict[str, Any]]:
+    """What regions lose, as :func:`draw_cutout_ratio` wants it; errors over the seeds."""
+    rows = []
+    for name in dict.fromkeys(point.row for point in points):
+        ends = {p.seed: p.values for p in points if p.row == name}
+        keys = {key: None for values in ends.values() for key in values}
+        for key, match in ((key, _CUT.fullmatch(key)) for key in keys):
+            if match:
+                mean, error = _mean_and_error(ends, key)
+                row = dict(variant=name, regions=int(match[1]), realised=mean / 100)
+                rows.append(row | dict(standard_error=error / 100))
+    return rows
 
 
 def _curves(

@@ -205,7 +205,6 @@ def _set_probes(config: Config, run: 'Run') -> None:
             dataset.update(source='crop', ratios=scale.ratios)
         if scale.ratios and name == 'intra':
             dataset['min_part'] = 0.005
-        dataset.update(run.row.probes.get(name, {}))
         probe['dataloader'].update(batch_size=16, persistent_workers=False)
         if scale.workers is not None:
             probe['dataloader']['num_workers'] = scale.workers

@@ -46,8 +46,9 @@ class Setting:
     """How a row is trained at one scale.
 
     Attributes:
-        config: File below ``configs/``.
-        iters: Iterations of the base's schedule; None as the config has them.
+        config: File below ``configs/``; empty for a row with a ``statistic``.
+        iters: Iterations of the base's schedule; None as the config has them. Of a ``statistic``
+            its repeats.
         epochs: The same of a config that counts epochs.
         warmup: Iterations of warm-up among them; None as the config has them.
         options: Changes of the config by dotted name.
@@ -90,8 +91,9 @@ class Row:
         teacher_option: Name in its config of the file of that network.
         continues: Whether it starts from that network, so that it was never random.
         optional: Only trained when it is asked for.
-        probes: Arguments of the data sets of probes (``'inter'``, ``'background'``, ``'intra'``).
         point: Its place in the study's figure: the curve, and where on the axis.
+        statistic: What is computed in place of a training, by its name ``'type'`` in
+            :mod:`mmdssl.studies.statistics`, and its arguments.
     """
 
     name: str
@@ -106,8 +108,8 @@ class Row:
     teacher_option: str = ''
     continues: bool = False
     optional: bool = False
-    probes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     point: tuple[str, float | str] | None = None
+    statistic: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def family(self) -> str:
@@ -223,7 +225,8 @@ class Study:
         name: Of its file; :func:`load_study` fills it in.
 
     Raises:
-        ValueError: If two rows have one name, or a base, a teacher or a published row is missing.
+        ValueError: If two rows have one name, a base, a teacher or a published row is missing, or a
+            row has neither config nor statistic, or both.
     """
 
     title: str
@@ -242,6 +245,8 @@ class Study:
             for what, other in (('base', row.base), ('teacher', row.teacher)):
                 if other and other not in names:
                     raise ValueError(f'row {row.name!r}: its {what} {other!r} is no row')
+            if any(bool(one.config) is bool(row.statistic) for one in row.settings.values()):
+                raise ValueError(f'row {row.name!r} needs a config, or a statistic and none')
         for table in self.published:
             for name, values in table.rows.items():
                 if name not in names or len(values) != len(table.columns):

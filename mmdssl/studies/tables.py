@@ -31,6 +31,9 @@ from mmdssl.studies.study import Published, Study
 __all__ = ['Cell', 'build_cells', 'published_tables', 'rich_tables', 'write_tables']
 
 
+_SHOWN = {metric.key for metric in METRICS}
+
+
 @dataclass(frozen=True)
 class Cell:
     """One number of a study.
@@ -88,9 +91,10 @@ def rich_tables(cells: Sequence[Cell]) -> list[Table]:
     for family in dict.fromkeys(cell.family for cell in cells):
         own = [cell for cell in cells if cell.family == family]
         title = f'{family}: mean ± standard deviation over seeds'
-        tables.append(_table(title, own, ('row',), signed=False))
+        if any(cell.metric in _SHOWN for cell in own):
+            tables.append(_table(title, own, ('row',), signed=False))
         kinds = ('difference', 'equal coupling')
-        if any(cell.kind in kinds for cell in own):
+        if any(cell.kind in kinds and cell.metric in _SHOWN for cell in own):
             title = f'{family}: paired differences ± standard error'
             tables.append(_table(title, own, kinds, signed=True))
     return tables

@@ -41,11 +41,9 @@ def published_rows(file: str) -> dict[str, str]:
 
 
 def decided(plan: Plan, name: str) -> dict:
-    """All that decides what is learnt; coupling may be measured otherwise."""
+    """All that decides what comes out."""
     text = json.dumps(Run(plan=plan, name=name, seed=0).settings)
-    settings = json.loads(text.replace('dc_mask_regions', 'dc_regions'))  # a name within a view
-    del settings['config']['coupling_diagnostics']
-    return settings
+    return json.loads(text.replace('dc_mask_regions', 'dc_regions'))  # a name within a view
 
 
 @pytest.fixture(scope='module')
