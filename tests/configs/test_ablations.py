@@ -67,13 +67,3 @@ def test_every_config_is_that_of_a_row_and_no_two_are_one(alone):
     assert {f'ablations/{name}' for name in NAMES} <= named
     what = [str(decided(alone, file)) for file in sorted(named)]
     assert len(set(what)) == len(what) == len(NAMES) + 2  # DenseCL and RCC of it stand elsewhere
-
-
-def test_rectangles_are_not_complemented(alone):
-    rectangles = [name for name in NAMES if '-d-rec' in name]
-    assert len(rectangles) == 6
-    for name in rectangles:
-        config = decided(alone, f'ablations/{name}')['config']
-        branch = {'complement_ratio': 0.5 if config['model']['type'] == 'IBOT' else 0.0}
-        assert {**branch, **config['model']['decoupling']}['complement_ratio'] == 0
-        assert "'RectangleForeground'" in str(config['train_dataloader'])
