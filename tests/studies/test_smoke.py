@@ -15,7 +15,7 @@ from mmdssl.studies import load_study
 from mmdssl.studies.run import Plan
 
 STUDIES = sorted(shipped('studies').rglob('*.py'))
-DAILY = ('from_nothing', 'table_10', 'table_11', 'table_6')
+DAILY = ('figure_8', 'figure_9', 'from_nothing', 'table_10', 'table_11', 'table_6')
 
 
 def smoke(file, folder, executor, *words):
