@@ -127,10 +127,12 @@ def _text(value: Summary | None, digits: int, signed: bool = False) -> str:
 def _columns(table: Published) -> list[Metric]:
     """Their digits; a share of A (``last@0.2``) and a median have those of the mean over all."""
     known = {m.key: m for m in METRICS}
+    ratios = ('cr_', 'mcs/')  # near 1, and so are their differences
     found = []
     for key, label in table.columns.items():
         alike = known.get(re.sub('@[^/]*', '', key).replace('/median', '/mean'))
-        found.append(known.get(key) or Metric(key, label, alike.digits if alike else 1, 1))
+        digits = alike.digits if alike else 2 if key.startswith(ratios) else 1
+        found.append(known.get(key) or Metric(key, label, digits, 1))
     return found
 
 
