@@ -72,7 +72,7 @@ def _keep_from_here_on(module: nn.Module, fresh: Sequence[str]) -> None:
     Backbones with an initialisation of their own ask the type for the same reason.
     """
     if isinstance(getattr(module, 'init_cfg', None), dict):
-        module.init_cfg = {**module.init_cfg, 'type': 'Pretrained'}  # type: ignore[assignment]
+        module.init_cfg = {**module.init_cfg, 'type': 'Pretrained'}  # type: ignore[assignment, dict-item]
     for name, child in module.named_children():
         if name not in fresh:
             child.is_init = True  # type: ignore[assignment]
