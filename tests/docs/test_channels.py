@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
+from safetensors.torch import load_file
 
 from mmdssl.datasets.picture_plugins import PACKAGES
 from mmdssl.engine.pretraining.request import OPTIONS
@@ -14,7 +14,7 @@ from tests.docs.page import commands, load, small
 
 PAGE = 'channels.md'
 SMALL = (
-    ('--images 400', '--images 8 --preset demo'),
+    ('--images 400', '--images 10 --preset demo'),
     ('channels=5', 'channels=5 epochs=1 batch=4 workers=0'),
 )
 
@@ -46,7 +46,6 @@ def test_all_commands_of_the_page_run_in_order(tmp_path):
     output = run.stdout + run.stderr
     assert run.returncode == 0, output[-4000:]
     assert 'it takes images of 5 channels' in output
-    state = torch.load(tmp_path / 'work_dirs/five/timm.pth', weights_only=True)
-    state = state.get('state_dict', state)
+    state = load_file(tmp_path / 'work_dirs/five/timm.safetensors')
     assert state['patch_embed.proj.weight'].shape[1] == 5
     assert (tmp_path / 'work_dirs/five/browse/batch_000.png').is_file()

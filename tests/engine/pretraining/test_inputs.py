@@ -2,10 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from mmdssl.engine.pretraining import inputs
 from tests.conversion.nets import checkpoint, vit
+from tests.datasets.image_files import opencv
 from tests.engine.pretraining.photos import GPU, make, photos, resolved, said
 
 
