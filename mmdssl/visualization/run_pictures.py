@@ -13,7 +13,7 @@ from mmdssl.registry import DATASETS
 from mmdssl.visualization.affinity import affinity_of, draw_affinity
 from mmdssl.visualization.curves import Curve, draw_curves, read_object_knn, read_scalars
 from mmdssl.visualization.decoupled import draw_decoupled
-from mmdssl.visualization.figure import as_image
+from mmdssl.visualization.figure import loaded_image
 from mmdssl.visualization.mask_examples import draw_mask_kinds
 from mmdssl.visualization.preview import build_model, stride_of, training_batches
 from mmdssl.visualization.views import draw_batch
@@ -52,7 +52,7 @@ def draw_batches(config: Config, out: Path, *, images: int = 7) -> dict[str, Pat
     data_preprocessor, branch = model.data_preprocessor, getattr(model, 'decoupling', None)
     stride = stride_of(model.backbone)
     batch = next(training_batches(config, 1))
-    first = as_image(batch.data['inputs']['views'][0][-1])
+    first = loaded_image(batch.data['inputs']['views'][0][-1])
     files = {
         'masks': draw_mask_kinds(first, _mask_cells(batch.data['inputs']), out / 'masks.png'),
         'views': draw_batch(
