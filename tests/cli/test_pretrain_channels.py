@@ -9,6 +9,8 @@ import torch
 import mmdssl
 from mmdssl.cli.analyze import main as analyze
 from mmdssl.cli.pretrain import main, pretrain
+from mmdssl.conversion.convert import export_backbone
+from mmdssl.conversion.files import write_weights
 from mmdssl.datasets.scenes import PRESETS, SceneSpec, write_scenes
 from mmdssl.engine.config import load_config
 from tests.cli.test_pretrain import SMALL
@@ -109,6 +111,13 @@ def test_a_mistake_is_one_sentence(arguments, sentence, data, tmp_path, capsys):
 def test_methods_that_need_proposals_say_so(data, tmp_path):
     with pytest.raises(ValueError, match='needs proposals, which are searched in photos'):
         pretrain('soco-d', data=data, out=tmp_path / 'r', channels=5)
+
+
+def test_a_converted_file_does_not_say_how_to_read(vit_run, tmp_path):
+    out = export_backbone(vit_run[1], to='mmpretrain')
+    write_weights(out.state, out.meta, tmp_path / 'five.pth')
+    with pytest.raises(ValueError, match=r'five\.pth takes images of 5 channels, and does not say'):
+        mmdssl.load_backbone(tmp_path / 'five.pth')
 
 
 def test_analyze_says_that_it_looks_at_photos(vit_run, capsys, tmp_path):
