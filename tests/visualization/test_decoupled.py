@@ -50,6 +50,18 @@ def test_samples_name_what_they_are_made_of(inputs):
         assert torch.equal(sample.mask, drawn ^ sample.complemented)
 
 
+def test_all_channels_are_exchanged(inputs):
+    generator = torch.Generator().manual_seed(4)
+    inputs['views'] = [torch.randn(BATCH, 5, 16, 16, generator=generator) for _ in range(2)]
+    samples = compose_decoupled(DecouplingBranch(select='random', sample_ratio=0.5), inputs, step=5)
+    assert samples
+    for sample in samples:
+        key = inputs['views'][sample.view][sample.image]
+        partner = inputs['views'][sample.partner_view][sample.partner_image]
+        assert torch.equal(sample.composed, torch.where(sample.keep, key, partner))
+        assert 0 < sample.keep.float().mean() < 1
+
+
 def test_same_step_gives_the_samples_of_the_training_step(inputs):
     branch = DecouplingBranch(select='random', sample_ratio=0.5)
 

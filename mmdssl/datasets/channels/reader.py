@@ -29,7 +29,7 @@ class ChannelReader:
         channels: Of every image.
         scale: See `Scale`.
         dtype: What comes out: ``'float32'`` in [0, 1], or ``'uint8'`` in 0..255: 256 steps between
-            ``low`` and ``high``, for a quarter of the memory and the faster kernels of photos.
+            ``low`` and ``high``, for a quarter of the memory.
         axis: ``'first'`` or ``'last'``: where the channels stand in the arrays; None: on the axis
             that has so many.
         nodata: A value that stands for none, beside NaN, infinity and what a GeoTIFF itself names.
