@@ -24,6 +24,7 @@ __all__ = [
     'MAX_PIXELS',
     'ImageDecodeError',
     'check_pixels',
+    'is_deep',
     'max_pixels',
     'open_picture',
     'picture_shape',
@@ -165,6 +166,18 @@ def _lifted_limit() -> Iterator[None]:
             yield
         finally:
             Image.MAX_IMAGE_PIXELS = before
+
+
+def is_deep(path: str | Path) -> bool:
+    """Whether a PNG or TIFF has more than 8 bits a sample, of which photos keep the highest 8."""
+    try:
+        with open_picture(path) as image:
+            if image.format == 'PNG':  # Pillow shows 16 bits of colours as 8
+                with open(path, 'rb') as file:
+                    return file.read(25)[24] == 16
+            return image.mode.startswith(('I', 'F'))
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, EOFError, MemoryError):
+        return False
 
 
 def picture_shape(path: str | Path, *, exif: bool = True) -> tuple[int, int] | None:

@@ -233,6 +233,8 @@ def _judged(judge: str) -> str:
 
 def _wanted(run: Run) -> dict[str, Callable[[Run], dict[str, float]]]:
     """What the study wants to know of a run, by the name of its file."""
+    if run.row.statistic:  # there is no network
+        return {}
     found: dict[str, Callable[[Run], dict[str, float]]] = {}
     for name in run.plan.measures:
         if name == 'transfer':

@@ -19,6 +19,8 @@ DAILY = (
     'd3ssl_table_5',
     'd3ssl_table_6',
     'd3ssl_table_7',
+    'figure_8',
+    'figure_9',
     'from_nothing',
     'table_10',
     'table_11',
@@ -58,6 +60,9 @@ def test_whole(tmp_path, file):
     found = smoke(file, tmp_path, 'local', '--jobs', '2', '--measures', *sorted(measures))
     wanted = {'oknn/top1', 'cr_inter/last/mean', 'mcs/last/mean', 'cost/ms'}
     for row in rows_of(file, tmp_path):
+        if study.row(row).statistic:
+            assert any(name == row for name, _ in found)
+            continue
         assert {(row, metric) for metric in wanted} <= found
         judged = study.row(row).settings.get('scenes')
         if judged and judged.judges:
@@ -66,5 +71,4 @@ def test_whole(tmp_path, file):
         with (tmp_path / f'{file.stem}-smoke' / 'published.csv').open() as table:
             rows = list(csv.DictReader(table))
         assert {row['name'] for row in rows} == {n for t in study.published for n in t.rows}
-        assert '1' in {row['seeds'] for row in rows}
-        assert {row['seeds'] for row in rows if row['metric'] == 'oknn/top1'} <= {'1'}
+        assert {row['seeds'] for row in rows if row['metric'] in wanted} <= {'1'}

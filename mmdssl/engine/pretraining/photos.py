@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmdssl.datasets.base import evenly_spaced
+from mmdssl.datasets.channels import CHANNEL_EXTENSIONS, samples_shape
 from mmdssl.datasets.decode import IMAGE_EXTENSIONS
-from mmdssl.datasets.image_header import picture_shape
+from mmdssl.datasets.image_header import is_deep, picture_shape
 from mmdssl.datasets.image_list import list_images
 
 __all__ = ['Labelled', 'Photos', 'find_labelled', 'look_at', 'training_part']
@@ -24,11 +25,13 @@ class Photos:
         folder: Where they are, searched with its sub-folders.
         count: Images of the run.
         side: Median of the shorter sides in pixels, of some of them; 0 where none can be read.
+        deep: Share of these, 0..1, that have more than 8 bits and are read as photos of 8.
     """
 
     folder: Path
     count: int
     side: int
+    deep: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -46,22 +49,33 @@ class Labelled:
     query: dict[str, str]
 
 
-def look_at(folder: Path, max_images: int | None = None) -> Photos:
+def look_at(folder: Path, max_images: int | None = None, channels: int | None = None) -> Photos:
     """Count the images of a folder and read the sizes of some.
+
+    Args:
+        folder: Of the images.
+        max_images: Most images that are taken.
+        channels: Of the images; None: photos.
 
     Raises:
         FileNotFoundError: If there is no such folder, or no image in it.
     """
-    files = list_images(folder, IMAGE_EXTENSIONS)
+    files = list_images(folder, IMAGE_EXTENSIONS if channels is None else CHANNEL_EXTENSIONS)
     if not len(files):
         raise FileNotFoundError(f'data={folder}: no image in it or its sub-folders')
-    sides = [
-        min(shape[:2])
-        for index in evenly_spaced(len(files), min(_LOOKED_AT, len(files)))
-        if (shape := picture_shape(folder / os.fsdecode(files[int(index)])))
-    ]
+
+    def shape_of(index: int) -> tuple[int, int] | None:
+        path = folder / os.fsdecode(files[index])
+        return picture_shape(path) if channels is None else samples_shape(path, channels)
+
+    chosen = evenly_spaced(len(files), min(_LOOKED_AT, len(files)))
+    sides = [min(shape) for index in chosen if (shape := shape_of(int(index)))]
     count = min(len(files), max_images or len(files))
-    return Photos(folder, count, int(statistics.median(sides)) if sides else 0)
+    deep = 0
+    if channels is None:
+        deep = sum(is_deep(folder / os.fsdecode(files[int(index)])) for index in chosen)
+    side = int(statistics.median(sides)) if sides else 0
+    return Photos(folder, count, side, deep / len(chosen))
 
 
 def training_part(folder: Path) -> Path | None:

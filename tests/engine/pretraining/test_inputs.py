@@ -2,10 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from mmdssl.engine.pretraining import inputs
 from tests.conversion.nets import checkpoint, vit
+from tests.datasets.image_files import opencv
 from tests.engine.pretraining.photos import GPU, make, photos, resolved, said
 
 
@@ -111,3 +113,14 @@ def test_proposals_are_made_as_the_config_expects_them_and_kept_for_the_folder(
         }
     assert len(set(files)) == 1
     assert files[0].startswith(str(tmp_path / 'cache'))
+
+
+def test_photos_of_more_than_8_bits_are_told_of(tmp_path):
+    data = photos(tmp_path / 'data', 4)
+    assert 'more than 8 bits' not in said(resolved('ibot', data, tmp_path / 'a'), 'data')
+    twelve = np.random.default_rng(0).integers(0, 4096, (48, 64, 3)).astype(np.uint16)
+    for name, values in (('rgb', twelve), ('grey', twelve[..., 0])):
+        (data / f'{name}.png').write_bytes(opencv(values, '.png'))
+    text = said(resolved('ibot', data, tmp_path / 'a'), 'data')
+    assert '33% of those looked at have more than 8 bits' in text
+    assert 'channels=1' in text
