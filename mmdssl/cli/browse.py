@@ -127,10 +127,12 @@ def _ready(model: 'nn.Module', checkpoint: Path | None) -> bool:
 def main(argv: list[str] | None = None) -> int:
     """Run the command; 0, or 2 where it cannot be done."""
     options = parse_arguments(argv)
+    from mmdssl.engine.channels import complete_channels
     from mmdssl.engine.config import load_config
 
     try:
         config = load_config(options.config, options.cfg_options)
+        complete_channels(config)
         out = options.out or Path('work_dirs') / options.config.stem / 'browse'
         written = browse(
             config,

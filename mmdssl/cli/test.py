@@ -131,6 +131,7 @@ def build_runner(options: argparse.Namespace) -> 'Runner':
     """Everything the options name, ready to run."""
     from mmengine.runner import set_random_seed
 
+    from mmdssl.engine.channels import complete_channels
     from mmdssl.engine.config import load_config
     from mmdssl.engine.extractor import build_extractor
     from mmdssl.engine.fine_tuned import build_test_runner
@@ -153,6 +154,7 @@ def build_runner(options: argparse.Namespace) -> 'Runner':
             '--show-dir is for detectors and segmentors: of a frozen backbone draw '
             '`mmdssl analyze affinity` or `report`'
         )
+    complete_channels(config)
     config = evaluation_config(config)
     if options.data_root is not None:
         config.test_dataloader.dataset.data_root = options.data_root

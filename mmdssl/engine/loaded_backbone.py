@@ -104,6 +104,12 @@ def load_backbone(
         network = backbone_config(find(content, path, source)[1], path)
     preprocessor = model.get('data_preprocessor') or settings.get('data_preprocessor') or {}
     statistics = {key: preprocessor[key] for key in _STATISTICS if key in preprocessor}
+    channels = network.get('in_channels', 3)
+    if channels != 3 and len(statistics.get('mean', ())) != channels:
+        raise ValueError(
+            f'{path} takes images of {channels} channels, and does not say how they are read and '
+            'normalised: give the checkpoint of its run'
+        )
     try:
         loaded = LoadedBackbone(
             backbone=network,

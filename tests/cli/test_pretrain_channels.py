@@ -7,7 +7,10 @@ import pytest
 import torch
 
 import mmdssl
+from mmdssl.cli.analyze import main as analyze
 from mmdssl.cli.pretrain import main, pretrain
+from mmdssl.conversion.convert import export_backbone
+from mmdssl.conversion.files import write_weights
 from mmdssl.datasets.scenes import PRESETS, SceneSpec, write_scenes
 from mmdssl.engine.config import load_config
 from tests.cli.test_pretrain import SMALL
@@ -25,7 +28,7 @@ RESNET = {
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
-    """16 scenes with boxes, of which one file has four channels."""
+    """16 scenes with boxes."""
     out = tmp_path_factory.mktemp('scenes') / 'five'
     spec = SceneSpec(**PRESETS['demo'])
     write_scenes(out, spec, images=16, val_images=4, progress=False, channels=5)
@@ -108,3 +111,16 @@ def test_a_mistake_is_one_sentence(arguments, sentence, data, tmp_path, capsys):
 def test_methods_that_need_proposals_say_so(data, tmp_path):
     with pytest.raises(ValueError, match='needs proposals, which are searched in photos'):
         pretrain('soco-d', data=data, out=tmp_path / 'r', channels=5)
+
+
+def test_a_converted_file_does_not_say_how_to_read(vit_run, tmp_path):
+    out = export_backbone(vit_run[1], to='mmpretrain')
+    write_weights(out.state, out.meta, tmp_path / 'five.pth')
+    with pytest.raises(ValueError, match=r'five\.pth takes images of 5 channels, and does not say'):
+        mmdssl.load_backbone(tmp_path / 'five.pth')
+
+
+def test_analyze_says_that_it_looks_at_photos(vit_run, capsys, tmp_path):
+    config = str(vit_run[0] / 'config.py')
+    assert analyze(['affinity', config, '--out', str(tmp_path)]) == 2
+    assert 'images of 5 channels, and analyze looks at photos' in capsys.readouterr().err

@@ -119,13 +119,20 @@ def read_config(args: argparse.Namespace) -> 'Config':
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it has no backbone.
+        ValueError: If it has no backbone, or trains on other images than photos.
     """
+    from mmdssl.engine.channels import channels_of
     from mmdssl.engine.config import load_config
 
     config = load_config(args.config, args.cfg_options)
     if config.get('model', {}).get('backbone') is None:
         raise ValueError(f'{args.config} has no model with a backbone to measure')
+    channels = channels_of(config)
+    if channels is not None:
+        raise ValueError(
+            f'{args.config} trains on images of {channels} channels, and analyze looks at photos: '
+            'measure it by mmdssl test'
+        )
     return config
 
 
