@@ -45,7 +45,9 @@ def _shard(text: str) -> tuple[int, int]:
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('images', help='folder of images, searched with its sub-folders')
+    parser.add_argument(
+        'images', help='folder of images, searched with its sub-folders, or of shards'
+    )
     parser.add_argument('out', help='proposals file to write (.npz)')
     add_workers(parser)
     parser.add_argument('--shard', type=_shard, default=(0, 1), metavar='i/n', help='part i of n')
@@ -123,24 +125,24 @@ def _draw(args: argparse.Namespace, settings: 'ProposalSettings') -> Path:
         ValueError: No picture can be drawn.
     """
     from mmdssl.datasets.base import evenly_spaced
-    from mmdssl.datasets.decode import IMAGE_EXTENSIONS, ImageDecodeError, decode_image
-    from mmdssl.datasets.image_list import list_images
+    from mmdssl.datasets.decode import ImageDecodeError, decode_image
+    from mmdssl.datasets.image_sources import image_source, list_names
     from mmdssl.visualization.proposals import draw_proposals, search_image
 
-    found = list_images(args.images, IMAGE_EXTENSIONS, cache=False)
+    found = list_names(args.images)
     if args.draw < 1 or not len(found):
         raise ValueError(
             f'--draw {args.draw} of {len(found)} images in {args.images}: none to draw'
         )
     searched = []
     chosen = evenly_spaced(len(found), args.draw)
-    for name in (os.fsdecode(found[index]) for index in chosen):
+    for index in chosen.tolist():
         try:
-            image = decode_image(Path(args.images, name), exif=settings.exif)
+            image = decode_image(image_source(args.images, found[index]), exif=settings.exif)
         except ImageDecodeError as error:
             print(f'skipped {error}', file=sys.stderr)
             continue
-        searched.append(search_image(image, settings, printable(name)))
+        searched.append(search_image(image, settings, printable(found[index])))
     if not searched:
         raise ValueError(f'none of {len(chosen)} images of {args.images} can be read')
     return draw_proposals(searched, Path(args.out).with_suffix('.png'))

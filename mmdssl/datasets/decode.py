@@ -7,8 +7,6 @@ and pictures too large to decode (`image_header`). What the JPEG decoder says of
 counts (`jpeg_warnings`).
 """
 
-import os
-from pathlib import Path
 from typing import cast
 
 import cv2
@@ -16,7 +14,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from mmdssl.datasets.image_header import ImageDecodeError, check_pixels, open_picture, read_file
+from mmdssl.datasets.image_header import (
+    ImageDecodeError,
+    Source,
+    check_pixels,
+    content_of,
+    open_picture,
+)
 from mmdssl.datasets.jpeg_warnings import decode_jpeg
 
 __all__ = ['IMAGE_EXTENSIONS', 'ImageDecodeError', 'check_image_data', 'decode_image']
@@ -36,7 +40,7 @@ _PNG_MAGIC = b'\x89PNG\r\n\x1a\n'
 
 
 def decode_image(
-    source: str | Path | bytes, *, exif: bool = True, background: int = 255
+    source: Source, *, exif: bool = True, background: int = 255
 ) -> npt.NDArray[np.uint8]:
     """Read an image as 8-bit RGB.
 
@@ -51,7 +55,7 @@ def decode_image(
     - An animation gives its first frame, a multi-page TIFF its first page.
 
     Args:
-        source: A path, or the bytes of a file.
+        source: A path, the bytes of a file, or what gives them.
         exif: Apply the EXIF orientation.
         background: Grey level 0..255 under transparent pixels; 255 is the white of a web page.
 
@@ -61,11 +65,7 @@ def decode_image(
     Raises:
         ImageDecodeError: The file is missing, empty, truncated, or no supported image.
     """
-    if isinstance(source, bytes):
-        name, data = '<bytes>', source
-    else:
-        name = os.fspath(source)
-        data = read_file(name)
+    name, data = content_of(source)
     if not data:
         raise ImageDecodeError(name, 'the file is empty')
 

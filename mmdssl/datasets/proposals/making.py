@@ -17,14 +17,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from types import FrameType
 
 import cv2
 import torch
 
+from mmdssl.core.stopping import stoppable
 from mmdssl.core.wording import printable
-from mmdssl.datasets.decode import IMAGE_EXTENSIONS, ImageDecodeError, decode_image
-from mmdssl.datasets.image_list import list_images
+from mmdssl.datasets.decode import ImageDecodeError, decode_image
+from mmdssl.datasets.image_sources import image_source, list_names
 from mmdssl.datasets.proposals.filters import Rule, counted_boxes
 from mmdssl.datasets.proposals.fingerprint import fingerprint
 from mmdssl.datasets.proposals.parts import BadEntry, PartFile, parts_folder
@@ -83,7 +83,7 @@ def make_proposals(
     next call.
 
     Args:
-        images: The folder; sub-folders are searched too.
+        images: The folder, or one of shards; sub-folders are searched too.
         out: The file to write, ``.npz``.
         settings: How proposals are made.
         workers: Processes; up to 1: all in this one.
@@ -114,7 +114,7 @@ def make_proposals(
         facts = dict(parameters=settings.parameters(), versions=settings.versions())
         part = PartFile(parts_folder(out) / f'{index}-of-{count}.part', facts)
         work = partial(_search, settings, os.fspath(images))
-        with part, _stoppable(), _run(work, todo, workers) as found:
+        with part, stoppable(), _run(work, todo, workers) as found:
             title = f'proposals {out.name}' + (f' {index}/{count}' if count > 1 else '')
             for entry in show_progress(
                 found, title, len(chosen), len(chosen) - len(todo), shown=progress
@@ -162,7 +162,7 @@ def merge_proposals(
 
 def _list(images: str | Path) -> Iterator[bytes]:
     """Names of the images of a folder relative to it."""
-    found = list_images(images, IMAGE_EXTENSIONS, cache=False)
+    found = list_names(images)
     if not len(found):
         raise FileNotFoundError(f'no image in {images} or its sub-folders: check the folder')
     return iter(found)
@@ -208,14 +208,14 @@ def _finish(
 
 def _search(settings: ProposalSettings, folder: str, name: bytes) -> Entry | BadEntry:
     """The work on one image."""
-    path = os.path.join(folder, os.fsdecode(name))
+    source = image_source(folder, name)
     try:
-        image = decode_image(path, exif=settings.exif)
+        image = decode_image(source, exif=settings.exif)
     except ImageDecodeError as error:
         return BadEntry(name, error.reason)
     rows, rule = settings.propose(image)
     shape, boxes = (image.shape[0], image.shape[1]), counted_boxes(rows)
-    return Entry(name, shape, int(rule), *boxes, fingerprint(path))
+    return Entry(name, shape, int(rule), *boxes, fingerprint(source))
 
 
 @contextmanager
@@ -260,21 +260,3 @@ def _start_worker() -> None:
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """SIGTERM ends the work as Ctrl-C does. Only possible, and only done, in the main thread."""
-
-    def stop(signum: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    try:
-        before = signal.signal(signal.SIGTERM, stop)
-    except ValueError:  # not the main thread: whoever runs that one decides
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -14,6 +14,8 @@ __all__ = ['LoadImage']
 class LoadImage(BaseTransform):
     """Read ``results['img_path']`` as **RGB** (mmcv's loader gives BGR).
 
+    Where the data set gives an ``img_source`` (`ImageShards`), its bytes are those of the image.
+
     Added keys: ``img`` (H, W, 3) uint8 RGB, ``img_shape`` and ``ori_shape`` (H, W).
 
     Where the data set states the annotated size in ``ann_shape`` (H, W), the image must have it:
@@ -36,7 +38,8 @@ class LoadImage(BaseTransform):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Read the image; see the class."""
-        image = decode_image(results['img_path'], exif=self.exif, background=self.background)
+        source = results.get('img_source', results['img_path'])
+        image = decode_image(source, exif=self.exif, background=self.background)
         shape = image.shape[:2]
         annotated = results.get('ann_shape', shape)
         if shape != tuple(annotated):

@@ -1,15 +1,13 @@
 """What a folder of images holds, as far as a run depends on it."""
 
-import os
 import re
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
 from mmdssl.datasets.base import evenly_spaced
-from mmdssl.datasets.decode import IMAGE_EXTENSIONS
 from mmdssl.datasets.image_header import picture_shape
-from mmdssl.datasets.image_list import list_images
+from mmdssl.datasets.image_sources import image_source, list_names
 
 __all__ = ['Labelled', 'Photos', 'find_labelled', 'look_at', 'training_part']
 
@@ -21,12 +19,12 @@ class Photos:
     """A folder of images.
 
     Attributes:
-        folder: Where they are, searched with its sub-folders.
+        folder: Where they are, searched with its sub-folders; of shards also an address.
         count: Images of the run.
         side: Median of the shorter sides in pixels, of some of them; 0 where none can be read.
     """
 
-    folder: Path
+    folder: Path | str
     count: int
     side: int
 
@@ -46,19 +44,19 @@ class Labelled:
     query: dict[str, str]
 
 
-def look_at(folder: Path, max_images: int | None = None) -> Photos:
+def look_at(folder: Path | str, max_images: int | None = None) -> Photos:
     """Count the images of a folder and read the sizes of some.
 
     Raises:
         FileNotFoundError: If there is no such folder, or no image in it.
     """
-    files = list_images(folder, IMAGE_EXTENSIONS)
+    files = list_names(folder, cache=True)
     if not len(files):
         raise FileNotFoundError(f'data={folder}: no image in it or its sub-folders')
     sides = [
         min(shape[:2])
-        for index in evenly_spaced(len(files), min(_LOOKED_AT, len(files)))
-        if (shape := picture_shape(folder / os.fsdecode(files[int(index)])))
+        for index in evenly_spaced(len(files), min(_LOOKED_AT, len(files))).tolist()
+        if (shape := picture_shape(image_source(folder, files[index])))
     ]
     count = min(len(files), max_images or len(files))
     return Photos(folder, count, int(statistics.median(sides)) if sides else 0)

@@ -17,7 +17,7 @@ __all__ = ['OPTIONS', 'Request', 'read_request']
 
 #: Options of the command: what each takes, for its help.
 OPTIONS = {
-    'data': 'folder of images, searched with its sub-folders',
+    'data': 'folder of images, searched with its sub-folders, or of shards, also s3://...',
     'out': 'folder of the run',
     'backbone': 'vit-tiny, vit-small, vit-base; resnet18, 34, 50, 101; vit-micro, r18w32: a CPU; '
     'with init also dinov2-small, dinov2-reg-base, dinov3-large, ...',
@@ -67,7 +67,7 @@ class Request:
     """
 
     method: str
-    data: Path | None = None
+    data: Path | str | None = None
     out: Path | None = None
     backbone: str | None = None
     epochs: int | None = None
@@ -158,6 +158,12 @@ def _path(key: str, value: Any) -> Path:
     return Path(_text(key, value)).expanduser()
 
 
+def _place(key: str, value: Any) -> Path | str:
+    """A folder of this machine, or an address, which is no path."""
+    text = _text(key, value)
+    return text if '://' in text else Path(text).expanduser()
+
+
 def _whole(least: int) -> Callable[[str, Any], int]:
     def read(key: str, value: Any) -> int:
         text = str(value).strip()
@@ -197,7 +203,7 @@ def _one_of(*choices: str) -> Callable[[str, Any], str]:
 
 
 _READERS: dict[str, Callable[[str, Any], Any]] = {
-    'data': _path,
+    'data': _place,
     'out': _path,
     'backbone': lambda key, value: _text(key, value).strip().lower(),
     'epochs': _whole(1),
