@@ -27,6 +27,7 @@ from mmdssl.datasets.decode import ImageDecodeError, decode_image
 from mmdssl.datasets.image_sources import image_source, list_names
 from mmdssl.datasets.proposals.filters import Rule, counted_boxes
 from mmdssl.datasets.proposals.fingerprint import fingerprint
+from mmdssl.datasets.proposals.part_files import part_file
 from mmdssl.datasets.proposals.parts import BadEntry, PartFile, parts_folder
 from mmdssl.datasets.proposals.producers import ProposalSettings
 from mmdssl.datasets.proposals.progress import show_progress
@@ -74,13 +75,14 @@ def make_proposals(
     *,
     workers: int = 1,
     shard: tuple[int, int] = (0, 1),
+    separate: bool = False,
     progress: bool = True,
 ) -> MakingReport:
     """Search all images of a folder, or of a shard of it, that were not searched before.
 
     Without shards the file ``out`` is written at the end and the parts are removed; with shards,
-    `merge_proposals` does so. An unreadable image is skipped, reported, and tried again by the
-    next call.
+    `merge_proposals` does so, or each is a file of its own. An unreadable image is skipped,
+    reported, and tried again by the next call.
 
     Args:
         images: The folder, or one of shards; sub-folders are searched too.
@@ -88,6 +90,7 @@ def make_proposals(
         settings: How proposals are made.
         workers: Processes; up to 1: all in this one.
         shard: (i, n): every n-th image, from the i-th on, 0 <= i < n.
+        separate: ``out`` is a folder, and gets a file with the proposals of this shard alone.
         progress: Show a progress bar.
 
     Returns:
@@ -105,8 +108,14 @@ def make_proposals(
         raise ValueError(f'shard {index}/{count} does not exist: count from 0 to {count - 1}')
     start = time.monotonic()
     out = Path(out)
+    if separate:
+        if out.suffix == '.npz':
+            raise ValueError(f'{out} is the name of a file: one file a part needs a folder')
+        out = part_file(out, index, count)
     names = list(_list(images))
     chosen = names[index::count]
+    if separate and not chosen:
+        raise ValueError(f'{len(names)} images make no {count} files: give fewer parts')
     results, _, changed = gather_results(out, settings, images)
     todo = [name for name in chosen if not isinstance(results.get(name), Entry)]
     report = MakingReport(out=out, total=len(chosen), changed=len(changed.intersection(chosen)))
@@ -124,8 +133,8 @@ def make_proposals(
                 report.made += 1
     _count(report, results, chosen)
     report.seconds = time.monotonic() - start
-    if count == 1:
-        _finish(out, settings, names, report, images)
+    if count == 1 or separate:
+        _finish(out, settings, chosen, report, images)
     return report
 
 

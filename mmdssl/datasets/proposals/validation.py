@@ -10,8 +10,8 @@ from typing import Any
 from mmdssl.core.wording import listed, printable
 from mmdssl.datasets.image_header import picture_shape
 from mmdssl.datasets.image_sources import image_source, list_names
+from mmdssl.datasets.proposals.part_files import open_proposals
 from mmdssl.datasets.proposals.progress import show_progress
-from mmdssl.datasets.proposals.store import ProposalStore
 
 __all__ = ['validate_proposals']
 
@@ -27,7 +27,7 @@ def validate_proposals(
 
     Args:
         images: The folder.
-        path: The proposals file.
+        path: The proposals file, or the folder of one file a part.
         expect: Parameters it must have been made with.
         progress: Show a progress bar.
 
@@ -38,7 +38,7 @@ def validate_proposals(
         FileNotFoundError: There is no such file or folder.
         ValueError: The file itself is bad; see `ProposalStore.open`.
     """
-    store = ProposalStore.open(path, expect=expect)
+    store = open_proposals(path, expect=expect)
     names = list_names(images)
     missing, other, exchanged = [], [], []
     for name in show_progress(names, 'validating', len(names), shown=progress):

@@ -5,11 +5,9 @@ import os
 from collections.abc import Callable
 from inspect import signature
 from pathlib import Path
-from typing import Any
 
 from mmengine.config import Config
 
-from mmdssl.datasets.proposals.filters import ProposalFilter
 from mmdssl.datasets.proposals.making import MakingReport, make_proposals
 from mmdssl.datasets.proposals.producers import ProposalSettings
 from mmdssl.datasets.shards.files import is_remote
@@ -127,12 +125,12 @@ def set_proposals(
         if asked is not None:
             raise ValueError(f'proposals={asked}: {config.model.type} uses no proposals')
         return
-    wanted: dict[str, Any] = dict(load.get('expect') or {})
-    rule = {key: wanted.pop(key) for key in ('min_side', 'max_aspect', 'size') if key in wanted}
-    if 'size' in rule:
-        rule['size'] = tuple(rule['size'])
-    settings = ProposalSettings(**wanted, filter=ProposalFilter(**rule))
+    settings = ProposalSettings.of(load.get('expect') or {})
     file = asked or _kept_at(photos.folder)
+    if file.is_dir():  # one file a part: made by jobs, and checked when it is opened
+        load['file'] = str(file)
+        decisions.add('proposals', file, 'one file a part, made before')
+        return
     file.parent.mkdir(parents=True, exist_ok=True)
     report = (make or _make)(photos.folder, file, settings, machine.cores)
     load['file'] = str(file)
