@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from mmdssl.core.hub import is_there, local_file
 from mmdssl.datasets.proposals.making import MakingReport, make_proposals
 from mmdssl.datasets.proposals.producers import ProposalSettings
 from mmdssl.datasets.shards.files import is_remote
@@ -212,8 +213,8 @@ def _given(name: str, request: Request, own: str | None, what: str, folder: str)
     file = given or own
     if file in ('random', 'given'):
         return str(file)
-    if file is not None and Path(file).expanduser().is_file():
-        return str(Path(file).expanduser().absolute())
+    if file is not None and is_there(file):
+        return str(local_file(file).absolute())
     if given is not None:
         raise FileNotFoundError(f'{name}={given}: there is no such file')
     raise ValueError(
