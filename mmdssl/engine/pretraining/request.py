@@ -32,6 +32,7 @@ OPTIONS = {
     'proposals': 'file of proposals (SoCo, D3SSL); made there if it does not exist',
     'teacher': 'weights of the teacher (MaskAlign), or random',
     'init': 'weights of a backbone to start from, whoever trained it, or random',
+    'log': 'tensorboard, wandb, mlflow or clearml: the curves go there as well',
     'seed': 'of everything that is drawn',
     'resume': 'true: resume the run in out',
     'overwrite': 'true: replace the run in out',
@@ -54,6 +55,7 @@ _SAME = {
 }
 _PRECISIONS = ('bf16', 'fp16', 'fp32')
 _LAUNCHERS = ('none', 'pytorch', 'slurm')
+_LOGGERS = ('tensorboard', 'wandb', 'mlflow', 'clearml')  # its table needs mmengine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +83,7 @@ class Request:
     proposals: Path | None = None
     teacher: str | None = None
     init: str | None = None
+    log: str | None = None
     seed: int | None = None
     resume: bool = False
     overwrite: bool = False
@@ -217,6 +220,7 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
     'proposals': _path,
     'teacher': _text,
     'init': _text,
+    'log': _one_of(*_LOGGERS),
     'seed': _whole(0),
     'resume': _flag,
     'overwrite': _flag,
