@@ -5,6 +5,7 @@ where it is installed; the others may send what the run logs, its config include
 """
 
 import importlib.util
+import os
 import uuid
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ def add_logger(config: Config, name: str, work_dir: str | Path) -> None:
     backends = list(visualizer.get('vis_backends') or [])
     kind = LOGGERS[name][0]
     if all(backend.get('type') != kind for backend in backends):
-        backends.append(dict(type=kind, **_settings(name, Path(work_dir).absolute().name)))
+        backends.append(dict(type=kind, **_settings(name, Path(work_dir).absolute())))
     visualizer['vis_backends'] = backends
     config.visualizer = visualizer
 
@@ -79,14 +80,17 @@ def check_loggers(config: Config) -> None:
         visualizer.vis_backends = [*backends, dict(type=board)]
 
 
-def _settings(name: str, run: str) -> dict[str, Any]:
-    """Project and name of a run, by each backend's words."""
+def _settings(name: str, folder: Path) -> dict[str, Any]:
+    """Project and name of the run in a folder, by each backend's words."""
+    run = folder.name
     if name == 'wandb':
         # An identity of its own, which the config keeps: a resumed run goes on with its curves.
         own = dict(id=uuid.uuid4().hex[:12], resume='allow', allow_val_change=True)
         return dict(init_kwargs=dict(project=_PROJECT, name=run, **own))
     if name == 'mlflow':
-        return dict(exp_name=_PROJECT, run_name=run)
+        # mmengine's own default, plain files, is refused by MLflow 3.
+        place = os.environ.get('MLFLOW_TRACKING_URI') or f'sqlite:///{folder / "mlflow.db"}'
+        return dict(exp_name=_PROJECT, run_name=run, tracking_uri=place)
     if name == 'clearml':
         return dict(init_kwargs=dict(project_name=_PROJECT, task_name=run))
     return {}

@@ -65,7 +65,8 @@ def curve_of(config, name):
 
 
 @pytest.mark.parametrize('name', ['wandb', 'mlflow', 'clearml'])
-def test_curves_reach_the_logger(tmp_path, fake, name):
+def test_curves_reach_the_logger(tmp_path, fake, monkeypatch, name):
+    monkeypatch.delenv('MLFLOW_TRACKING_URI', raising=False)
     package = fake(name)
     local = dict(type='LocalVisBackend')
     config = prepare_config(
@@ -78,6 +79,9 @@ def test_curves_reach_the_logger(tmp_path, fake, name):
     assert 'my-run' in said
     assert "'loss'" in said
     assert 'rate' in said
+    if name == 'mlflow':  # files, mmengine's default, are refused by MLflow 3
+        assert backend['tracking_uri'] == f'sqlite:///{tmp_path}/my-run/mlflow.db'
+        assert ('set_tracking_uri', (backend['tracking_uri'],), {}) in package.calls
     if name == 'wandb':
         assert backend['init_kwargs']['id'] in said
         assert backend['init_kwargs']['resume'] == 'allow'
