@@ -1,8 +1,8 @@
 """D3SSL without the de-positioning loss, 200 epochs.
 
 Reproduces: "De-coupling and De-positioning Dense Self-supervised Learning", Table 7, row without
-    L_dp, which is also the last row of Table 5 (PRC, RBJ and PRM). The other rows of Table 5 drop
-    or replace entries of `prc`, `prm` and `rbj` of the data base config.
+    L_dp, which is also the last row of Table 5 (PRC, RBJ and PRM). The other rows of Table 5:
+    configs/ablations/d3ssl_table_5.
 Command: tools/dist_train.sh configs/d3ssl/d3ssl-wo-depos_resnet50-c4_8xb32-coslr-200e_coco.py 8
 Costs: one student pass of three less than with the loss. Ours: not measured.
 Published: VOC detection 55.5 AP; coupling ratio 1.33; mean cosine similarity 0.68.

@@ -1,9 +1,8 @@
 """SoCo with D3SSL's region augmentations: PRC and PRM on both views, RBJ on their boxes.
 
 Reproduces: "De-coupling and De-positioning Dense Self-supervised Learning", Table 6, row
-    SoCo + Aug, with COCO for OpenImage-MINI (mmdssl openimages lists its images; change
-    data_root and the proposals). The paper does not say which views are augmented: both, as in
-    D3SSL, in place of SoCo's cutout of the second.
+    SoCo + Aug, with COCO for OpenImage-MINI (that one: configs/openimages_mini). The paper does not
+    say which views are augmented: both, as in D3SSL, in place of SoCo's cutout of the second.
 Command: as SoCo, with configs/soco/soco-d3ssl-aug_resnet50-c4_16xb64-coslr-200e_coco.py
 Costs: as SoCo. Ours: not measured.
 Published: on OpenImage-MINI VOC detection 55.8 AP (81.2 AP50, 62.1 AP75), coupling ratio 1.20; SoCo

@@ -51,7 +51,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         '--measures',
         nargs='*',
         metavar='MEASURE',
-        help='besides O-KNN and coupling: position transfer cost (default: those of the study)',
+        help='besides O-KNN and coupling: position layers data transfer cost '
+        '(default: those of the study)',
     )
     parser.add_argument('--executor', choices=('local', 'slurm', 'debug'), default='local')
     parser.add_argument('--jobs', type=int, help='runs side by side (local: 1, slurm: all)')

@@ -15,10 +15,10 @@ from typing import Any
 
 from torch import Tensor
 
-from mmdssl.conversion.architecture import blueprint, is_rotary
+from mmdssl.conversion.architecture import Blueprint, blueprint, is_rotary
 from mmdssl.conversion.coverage import Coverage, measure
 from mmdssl.conversion.formats import FORMATS, Format, flat_state
-from mmdssl.conversion.key_maps import FAMILIES, Dialect, family_of, translate
+from mmdssl.conversion.key_maps import DIALECTS, FAMILIES, Dialect, family_of, translate
 from mmdssl.conversion.metadata import origin
 from mmdssl.conversion.networks import LAYER4, Network, fitting, misfit, read_networks, recognised
 from mmdssl.conversion.official_ibot import has_heads, heads_and_centers
@@ -95,6 +95,10 @@ def export_backbone(
     content = load_checkpoint_file(path)
     prefix, own = find(content, path, what)
     family = family_of(own, 'ours')
+    if family is None and form.prefix and prefix and not c4 and image_size is None:
+        kept = _under_its_own_names(own, content, path, to=to, prefix=prefix)
+        if kept is not None:
+            return kept
     if family is None:
         raise ValueError(
             f'{path} has no backbone of a known architecture under {prefix!r} ({_some(own)}): '
@@ -143,6 +147,30 @@ def export_backbone(
             for name, v in state.items()
         }
     return Converted(state, meta, (report,), _export_notes(own, meta, dialect))
+
+
+def _under_its_own_names(
+    own: dict[str, Tensor], content: Any, path: str | Path, *, to: str, prefix: str
+) -> Converted | None:
+    """Another network of mmpretrain, or one of a project, for a framework that can build it.
+
+    Nothing says what a whole one holds, so none of its tensors is missed. None for the names of
+    other code: they need import first.
+    """
+    if any(family_of(own, dialect) is not None for dialect in DIALECTS):
+        return None
+    check_finite(own, path)
+    title = f'network of {len(own)} tensors under the names of its class'
+    plan = Blueprint(title, {name: tuple(value.shape) for name, value in own.items()})
+    meta = origin(content) | dict(architecture=title, format=to)
+    note = (
+        f'its names are those of its class, which {to} has to build (in mmdet and mmseg as '
+        "'mmpretrain.NAME'); nothing here knows whether tensors are missing"
+    )
+    report = measure(own, plan, part=prefix.removesuffix('.'), unknown={}, left_out=())
+    return Converted(
+        {f'backbone.{name}': value for name, value in own.items()}, meta, (report,), (note,)
+    )
 
 
 def _dialect(

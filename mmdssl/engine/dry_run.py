@@ -22,10 +22,13 @@ from torch.utils.data import DataLoader
 from mmdssl.core.checkpointing import atomic_text
 from mmdssl.engine.frameworks import framework_of
 from mmdssl.engine.launch import build_runner
+from mmdssl.engine.scaling import Links, hours_on
 from mmdssl.engine.unwrap import unwrap_model
 from mmdssl.models.utils.collectives import all_reduce
 
 __all__ = ['DryRunReport', 'dry_run']
+
+_PROCESSES = (1, 8, 64)
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,9 @@ class DryRunReport:
         workers_memory_gb: Resident memory of its loader workers.
         gpu_memory_gb: Peak memory allocated on the GPU; None without one.
         hours: The whole run at this rate, evaluations not counted.
+        gradient_bytes: Of all that is trained, in float32: what processes exchange in a step.
+        hours_on: Hours on other numbers of processes like this one, see
+            :mod:`mmdssl.engine.scaling`.
         picture: Picture of a batch.
     """
 
@@ -60,6 +66,8 @@ class DryRunReport:
     workers_memory_gb: float
     gpu_memory_gb: float | None
     hours: float
+    gradient_bytes: int
+    hours_on: dict[int, float]
     picture: str
 
     def __str__(self) -> str:
@@ -76,6 +84,9 @@ class DryRunReport:
                 f'{self.workers_memory_gb:.2f} GB{gpu}',
                 f'estimated total   {self.iterations} iterations, {self.hours:.2f} hours '
                 '(evaluations not counted)',
+                'more processes    '
+                + '; '.join(f'{n}: {hours:.2f} h' for n, hours in self.hours_on.items())
+                + f' for the same images, each with this batch and speed ({Links()}): an estimate',
                 f'sample batch      {self.picture}',
             )
         )
@@ -149,6 +160,8 @@ def _draw(runner: Runner, batch: dict, path: Path) -> None:
 def _report(runner: Runner, watch: '_Stopwatch', loader_rate: float, picture: Path) -> DryRunReport:
     per_batch = _batch_size(runner.train_dataloader) * runner.world_size
     duration = statistics.fmean(watch.durations)
+    trained = (one for one in runner.model.parameters() if one.requires_grad)
+    gradient_bytes = 4 * sum(one.numel() for one in trained)
     gpu = torch.cuda.is_available()
     return DryRunReport(
         device=torch.cuda.get_device_name() if gpu else f'CPU, {torch.get_num_threads()} threads',
@@ -163,6 +176,17 @@ def _report(runner: Runner, watch: '_Stopwatch', loader_rate: float, picture: Pa
         workers_memory_gb=watch.workers_memory / 1e9,
         gpu_memory_gb=torch.cuda.max_memory_allocated() / 1e9 if gpu else None,
         hours=duration * runner.max_iters / 3600,
+        gradient_bytes=gradient_bytes,
+        hours_on={
+            processes: hours_on(
+                processes,
+                images=per_batch * runner.max_iters,
+                batch=per_batch // runner.world_size,
+                seconds=duration,
+                gradient_bytes=gradient_bytes,
+            )
+            for processes in _PROCESSES
+        },
         picture=str(picture),
     )
 

@@ -104,7 +104,18 @@ def prepare_config(
     if log is not None:
         add_logger(config, log, config.work_dir)
     check_loggers(config)
+    _without_workers(config)
     return config
+
+
+def _without_workers(part: Any) -> None:
+    """Where no workers are asked for, none are kept and none prefetch: torch refuses both."""
+    if isinstance(part, dict) and part.get('num_workers') == 0:
+        part.pop('persistent_workers', None)
+        part.pop('prefetch_factor', None)
+    if isinstance(part, dict | Config | list | tuple):
+        for value in part if isinstance(part, list | tuple) else part.values():
+            _without_workers(value)
 
 
 def set_precision(config: Config, amp: str) -> None:

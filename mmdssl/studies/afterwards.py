@@ -1,4 +1,4 @@
-"""What is measured of a finished run: position bias, transfer, cost.
+"""What is measured of a finished run: position bias, layer by layer, data, transfer, cost.
 
 Each function gives numbers by name, which stand beside those of the run's end. None of them changes
 the run, so a study may ask for one more at any time.
@@ -17,20 +17,55 @@ from mmdssl.core.shipped import shipped
 from mmdssl.studies.recipe import make_config, share_batch
 from mmdssl.studies.run import Run
 
-__all__ = ['MEASURES', 'measure_afterwards', 'missing_measures', 'numbers_of']
+__all__ = ['MEASURES', 'START', 'measure_afterwards', 'missing_measures', 'numbers_of']
+
+#: Before the names of what was measured of the network that a run starts from.
+START = 'start/'
+_DEPTHS = 4
 
 
 def _position(run: Run) -> dict[str, float]:
     """MCS of the last map: one picture in nine places (D3SSL, Fig. 4b)."""
-    from mmengine.registry import DefaultScope
-
-    from mmdssl.evaluation.measure import build_diagnostic, measure
     from mmdssl.models.utils.backbone_weights import load_backbone
     from mmdssl.registry import MODELS
 
     config = make_config(run)
     backbone = MODELS.build({**config.model.backbone})
     load_backbone(backbone, run.checkpoint)
+    return _read(config, backbone, _grids(config), max_images=1)
+
+
+def _layers(run: Run) -> dict[str, float]:
+    """Coupling and MCS at four depths (D3SSL, Fig. 3b and 4b).
+
+    Where a run starts from random weights, the same of such a network, ``start/`` before its names:
+    one drawn with the seed of the run, not with its very weights.
+    """
+    import torch
+
+    from mmdssl.evaluation.guards import preserve_rng_state
+    from mmdssl.models.utils.backbone_weights import load_backbone
+    from mmdssl.registry import MODELS
+
+    config = make_config(run)
+    found: dict[str, float] = {}
+    for start in (False,) if run.row.continues else (False, True):
+        with preserve_rng_state():
+            torch.manual_seed(run.seed)
+            backbone = MODELS.build({**config.model.backbone})
+            if start:
+                backbone.init_weights()
+            else:
+                load_backbone(backbone, run.checkpoint)
+        inter = config.coupling_diagnostics.inter.to_dict()
+        numbers = _read(config, backbone, inter, depths=_DEPTHS)
+        numbers |= _read(config, backbone, _grids(config), depths=_DEPTHS, max_images=1)
+        found |= {f'{START if start else ""}{name}': value for name, value in numbers.items()}
+    return found
+
+
+def _grids(config: Any) -> dict[str, Any]:
+    """The diagnostic of position bias, on pictures of the one of coupling."""
     inter = config.coupling_diagnostics.inter.dataloader.dataset
     images = dict(
         type='ImageGrids',
@@ -47,12 +82,62 @@ def _position(run: Run) -> dict[str, float]:
         collate_fn=dict(type='default_collate'),
         dataset=images,
     )
-    probe = build_diagnostic(dict(dataloader=loader, evaluator=dict(type='PositionalSimilarity')))
+    return dict(dataloader=loader, evaluator=dict(type='PositionalSimilarity'))
+
+
+def _read(
+    config: Any, backbone: Any, diagnostic: Mapping[str, Any], *, depths: int = 1, **options: Any
+) -> dict[str, float]:
+    """A diagnostic of a network at so many depths, the last map among them."""
+    from mmengine.registry import DefaultScope
+
+    from mmdssl.evaluation.layers import layers_by_depth
+    from mmdssl.evaluation.measure import build_diagnostic, measure
+
+    probe = build_diagnostic(
+        diagnostic, backbone=backbone, layers=layers_by_depth(backbone, depths)
+    )
     preprocessor = config.model.data_preprocessor.to_dict()
     with DefaultScope.overwrite_default_scope('mmdssl'):  # fine-tuning before it has left another
         return measure(
-            backbone, preprocessor, probe.loader, probe.metrics, max_images=1, progress=False
+            backbone,
+            preprocessor,
+            probe.loader,
+            probe.metrics,
+            layers=probe.layers,
+            progress=False,
+            **options,
         )
+
+
+def _data(run: Run) -> dict[str, float]:
+    """How many photos, objects and classes a run learns from (D3SSL, Table 2).
+
+    By what ``mmdssl openimages`` says of its choice where the config names that file, otherwise by
+    the labels that O-KNN has of the training images.
+    """
+    from mmdssl.core.text_files import read_json
+
+    config = run.published
+    if 'data_report' in config:
+        known = read_json(Path(config.data_report))
+    else:
+        objects = config.object_knn_dataloader.dataset
+        known = _count(read_json(Path(objects.data_root) / objects.datasets.bank.ann_file))
+    names = ('images', 'objects_per_image', 'categories', 'categories_per_image')
+    return {f'data/{name}': float(known[name]) for name in names}
+
+
+def _count(content: Mapping[str, Any]) -> dict[str, float]:
+    """Of a COCO file, crowds among the objects, as ``mmdssl openimages`` counts groups."""
+    images, objects = len(content['images']), content['annotations']
+    pairs = {(one['image_id'], one['category_id']) for one in objects}
+    return dict(
+        images=images,
+        objects_per_image=len(objects) / images,
+        categories=len({category for _, category in pairs}),
+        categories_per_image=len(pairs) / images,
+    )
 
 
 def _transfer(run: Run, judge: str) -> dict[str, float]:
@@ -64,8 +149,9 @@ def _transfer(run: Run, judge: str) -> dict[str, float]:
 
     folder = run.folder / _judged(judge)
     root = run.plan.data_root(run.seed)
-    if root is not None and 'voc' in judge:
-        root = root / 'voc'
+    if root is not None:
+        labelled = Path(run.published.get('labelled_root', root))
+        root = root / 'voc' if 'voc' in judge else labelled
     config = load_config(
         shipped('configs') / judge,
         {} if root is None else {'data_root': str(root)},
@@ -131,6 +217,8 @@ def _cost(run: Run) -> dict[str, float]:
 
 MEASURES: Mapping[str, Callable[[Run], dict[str, float]]] = {
     'position': _position,
+    'layers': _layers,
+    'data': _data,
     'cost': _cost,
 }
 

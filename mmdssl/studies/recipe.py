@@ -40,6 +40,15 @@ _MASKS = (
     'RegionCollaborativeCutout',
     'SquareCutout',
 )
+#: What else draws from the stream of the masks, and not from that of the views: the same views with
+#: and without.
+_AFTER_VIEWS = (
+    'BoxJitter',
+    'ProposalRandomCutout',
+    'ProposalRandomMask',
+    'RestrictedBoxJitter',
+    'ShiftedForeground',
+)
 _STREAM = 'masks'
 _MEASURING = ('ObjectKNNHook', 'CouplingHook')
 
@@ -66,7 +75,7 @@ def make_config(run: 'Run') -> Config:
     for key, made_by in row.masks.items():
         set_masks(pipeline, key, made_by)
     for step in _steps(pipeline):
-        if step['type'] in _MASKS:
+        if step['type'] in (*_MASKS, *_AFTER_VIEWS):
             step.setdefault('stream', _STREAM)
     config.optim_wrapper.optimizer.lr *= row.lr
     _set_length(config, run)
@@ -238,7 +247,7 @@ def _set_probes(config: Config, run: 'Run') -> None:
     kind = 'scenes' if scale.scenes else 'coco'
     base = Config.fromfile(shipped('configs') / f'_base_/datasets/{kind}_coupling.py')
     probes = base.coupling_diagnostics.to_dict()
-    root = Path(config.data_root)
+    root = Path(config.get('labelled_root', config.data_root))
     # The side at which O-KNN measures objects: a ViT's position table may be made for it.
     resize = 'ResizeWithBoxes'
     seen = config.object_knn_dataloader.dataset.pipeline

@@ -13,7 +13,7 @@ from typing import NamedTuple, get_args
 
 import numpy as np
 
-from mmdssl.studies.afterwards import numbers_of
+from mmdssl.studies.afterwards import START, numbers_of
 from mmdssl.studies.launch import is_trained
 from mmdssl.studies.measuring import read_measurements
 from mmdssl.studies.run import Plan
@@ -110,15 +110,22 @@ class Summary(NamedTuple):
 
 
 def read_points(plan: Plan) -> list[Point]:
-    """All measurements of the trained runs; those taken afterwards stand with the end."""
+    """All measurements of the trained runs; those taken afterwards stand with what they are of."""
     found = []
     for run in plan.runs:
         if is_trained(run):
             afterwards = numbers_of(run)
+            of_end = {k: v for k, v in afterwards.items() if not k.startswith(START)}
+            of_start = {
+                k.removeprefix(START): v for k, v in afterwards.items() if k.startswith(START)
+            }
             for line in read_measurements(run.folder / 'measurements.jsonl'):
                 share = line['share']
                 values = {k: v for k, v in line.items() if k not in ('iter', 'share', 'seconds')}
-                values |= afterwards if share == 1 else {}
+                if line['iter'] == 0:
+                    values |= of_start
+                if share == 1:
+                    values |= of_end
                 found.append(Point(run.name, run.seed, line['iter'], share, values))
     return found
 

@@ -32,7 +32,7 @@ __all__ = [
 
 Role = Literal['base', 'variant', 'decoupled', 'low-lr', 'equal-compute']
 #: What a study may measure of a finished run; O-KNN and coupling are measured along every run.
-AFTERWARDS = ('position', 'transfer', 'cost')
+AFTERWARDS = ('position', 'layers', 'data', 'transfer', 'cost')
 
 #: Shares of a run at which it is measured; 0 is the untrained network, 1 the end.
 SHARES = (0.0, 0.2, 0.4, 0.7, 1.0)

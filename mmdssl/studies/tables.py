@@ -121,7 +121,11 @@ def _text(value: Summary | None, digits: int, signed: bool = False) -> str:
 
 def _columns(table: Published) -> list[Metric]:
     known = {m.key: m for m in METRICS}
-    return [known.get(key) or Metric(key, label, 1, 1) for key, label in table.columns.items()]
+    ratios = ('cr_', 'mcs/')  # near 1, and so are their differences
+    return [
+        known.get(key) or Metric(key, label, 2 if key.startswith(ratios) else 1, 1)
+        for key, label in table.columns.items()
+    ]
 
 
 def published_tables(study: Study, cells: Sequence[Cell]) -> list[Table]:

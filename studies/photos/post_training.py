@@ -2,6 +2,8 @@
 
     mmdssl study photos/post_training --scale search --data-root PHOTOS --seeds 0
     mmdssl study photos/post_training --scale judge --data-root PHOTOS --seeds 1 2 3
+    mmdssl study photos/post_training --scale judge --data-root PHOTOS --seeds 1 2 3 \
+        --rows given untrained square-exchanged square-kept --measures transfer
 
 MobileNetV2 of ImageNet (mmpretrain's mobilenet_v2_batch256_imagenet, in the current folder as
 mobilenet_v2_imagenet.pth), minutes of a CPU core a run. ``search`` asks with the one half of
@@ -20,6 +22,11 @@ SIDE = 160  # pixels at which objects are measured
 HALVES = {'search': (1, 2), 'judge': (2, 2), 'smoke': (1, 2)}
 # Whether all runs can be seen without the given net.
 RANDOM = {'model.init': 'random'}
+# With --measures transfer: a detector and a linear layer on label maps, the same for all rows.
+JUDGES = (
+    'transfer/photos_detection/faster-rcnn_mobilenet-v2-fpn_1xb8-600i_voc-photos.py',
+    'transfer/photos_segmentation/linear_mobilenet-v2_1xb16-300i_voc-photos.py',
+)
 BRANCH = dict(type='DecouplingBranch', weight=0.5, sample_ratio=1.0)
 
 
@@ -46,6 +53,7 @@ def row(name: str, config: str, iters: int, base: str = '', **changes: Any) -> R
                     **(RANDOM if scale == 'smoke' else {}),
                 },
                 steps={'RandomResizedCropWithBoxes.size': 128, **steps},
+                transfer=JUDGES,
             )
             for scale, half in HALVES.items()
         },
@@ -111,6 +119,19 @@ study = Study(
             'distill-d_mobilenet-v2-160px_1xb16-150i',
             1,
             options={'model.decoupling': None},
+        ),
+        # Nothing is learnt at rate 0, but BatchNorm gets to know the photos.
+        row(
+            'untrained',
+            'distill-d_mobilenet-v2-160px_1xb16-150i',
+            60,
+            options={
+                'model.decoupling': None,
+                'model.norm_eval': False,
+                'optim_wrapper.optimizer.lr': 0.0,
+                **RANDOM,
+            },
+            optional=True,
         ),
         distilled('square-exchanged'),
         distilled('square-exchanged-low-lr', lr=0.01),

@@ -14,7 +14,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted(
     path.relative_to(ROOT).as_posix()
-    for path in (ROOT / 'configs').glob('*/*.py')
+    for pattern in ('*/*.py', 'ablations/*/*.py')
+    for path in (ROOT / 'configs').glob(pattern)
     if path.parent.name != '_base_'
 )
 # Those of configs/in_context: test_in_context.py.
@@ -29,11 +30,13 @@ def quick_and_slow(paths: list[str]) -> list:
 
     So is, of a full-size config and its partner with the branch, the partner: it holds the other.
     One of views of 518 px (patches of 14) takes longer than several others, and those that go on
-    from given weights are quick in a small form (test_posttrain.py).
+    from given weights are quick in a small form (test_posttrain.py). Those of OpenImage-MINI and of
+    ablations are others with other photos or masks (test_d3ssl_variants.py).
     """
     alike = re.compile(r'-\d+e_|-d(?=_.*_coco\.py)')
     first = {alike.sub('_', path): path for path in reversed(paths)}.values()
-    quick = {path for path in first if '-p14' not in path and 'posttrain' not in path}
+    long = ('-p14', 'posttrain', 'openimages_mini', 'ablations')
+    quick = {path for path in first if not any(part in path for part in long)}
     return [path if path in quick else pytest.param(path, marks=pytest.mark.slow) for path in paths]
 
 
@@ -56,6 +59,9 @@ def data(tmp_path_factory) -> Path:
         (root / 'annotations' / f'instances_{split}2017.json').symlink_to(
             root / 'annotations' / f'instances_{split}.json'
         )
+    # In that of OpenImage-MINI, beside COCO.
+    for name in ('coco', 'openimages_mini'):
+        (root / name).symlink_to(root)
     # And in that of photos.
     (root / 'unlabelled').symlink_to(root / 'train')
     (root / 'voc' / 'annotations').mkdir(parents=True)

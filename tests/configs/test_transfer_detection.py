@@ -19,7 +19,7 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmengine.structures import InstanceData
-from mmpretrain.models.backbones import ResNet
+from mmpretrain.models.backbones import MobileNetV2, ResNet
 
 from mmdssl.datasets.scenes import SceneSpec, write_scenes, write_voc
 from mmdssl.engine.config import load_config
@@ -37,12 +37,14 @@ SMALL_MASK = next(FOLDER.glob('scenes_detection/mask*.py'))
 SMALL_FASTER = next(FOLDER.glob('voc_detection/*scenes-voc.py'))
 MINI_CASCADE = next(FOLDER.glob('coco_detection/cascade*coco-mini.py'))
 MINI_MASK = next(FOLDER.glob('coco_detection/mask*coco-mini.py'))
-SMALL = (SMALL_CASCADE, SMALL_MASK, SMALL_FASTER, MINI_CASCADE, MINI_MASK)
+PHOTOS_FASTER = next(FOLDER.glob('photos_detection/faster*.py'))
+SMALL = (SMALL_CASCADE, SMALL_MASK, SMALL_FASTER, MINI_CASCADE, MINI_MASK, PHOTOS_FASTER)
 
 NETS = {
     CASCADE: lambda: DenseViT(),
     MASK: lambda: ResNet(depth=50),
     FASTER: lambda: ResNet(depth=50),
+    PHOTOS_FASTER: lambda: MobileNetV2(),
     **dict.fromkeys((SMALL_CASCADE, MINI_CASCADE), lambda: DenseViT(arch=MICRO, img_size=128)),
     **dict.fromkeys(
         (SMALL_MASK, SMALL_FASTER, MINI_MASK),
@@ -123,7 +125,7 @@ def test_detector_starts_from_the_file_by_value_and_computes(path, tmp_path):
                 assert tensor.shape == (1, 1 + 50 * 63, 384)
                 continue
             assert torch.equal(tensor, source), prefix + name
-    assert len(parts) == (1 if 'cascade' in path.name else 2)
+    assert len(parts) == (2 if 'c4' in path.name else 1)
     batch = one_image(with_mask='mask' in path.name)
     data = model.data_preprocessor(batch, True)
     losses = model.loss(data['inputs'], data['data_samples'])

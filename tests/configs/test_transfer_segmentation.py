@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
@@ -11,7 +12,9 @@ from mmengine.registry import DefaultScope
 pytest.importorskip('mmcv._ext', reason='mmseg needs the compiled ops of mmcv')
 pytest.importorskip('mmseg')
 
+from mmpretrain.models.backbones import MobileNetV2
 from mmseg.registry import MODELS
+from PIL import Image
 
 from mmdssl.datasets.scenes import SceneSpec, write_scenes
 from mmdssl.engine.config import load_config
@@ -166,6 +169,26 @@ def test_probes_train_on_scenes(tmp_path: Path, scenes: Path, weights: Path, kin
     for name, value in start.items():
         if name.startswith('backbone.') and name in trained:
             torch.testing.assert_close(trained[name], value, rtol=0, atol=0, msg=name)
+
+
+def test_the_probe_of_photos_trains_and_keeps_its_backbone(tmp_path: Path, scenes: Path):
+    for split in ('train', 'val'):
+        folder, maps = tmp_path / f'{split}2012', tmp_path / f'masks_{split}2012'
+        folder.mkdir(), maps.mkdir()
+        for index, image in enumerate(sorted((scenes / split).glob('*.jpg'))[:4]):
+            (folder / image.name).symlink_to(image)
+            labels = np.full((128, 128), 255, np.uint8)
+            labels[:96] = index
+            Image.fromarray(labels).save(maps / f'{image.stem}.png')
+    torch.manual_seed(0)
+    backbone = MobileNetV2()
+    file = tmp_path / 'net.pth'
+    torch.save({f'backbone.{name}': v for name, v in backbone.state_dict().items()}, file)
+    changes = {'train_cfg.max_iters': 2, 'train_cfg.val_interval': 2}
+    config = TRANSFER / 'photos_segmentation/linear_mobilenet-v2_1xb16-300i_voc-photos.py'
+    tool('train', config, '--work-dir', tmp_path / 'run', *options(tmp_path, file, **changes))
+    trained = torch.load(tmp_path / 'run/iter_2.pth', weights_only=False)['state_dict']
+    assert all(torch.equal(trained[f'backbone.{n}'], v) for n, v in backbone.state_dict().items())
 
 
 def test_upernet_trains_on_real_photos(tmp_path: Path, shared, weights: Path):

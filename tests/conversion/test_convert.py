@@ -170,6 +170,30 @@ def test_an_export_of_something_else_is_refused(tmp_path):
         export_backbone(tmp_path / 'x.pth', to='timm')
 
 
+def test_other_networks_keep_their_names_for_openmmlab(tmp_path):
+    from mmpretrain.models import MobileNetV2
+
+    net = MobileNetV2(widen_factor=0.25)
+    state = {f'backbone.{name}': value for name, value in net.state_dict().items()}
+    torch.save(dict(state_dict=state), tmp_path / 'run.pth')
+    found = export_backbone(tmp_path / 'run.pth', to='mmdet')
+    assert found.coverage == 1
+    assert found.state.keys() == state.keys()
+    assert all(torch.equal(found.state[name], value) for name, value in state.items())
+    assert 'mmpretrain.NAME' in found.notes[0]
+    with pytest.raises(ValueError, match='no backbone of a known architecture'):
+        export_backbone(tmp_path / 'run.pth', to='timm')
+    with pytest.raises(ValueError, match='no backbone of a known architecture'):
+        export_backbone(tmp_path / 'run.pth', to='mmdet', c4=True)
+
+
+def test_names_of_other_code_are_not_taken_for_a_network_of_openmmlab(tmp_path):
+    foreign = {'backbone.blocks.0.attn.qkv.weight': torch.ones(6, 2)}
+    torch.save(dict(state_dict=foreign), tmp_path / 'x.pth')
+    with pytest.raises(ValueError, match='need import first'):
+        export_backbone(tmp_path / 'x.pth', to='mmseg')
+
+
 @pytest.mark.parametrize(
     ('net', 'to', 'words'),
     [

@@ -73,6 +73,10 @@ def test_numbers_follow_from_the_time_of_a_step_and_of_an_image(tmp_path, drawn,
     assert report.loader_images_per_second == pytest.approx(100)
     assert (report.iterations, report.images_per_batch) == (200, 4)
     assert report.hours == pytest.approx(200 * report.seconds_per_iteration / 3600)
+    assert report.hours_on.keys() == {1, 8, 64}
+    assert report.hours_on[1] == pytest.approx(report.hours)
+    assert report.hours_on[8] == pytest.approx(report.hours / 8, rel=1e-3)
+    assert '64: 0.00 h' in str(report)
     assert 0.1 < report.memory_gb < 20
     assert 'images/s' in str(report)
 

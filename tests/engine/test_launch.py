@@ -33,6 +33,17 @@ def test_work_dir_comes_from_option_config_or_name(tmp_path, config):
     assert prepare_config(Config.fromfile(path)).work_dir == 'work_dirs/ibot_x'
 
 
+def test_no_workers_are_kept_where_there_are_none(config):
+    settings = dict(num_workers=0, persistent_workers=True, prefetch_factor=4)
+    config.train_dataloader.update(settings)
+    kept = {**settings, 'num_workers': 1}
+    config.custom_hooks = [dict(type='X', dataloader=dict(settings)), dict(loader=kept)]
+    prepare_config(config)
+    assert 'persistent_workers' not in config.train_dataloader
+    assert config.custom_hooks[0].dataloader == dict(num_workers=0)
+    assert config.custom_hooks[1].loader.persistent_workers
+
+
 def test_seed_replaces_that_of_the_config_and_nothing_else(config):
     config.randomness = dict(seed=3, diff_rank_seed=True)
     assert prepare_config(config, seed=7).randomness == dict(seed=7, diff_rank_seed=True)

@@ -54,6 +54,7 @@ from mmdssl.datasets.transforms.overlapping_crops import OverlappingCrops
 from mmdssl.datasets.transforms.region_collaborative_cutout import RegionCollaborativeCutout
 from mmdssl.datasets.transforms.regions import GridRegions
 from mmdssl.engine.config import load_config
+from mmdssl.engine.efficiency.compiled_blocks import compile_blocks
 from mmdssl.registry import MODELS
 
 CONFIGS = shipped('configs')
@@ -165,6 +166,7 @@ class Variant:
         target: Of that ratio, e.g. ``'<= 1.15'``.
         channels_last: Keep images and convolutions in that memory format.
         bf16: Under autocast; such variants are measured on GPUs only.
+        compiled: Compile the transformer blocks, as ``efficiency.compile`` does.
         bare: Backbone work alone: student forward and backward, teacher forward.
     """
 
@@ -178,6 +180,7 @@ class Variant:
     target: str = ''
     channels_last: bool = False
     bf16: bool = False
+    compiled: bool = False
     bare: bool = False
 
     @property
@@ -239,6 +242,7 @@ VARIANTS: dict[str, list[Variant]] = {
         replace(_IBOT, against='bare backbone', target='<= 1.25'),
         _changed(_IBOT, '-D, 25 % of one key view', student=2.25, model=ONE_VIEW, target='<= 1.15'),
         _changed(_IBOT, '-D, 25 % of both key views', student=2.5, model=BRANCH),
+        _changed(_IBOT, ', blocks compiled', compiled=True),
     ],
     'ViT-S/16 beside ViT-B/16': [
         _MASKALIGN,
@@ -414,6 +418,8 @@ def step_of(variant: Variant, size: int, device: str) -> Callable[[], None]:
     batch = on_device(variant.batch(size), device, channels_last=variant.channels_last)
     config.merge_from_dict(dict(model=variant.model))
     model = model_on(device, config.model, channels_last=variant.channels_last)
+    if variant.compiled:
+        compile_blocks(model)
     if variant.bare:
         return _bare_step(model, batch)
     wrapper = build_optim_wrapper(model, wrapper_settings(config))

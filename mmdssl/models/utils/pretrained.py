@@ -54,6 +54,7 @@ class PretrainedBackbone:
             FileNotFoundError: If there is no such file.
             ValueError: If it does not hold all of the module; see :func:`load_part`.
         """
+        _keep_from_here_on(module, self.fresh)
         report = load_part(module, self.checkpoint, source=self.source, fresh=self.fresh)
         print_log(
             f'Loaded {len(report.matched)}/{len(report.matched)} tensors of '
@@ -61,6 +62,20 @@ class PretrainedBackbone:
             f'unused: {", ".join(report.unexpected) or "none"})',
             logger='current',
         )
+
+
+def _keep_from_here_on(module: nn.Module, fresh: Sequence[str]) -> None:
+    """Let nobody initialise what is about to be loaded.
+
+    mmengine runs its own ``Pretrained`` behind the initialisation of the parts, any other
+    initializer before it, so that convolutions with norms of their own would be random again.
+    Backbones with an initialisation of their own ask the type for the same reason.
+    """
+    if isinstance(getattr(module, 'init_cfg', None), dict):
+        module.init_cfg = {**module.init_cfg, 'type': 'Pretrained'}  # type: ignore[assignment]
+    for name, child in module.named_children():
+        if name not in fresh:
+            child.is_init = True  # type: ignore[assignment]
 
 
 def as_strict(init_cfg: Any) -> dict[str, Any]:

@@ -3,8 +3,10 @@
 import pytest
 import torch
 from mmengine.model import BaseModule
+from mmengine.model import ModuleList as BaseModuleList
 from mmengine.model.weight_init import initialize
 from mmpretrain.models.backbones import ResNet
+from mmpretrain.registry import MODELS as PRETRAIN
 from torch import nn
 
 from mmdssl.conversion.convert import export_backbone
@@ -95,6 +97,37 @@ def test_an_init_inside_a_larger_model_comes_after_that_of_its_parts(vit_run):
     detector = Detector()
     detector.init_weights()
     assert torch.equal(detector.backbone.pos_embed, teacher.pos_embed)
+
+
+OTHERS = {
+    'MobileNetV2': dict(widen_factor=0.25),
+    'SwinTransformer': dict(
+        arch=dict(embed_dims=24, depths=[1, 1, 1, 1], num_heads=[1, 2, 4, 8]), img_size=64
+    ),
+    'VisionTransformer': dict(
+        arch=dict(embed_dims=24, num_layers=2, num_heads=3, feedforward_channels=48),
+        img_size=32,
+        patch_size=8,
+    ),
+    'ConvNeXt': dict(arch=dict(depths=[1, 1, 1, 1], channels=[8, 8, 16, 16])),
+    'EfficientNet': dict(arch='b0'),
+}
+
+
+@pytest.mark.parametrize('name', OTHERS)
+@pytest.mark.parametrize('wrapped', [False, True])
+def test_no_initialisation_of_a_backbone_or_its_parts_comes_after_the_file(tmp_path, name, wrapped):
+    net = PRETRAIN.build(dict(type=name, **OTHERS[name]))
+    for tensor in net.state_dict().values():
+        if tensor.dtype.is_floating_point:
+            tensor.copy_(torch.rand_like(tensor))
+    path = tmp_path / 'net.pth'
+    torch.save({f'backbone.{n}': v for n, v in net.state_dict().items()}, path)
+    init = dict(type='mmdssl.PretrainedBackbone', checkpoint=str(path))
+    model = PRETRAIN.build(dict(type=name, init_cfg=init, **OTHERS[name]))
+    (BaseModuleList([model]) if wrapped else model).init_weights()
+    found = model.state_dict()
+    assert all(torch.equal(found[n], v) for n, v in net.state_dict().items())
 
 
 class Stage(BaseModule):

@@ -1,0 +1,162 @@
+"""Two machines in small: two network namespaces, each with a disk of its own under the same path.
+
+Needs the rights to make them (root on Linux, ``ip``); skipped without. The commands are those of
+docs/gpu_and_cluster.md.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from mmdssl.datasets.scenes import SceneSpec, write_scenes
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.slow
+
+CONFIG = 'ibot-d_vit-micro-p16_1xb24-250i_scenes.py'
+SMALL = (
+    'train_dataloader.batch_size=4',
+    'train_dataloader.num_workers=0',
+    'train_dataloader.persistent_workers=False',
+    'object_knn_dataloader.num_workers=0',
+    'param_scheduler.0.warmup_iters=1',
+    'default_hooks.checkpoint.interval=2',
+    'default_hooks.logger.interval=1',
+)
+HOSTS = ('10.77.0.1', '10.77.0.2')
+LONG = 600  # seconds: an import takes ten on a busy core
+
+
+class Machine:
+    """A network namespace and a folder that is mounted at the same place on each of them."""
+
+    def __init__(self, index: int, disk: Path, place: Path) -> None:
+        self.index, self.disk, self.place = index, disk, place
+        self.name = f'mmdssl{os.getpid()}m{index}'
+        self.link = f'mm{os.getpid()}n{index}'[-15:]
+
+    def start(
+        self, nodes: int, processes: int, *options: str, changes: tuple[str, ...] = ()
+    ) -> subprocess.Popen:
+        """Start ``mmdssl train`` as a user does on each machine."""
+        command = [
+            *('-m', 'torch.distributed.run', '--nnodes', nodes, '--node_rank', self.index),
+            *('--master_addr', HOSTS[0], '--master_port', 29500, '--nproc_per_node', processes),
+            *('-m', 'mmdssl', 'train', CONFIG, '--launcher', 'pytorch', '--work-dir', 'run'),
+            *options,
+            *('--cfg-options', f'data_root={self.place}/data', *SMALL, *changes),
+        ]
+        mounted = f'mount --bind {self.disk} {self.place} && cd {self.place} && exec "$@"'
+        inside = ['ip', 'netns', 'exec', self.name, 'unshare', '-m', 'bash', '-c', mounted, '-']
+        environment = dict(
+            os.environ,
+            PYTHONPATH=str(ROOT),
+            OMP_NUM_THREADS='1',
+            GLOO_SOCKET_IFNAME=self.link,
+            CUDA_VISIBLE_DEVICES='',
+        )
+        with (self.disk / 'console.txt').open('w') as console:
+            return subprocess.Popen(
+                [*inside, sys.executable, *map(str, command)],
+                stdout=console,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                start_new_session=True,
+            )
+
+    @property
+    def said(self) -> str:
+        """All that its processes have printed."""
+        return (self.disk / 'console.txt').read_text()
+
+    def losses(self) -> list[dict]:
+        """Lines of the training log, in order."""
+        files = sorted((self.disk / 'run').glob('*/vis_data/scalars.json'))
+        return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
+
+def ip(*words: str) -> None:
+    subprocess.run(['ip', *words], check=True, capture_output=True)
+
+
+@pytest.fixture
+def machines(tmp_path: Path) -> Iterator[list[Machine]]:
+    place = tmp_path / 'disk'
+    place.mkdir()
+    found = [Machine(index, tmp_path / f'disk{index}', place) for index in range(2)]
+    try:
+        for one in found:
+            ip('netns', 'add', one.name)
+        ip('link', 'add', found[0].link, 'type', 'veth', 'peer', 'name', found[1].link)
+        for one, host in zip(found, HOSTS, strict=True):
+            ip('link', 'set', one.link, 'netns', one.name)
+            ip('-n', one.name, 'addr', 'add', f'{host}/24', 'dev', one.link)
+            ip('-n', one.name, 'link', 'set', one.link, 'up')
+            ip('-n', one.name, 'link', 'set', 'lo', 'up')
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f'no network namespaces here: {error}')
+    write_scenes(tmp_path / 'data', SceneSpec(), images=32, val_images=48, workers=1)
+    for one in found:
+        one.disk.mkdir()
+        shutil.copytree(tmp_path / 'data', one.disk / 'data')
+    yield found
+    for one in found:
+        subprocess.run(['ip', 'netns', 'del', one.name], check=False)
+
+
+def finish(*started: subprocess.Popen) -> list[int]:
+    try:
+        return [one.wait(LONG) for one in started]
+    finally:
+        for one in started:
+            if one.poll() is None:
+                os.killpg(one.pid, signal.SIGKILL)
+
+
+def test_two_machines_train_as_one_with_as_many_processes(machines):
+    length = dict(changes=('train_cfg.max_iters=4',))
+    started = [one.start(2, 2, **length) for one in machines]
+    assert finish(*started) == [0, 0], machines[0].said[-3000:] + machines[1].said[-3000:]
+    assert not list((machines[1].disk / 'run').glob('*.pth')), 'only the first one writes'
+    two = torch.load(machines[0].disk / 'run/iter_4.pth', weights_only=False)['state_dict']
+    scores = [line['oknn/top1'] for line in machines[0].losses() if 'oknn/top1' in line]
+    (machines[0].disk / 'run').rename(machines[0].disk / 'of_two')
+    assert finish(machines[0].start(1, 4, **length)) == [0], machines[0].said
+    one = torch.load(machines[0].disk / 'run/iter_4.pth', weights_only=False)['state_dict']
+    assert all(torch.allclose(one[name], two[name], rtol=1e-4, atol=1e-6) for name in one)
+    assert scores == pytest.approx(
+        [line['oknn/top1'] for line in machines[0].losses() if 'oknn/top1' in line], abs=5
+    )
+    assert scores
+
+
+def test_a_machine_that_dies_ends_the_run_which_goes_on_without_it(machines):
+    started = [one.start(2, 1, changes=('train_cfg.max_iters=2000',)) for one in machines]
+    try:
+        waiting = time.monotonic() + LONG
+        while not (machines[0].disk / 'run/iter_4.pth').exists():
+            assert time.monotonic() < waiting, machines[0].said
+            assert started[0].poll() is None, machines[0].said
+            time.sleep(0.5)
+        os.killpg(started[1].pid, signal.SIGKILL)
+        assert started[0].wait(LONG) != 0
+    finally:
+        finish(*started)
+    print(machines[0].said)
+    done = max(int(one.stem[5:]) for one in (machines[0].disk / 'run').glob('iter_*.pth'))
+    more = (f'train_cfg.max_iters={done + 2}',)
+    assert finish(machines[0].start(1, 1, '--resume', changes=more)) == [0], machines[0].said[
+        -3000:
+    ]
+    assert (machines[0].disk / f'run/iter_{done + 2}.pth').exists()
+    steps = [line['step'] for line in machines[0].losses() if 'loss' in line]
+    assert steps[-2:] == [done + 1, done + 2]
