@@ -43,6 +43,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     for option, known in NAMES.items():
         parser.add_argument(f'--{option}', nargs='+', metavar='NAME', help=f'of: {known}')
+    parser.add_argument(
+        '--channels',
+        type=int,
+        choices=(3, 5),
+        default=3,
+        help='5: TIFF of 12 bits in 16, with a near infrared and a temperature (3: JPEG)',
+    )
     parser.add_argument('--voc', metavar='FOLDER', help='folder for a copy in the layout of VOC')
     add_workers(parser)
     return parser.parse_args(argv)
@@ -58,6 +65,8 @@ def main(argv: list[str] | None = None) -> int:
         value = getattr(args, key)
         if value is not None:
             settings[key] = tuple(value) if isinstance(value, list) else value
+    if args.voc and args.channels != 3:
+        return failed(ValueError('--voc: the layout of VOC has JPEG images: leave out --channels'))
     try:
         spec = SceneSpec(**settings)
         record = write_scenes(
@@ -66,9 +75,10 @@ def main(argv: list[str] | None = None) -> int:
             images=args.images,
             val_images=args.images // 5 if args.val_images is None else args.val_images,
             workers=args.workers,
+            channels=args.channels,
         )
         lists = write_voc(args.out, args.voc) if args.voc else {}
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ModuleNotFoundError) as error:
         return failed(error)
     except KeyboardInterrupt:
         print(f'interrupted: the same command completes {args.out}', file=sys.stderr)

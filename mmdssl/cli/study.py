@@ -10,7 +10,7 @@ FILE defines `study = Study(...)`; those that come with the package are found by
 studies/. Interrupted, the same command resumes; more seeds or rows may be added to a finished
 study, and studies with one --out share the runs that they have in common. Results: tables on the
 terminal, and in OUT/FILE-SCALE measurements.csv (every number), tables.csv, published.csv,
-study.json, tradeoff.png.
+study.json, tradeoff.png, and the curve of a study that is one.
 """
 
 import argparse

@@ -13,11 +13,17 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-__all__ = ['Blueprint', 'blueprint', 'count', 'is_rotary', 'size']
+__all__ = ['Blueprint', 'blueprint', 'count', 'input_channels', 'is_rotary', 'size']
 
 Shape = tuple[int, ...]
 
 _NORM = ('weight', 'bias', 'running_mean', 'running_var')
+# By family: what sees the pixels.
+_FIRST = {
+    'vit': r'patch_embed\.projection\.weight',
+    'resnet': r'conv1\.weight',
+    'convnext': r'downsample_layers\.0\.0\.weight',
+}
 
 
 @dataclass
@@ -56,6 +62,11 @@ def size(state: Mapping[str, Tensor], pattern: str, dimension: int) -> int:
         if re.fullmatch(pattern, name) and value.ndim > abs(dimension + (dimension < 0))
     )
     return sizes.most_common(1)[0][0] if sizes else -1
+
+
+def input_channels(state: Mapping[str, Tensor], family: str) -> int:
+    """Channels of the images that a backbone takes; -1 where the tensor that tells is not there."""
+    return size(state, _FIRST[family], 1)
 
 
 def count(names: Iterable[str], pattern: str) -> int:
@@ -145,7 +156,7 @@ def _convnext(state: Mapping[str, Tensor]) -> Blueprint:
         size(state, rf'stages\.{stage}\.\d+\.depthwise_conv\.weight', 0) for stage in range(4)
     ]
     for stage, (number, width) in enumerate(zip(blocks, widths, strict=True)):
-        before = widths[stage - 1] if stage else 3
+        before = widths[stage - 1] if stage else input_channels(state, 'convnext')
         norm, conv = (1, 0) if stage == 0 else (0, 1)
         side = 4 if stage == 0 else 2
         down = f'downsample_layers.{stage}'

@@ -7,7 +7,13 @@ from typing import Any
 
 from torch import Tensor
 
-from mmdssl.conversion.architecture import blueprint, count, is_rotary, size
+from mmdssl.conversion.architecture import (
+    blueprint,
+    count,
+    input_channels,
+    is_rotary,
+    size,
+)
 from mmdssl.conversion.key_maps import family_of
 from mmdssl.core.tokens import table_side
 
@@ -48,10 +54,15 @@ def backbone_config(state: Mapping[str, Tensor], path: str | Path) -> dict[str, 
             'convert import FILE --from ...'
         ) from error
     if family == 'resnet':
-        return _resnet_config(state, path, plan.title)
-    if family == 'convnext':
-        return _convnext_config(state)
-    return _vit_config(state, path, plan.title)
+        settings = _resnet_config(state, path, plan.title)
+    elif family == 'convnext':
+        settings = _convnext_config(state)
+    else:
+        settings = _vit_config(state, path, plan.title)
+    channels = input_channels(state, family)
+    if channels > 0 and channels != 3:
+        settings['in_channels'] = channels
+    return settings
 
 
 def _vit_config(state: Mapping[str, Tensor], path: str | Path, title: str) -> dict[str, Any]:

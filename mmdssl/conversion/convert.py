@@ -15,7 +15,7 @@ from typing import Any
 
 from torch import Tensor
 
-from mmdssl.conversion.architecture import Blueprint, blueprint, is_rotary
+from mmdssl.conversion.architecture import Blueprint, blueprint, input_channels, is_rotary
 from mmdssl.conversion.coverage import Coverage, measure
 from mmdssl.conversion.formats import FORMATS, Format, flat_state
 from mmdssl.conversion.key_maps import DIALECTS, FAMILIES, Dialect, family_of, translate
@@ -146,7 +146,7 @@ def export_backbone(
             else name: v
             for name, v in state.items()
         }
-    return Converted(state, meta, (report,), _export_notes(own, meta, dialect))
+    return Converted(state, meta, (report,), _export_notes(own, meta, dialect, family))
 
 
 def _under_its_own_names(
@@ -192,10 +192,17 @@ def _dialect(
 
 
 def _export_notes(
-    own: Mapping[str, Tensor], meta: Mapping[str, Any], dialect: Dialect
+    own: Mapping[str, Tensor], meta: Mapping[str, Any], dialect: Dialect, family: str
 ) -> tuple[str, ...]:
     """What somebody has to know who gets the file."""
     notes = [f'licence: {meta["licence"]}'] if 'licence' in meta else []
+    channels = input_channels(own, family)
+    if channels > 0 and channels != 3:
+        notes.append(
+            f'it takes images of {channels} channels, brought to the range, mean and standard '
+            'deviation of its training (config.py of the run); the network there has to be built '
+            'for as many: in_channels, in_chans or num_channels'
+        )
     plain = 'pos_embed' in own and 'register_tokens' not in own and '.gamma' in ''.join(own)
     if plain and dialect in ('hf2', 'timm'):
         notes.append(

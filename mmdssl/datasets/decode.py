@@ -2,9 +2,9 @@
 
 OpenCV decodes ordinary JPEG, PNG, WebP and BMP fastest. A glance at the header (a few
 microseconds) sends the rest to Pillow: CMYK JPEG, anything with transparency, GIF, TIFF,
-animations. The same glance finds files cut short, which decoders may accept and fill with grey,
-and pictures too large to decode (`image_header`). What the JPEG decoder says of data damaged inside
-counts (`jpeg_warnings`).
+animations, HEIC and AVIF where Pillow reads them (`picture_plugins`). The same glance finds files
+cut short, which decoders may accept and fill with grey, and pictures too large to decode
+(`image_header`). What the JPEG decoder says of data damaged inside counts (`jpeg_warnings`).
 """
 
 from typing import cast
@@ -22,12 +22,14 @@ from mmdssl.datasets.image_header import (
     open_picture,
 )
 from mmdssl.datasets.jpeg_warnings import decode_jpeg
+from mmdssl.datasets.picture_plugins import plugin_endings
 
 __all__ = ['IMAGE_EXTENSIONS', 'ImageDecodeError', 'check_image_data', 'decode_image']
 
-#: File name endings taken for images, lower case.
+#: File name endings taken for images, lower case; those of plug-ins where they are installed.
 IMAGE_EXTENSIONS = (
     '.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.webp', '.bmp', '.tif', '.tiff', '.gif',
+    *plugin_endings(),
 )  # fmt: skip
 
 # Start-of-frame markers C0..CF without C4 (Huffman table), C8 (reserved), CC (arithmetic table).
@@ -37,10 +39,11 @@ _JPEG_SCAN, _JPEG_END = 0xDA, b'\xff\xd9'
 # was reserved but never filled: zeros are valid entropy code, so no decoder complains.
 _ZERO_TAIL = bytes(16)
 _PNG_MAGIC = b'\x89PNG\r\n\x1a\n'
+_TIFF_MAGIC = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')  # the last two: BigTIFF
 
 
 def decode_image(
-    source: Source, *, exif: bool = True, background: int = 255
+    source: Source, *, exif: bool = True, background: int = 255, name: str | None = None
 ) -> npt.NDArray[np.uint8]:
     """Read an image as 8-bit RGB.
 
@@ -58,6 +61,7 @@ def decode_image(
         source: A path, the bytes of a file, or what gives them.
         exif: Apply the EXIF orientation.
         background: Grey level 0..255 under transparent pixels; 255 is the white of a web page.
+        name: What to call it in messages; None: its path.
 
     Returns:
         Array (H, W, 3), uint8, RGB, contiguous and writable.
@@ -65,7 +69,8 @@ def decode_image(
     Raises:
         ImageDecodeError: The file is missing, empty, truncated, or no supported image.
     """
-    name, data = content_of(source)
+    called, data = content_of(source)
+    name = name or called
     if not data:
         raise ImageDecodeError(name, 'the file is empty')
 
@@ -198,7 +203,9 @@ def _decode_with_pillow(
                 return np.repeat(grey[..., None], 3, axis=2)
             if image.mode in ('I', 'F'):
                 kind = 'floating-point' if image.mode == 'F' else '32-bit integer'
-                raise ImageDecodeError(name, f'{kind} samples of unknown range')
+                raise ImageDecodeError(
+                    name, f'{kind} samples of unknown range, which are read with channels=1'
+                )
             if image.has_transparency_data:
                 layer = image.convert('RGBA')
                 ground = Image.new('RGBA', layer.size, (background, background, background, 255))
@@ -212,4 +219,6 @@ def _decode_with_pillow(
         reason = str(error) or type(error).__name__
         if 'cannot identify image file' in reason:
             reason = 'not an image, or of an unsupported format'
+            if data.startswith(_TIFF_MAGIC):
+                reason = 'a TIFF that is no photo: with channels=N images of N channels are read'
         raise ImageDecodeError(name, reason) from error

@@ -27,6 +27,7 @@ __all__ = [
     'StoredImage',
     'check_pixels',
     'content_of',
+    'is_deep',
     'max_pixels',
     'open_picture',
     'picture_shape',
@@ -200,6 +201,17 @@ def _lifted_limit() -> Iterator[None]:
             yield
         finally:
             Image.MAX_IMAGE_PIXELS = before
+
+
+def is_deep(path: Source) -> bool:
+    """Whether a PNG or TIFF has more than 8 bits a sample, of which photos keep the highest 8."""
+    try:
+        with open_picture(path) as image:
+            if image.format == 'PNG':  # Pillow shows 16 bits of colours as 8
+                return content_of(path)[1][24] == 16
+            return image.mode.startswith(('I', 'F'))
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, EOFError, MemoryError):
+        return False
 
 
 def picture_shape(path: Source, *, exif: bool = True) -> tuple[int, int] | None:

@@ -28,7 +28,7 @@ from mmengine.logging import print_log
 from mmdssl.core.wording import printable
 from mmdssl.datasets.left_out import LeftOut, entry_kind, is_clutter
 
-__all__ = ['ByteStrings', 'list_images']
+__all__ = ['ByteStrings', 'list_file', 'list_images']
 
 _FORMAT = 2
 # Two changes within one tick of a file system's clock look like one, so a folder that changed this
@@ -123,7 +123,7 @@ def list_images(
         raise NotADirectoryError(
             f'{root} is a file: data_root must be a folder of images (an archive is unpacked first)'
         )
-    endings = tuple(sorted(os.fsencode(e.lower()) for e in extensions))
+    endings = _endings(extensions)
     key = _key(root, endings)
     file = _cache_file(key, cache)
     if file is not None:
@@ -136,6 +136,17 @@ def list_images(
         _save(file, key, paths, folders, times, left_out)
     _tell(root, paths, left_out, f' ({time.time() - start:.1f} s)')
     return paths
+
+
+def list_file(
+    root: str | Path, extensions: Sequence[str], cache: bool | str | Path = True
+) -> Path | None:
+    """Where `list_images` keeps the list of these arguments; None: nowhere."""
+    return _cache_file(_key(Path(root), _endings(extensions)), cache)
+
+
+def _endings(extensions: Sequence[str]) -> tuple[bytes, ...]:
+    return tuple(sorted(os.fsencode(e.lower()) for e in extensions))
 
 
 def _tell(root: Path, paths: ByteStrings, left_out: str, time_taken: str = '') -> None:

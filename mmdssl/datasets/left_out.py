@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from mmdssl.core.wording import listed, printable
+from mmdssl.datasets.picture_plugins import PACKAGES
 
 __all__ = ['LeftOut', 'entry_kind', 'is_clutter']
 
@@ -92,4 +93,11 @@ class LeftOut:
         )
         pictures = any(kind.startswith('pictures') for kind in self._counts)
         remedy = f': add the ending to {setting} where Pillow reads it, or convert to JPEG or PNG'
+        wanted = {
+            package
+            for end, package in PACKAGES.items()
+            if f'pictures ending in {end}' in self._counts
+        }
+        if wanted:
+            remedy += f' (pip install {" ".join(sorted(wanted))} makes Pillow read some)'
         return f'left out: {", ".join(parts)}' + (remedy if pictures else '')

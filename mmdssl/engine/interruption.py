@@ -84,10 +84,15 @@ _forking = threading.local()
 
 
 def _lives_on() -> bool:
-    """Whether SIGTERM is passed over here: by us, or by a job of submitit, waiting for SIGUSR2."""
+    """Whether a forked process would not end by SIGTERM as it should.
+
+    It is passed over by us, or by a job of submitit, waiting for SIGUSR2; taken as Ctrl-C, as
+    ``mmdssl study`` has it, it raises in the middle of anything, with a lock in hand.
+    """
     handler = signal.getsignal(signal.SIGTERM)
     ours = isinstance(getattr(handler, '__self__', None), StopSignals)
-    return ours or str(getattr(handler, '__module__', '')).startswith('submitit.')
+    as_ctrl_c = handler is signal.default_int_handler
+    return ours or as_ctrl_c or str(getattr(handler, '__module__', '')).startswith('submitit.')
 
 
 def _before_fork() -> None:

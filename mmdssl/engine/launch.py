@@ -12,10 +12,12 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import InfiniteSampler
 from mmengine.dist import barrier, is_distributed
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from mmdssl.core.newest import find_checkpoint
 from mmdssl.datasets.start_checks import check_images
+from mmdssl.engine.channels import complete_channels
 from mmdssl.engine.efficiency import prepare_efficiency, set_up
 from mmdssl.engine.exchange import check_exchange
 from mmdssl.engine.frameworks import (
@@ -175,6 +177,10 @@ def build_runner(config: Config) -> Runner:
             their annotations or proposals, or the precision the machine.
     """
     check_precision(config)
+    with readable_data(config):
+        found = complete_channels(config)
+    if found is not None:
+        print_log(f'images of {len(found.mean)} channels, {found}', 'current')
     check_exchange(config)
     prepare_efficiency(config)
     runner = local_runner(config)

@@ -19,8 +19,11 @@ from mmdssl.core.hub import local_file
 from mmdssl.core.locating import Source, find
 from mmdssl.core.newest import newest_checkpoint
 from mmdssl.core.reading import load_checkpoint_file
+from mmdssl.datasets.channels import ChannelReader
 from mmdssl.datasets.decode import decode_image
+from mmdssl.datasets.transforms.loading import LoadImage
 from mmdssl.datasets.transforms.views import resize_image
+from mmdssl.engine.channels import channels_of, reader_settings
 from mmdssl.evaluation.extractors.feature_extractor import FeatureExtractor
 from mmdssl.evaluation.guards import evaluating
 from mmdssl.models.utils.pretrained import load_part
@@ -53,11 +56,20 @@ class LoadedBackbone(FeatureExtractor):
         backbone: The network, as ``backbone`` afterwards.
         data_preprocessor: Normalises images; as ``data_preprocessor`` afterwards.
         image_size: Side in pixels that images of files are brought to.
+        reader: Of its images, where they are no photos.
     """
 
-    def __init__(self, *, backbone: Any, data_preprocessor: Any = None, image_size: int) -> None:
+    def __init__(
+        self,
+        *,
+        backbone: Any,
+        data_preprocessor: Any = None,
+        image_size: int,
+        reader: ChannelReader | None = None,
+    ) -> None:
         super().__init__(backbone=backbone, data_preprocessor=data_preprocessor, upsample_c4=False)
         self.image_size = image_size
+        self.reader = reader
         self.requires_grad_(False)
         self.eval()
 
@@ -67,7 +79,8 @@ def load_backbone(
 ) -> LoadedBackbone:
     """The backbone of a run or a file, complete, with the normalisation it was trained with.
 
-    A checkpoint of a run knows its network and its mean and standard deviation. Of a converted file
+    A checkpoint of a run knows its network, its mean and standard deviation, and how images of n
+    channels are read. Of a converted file
     the network is read off the tensors (a ViT with heads of 64 channels, DINOv2 and DINOv3 among
     them, a ResNet with the usual strides, a ConvNeXt) and ImageNet's statistics are taken, which
     all methods here are trained with.
@@ -98,6 +111,7 @@ def load_backbone(
             backbone=network,
             data_preprocessor=dict(type='MultiViewPreprocessor', **statistics),
             image_size=_image_size(network, settings),
+            reader=_reader(settings),
         )
     except KeyError as error:  # a class of somebody's project
         raise ValueError(
@@ -122,6 +136,7 @@ def features(
             is taken as trained with ImageNet's mean and standard deviation.
         images: A list of files and PIL images in any mixture, or a tensor (B, 3, H, W) of RGB:
             uint8 from 0 to 255, or floating point from 0 to 1. Not normalised: that is done here.
+            Of a backbone of n channels: files as it was trained on, or a tensor (B, n, H, W).
         size: Side in pixels to which each image is resized, its proportions lost, as O-KNN does;
             default: of files and PIL images that of the training views, of tensors their own.
         batch_size: Images at a time.
@@ -138,7 +153,12 @@ def features(
     device = next(extractor.parameters()).device
     maps = []
     with evaluating(extractor):
-        for part in _batches(images, size, batch_size, getattr(extractor, 'image_size', _SIZE)):
+        own_size, reader = (
+            getattr(extractor, 'image_size', _SIZE),
+            getattr(extractor, 'reader', None),
+        )
+        channels = len(getattr(extractor.data_preprocessor, 'mean', '...'))
+        for part in _batches(images, size, batch_size, own_size, channels, reader):
             _check_patches(extractor.backbone, part)
             batch = dict(inputs=part.to(device))
             inputs = extractor.data_preprocessor(batch, False)['inputs']
@@ -162,6 +182,13 @@ def _settings(content: Any) -> dict[str, Any]:
     meta = content.get('meta') if isinstance(content, Mapping) else None
     text = meta.get('cfg') if isinstance(meta, Mapping) else None
     return read_config_text(text) if isinstance(text, str) else {}
+
+
+def _reader(settings: Mapping[str, Any]) -> ChannelReader | None:
+    """What reads images of n channels as in the training; None: photos."""
+    if channels_of(settings) is None:
+        return None
+    return LoadImage(**reader_settings(settings)).reader
 
 
 def _image_size(network: Mapping[str, Any], settings: Mapping[str, Any]) -> int:
@@ -189,10 +216,17 @@ def _side(backbone: nn.Module) -> int:
     return int(size[0]) if isinstance(size, (list, tuple)) else int(size)  # type: ignore[arg-type]
 
 
-def _batches(images: Any, size: int | None, number: int, own_size: int) -> Iterator[Tensor]:
-    """Batches (b, 3, H, W) of RGB, uint8 or float in [0, 1]."""
+def _batches(
+    images: Any,
+    size: int | None,
+    number: int,
+    own_size: int,
+    channels: int,
+    reader: ChannelReader | None,
+) -> Iterator[Tensor]:
+    """Batches (b, C, H, W), uint8 or float in [0, 1]."""
     if isinstance(images, Tensor):
-        _check_tensor(images)
+        _check_tensor(images, channels)
         for part in images.split(number):
             if size is not None:
                 floats = part.float() / 255 if part.dtype == torch.uint8 else part.float()
@@ -206,32 +240,35 @@ def _batches(images: Any, size: int | None, number: int, own_size: int) -> Itera
     if not listed:
         raise ValueError('there are no images: give a list of files or PIL images, or a tensor')
     for start in range(0, len(listed), number):
-        pixels = [_pixels(one, size or own_size) for one in listed[start : start + number]]
-        # (b, H, W, 3) -> (b, 3, H, W)
+        pixels = [_pixels(one, size or own_size, reader) for one in listed[start : start + number]]
+        # (b, H, W, C) -> (b, C, H, W)
         yield torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous()
 
 
-def _pixels(image: Any, size: int) -> np.ndarray:
-    """(size, size, 3) uint8 RGB."""
-    if isinstance(image, Image.Image):
+def _pixels(image: Any, size: int, reader: ChannelReader | None) -> np.ndarray:
+    """(size, size, 3) uint8 RGB, or (size, size, C) of a reader."""
+    if isinstance(image, Image.Image) and reader is None:
         array = np.asarray(image.convert('RGB'))
     elif isinstance(image, (str, Path)):
         if not Path(image).is_file():
             raise FileNotFoundError(f'there is no image {image}')
-        array = decode_image(image)
+        array = decode_image(image) if reader is None else reader(image)
     else:
         raise ValueError(
             f'an image is a {type(image).__name__}: give files, PIL images, or one tensor '
             '(B, 3, H, W)'
+            if reader is None
+            else f'an image is a {type(image).__name__}: give files of {reader.channels} channels, '
+            f'or one tensor (B, {reader.channels}, H, W)'
         )
     return resize_image(np.array(array), (size, size))  # a copy: PIL's is read-only
 
 
-def _check_tensor(images: Tensor) -> None:
-    if images.ndim != 4 or images.shape[1] != 3 or not len(images):
+def _check_tensor(images: Tensor, channels: int) -> None:
+    if images.ndim != 4 or images.shape[1] != channels or not len(images):
         raise ValueError(
-            f'images have the shape {tuple(images.shape)}: a tensor is (B, 3, H, W), with B of at '
-            'least 1'
+            f'images have the shape {tuple(images.shape)}: a tensor is (B, {channels}, H, W), with '
+            'B of at least 1'
         )
     if images.dtype == torch.uint8:
         return

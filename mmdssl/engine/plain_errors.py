@@ -1,4 +1,4 @@
-"""Which errors are not the code's: a full disk, a folder that may not be written, unreadable data.
+"""Which errors are not the code's: a full disk, unreadable data, another process that is gone.
 
 They come from deep inside, out of a loader's worker or while another error is handled, and then
 stand at the end of several tracebacks that help nobody. Here the chain is searched for the one that
@@ -36,6 +36,14 @@ _REMEDIES = {
 }
 # What torch's writer of checkpoints says where the disk is full; it knows no error number.
 _TORCH_WRITES = ('inline_container', 'PytorchStreamWriter')
+# What gloo and NCCL say where the other side of a connection ended.
+_PEER_GONE = (
+    'Connection reset by peer',
+    'Connection closed by peer',
+    'Broken pipe',
+    'remote process exited',
+    'ncclRemoteError',
+)
 _CAUGHT = 'Original Traceback (most recent call last):'
 
 
@@ -53,6 +61,12 @@ def plain_sentence(error: BaseException) -> str | None:
             return says_what_happened(one)
         if isinstance(one, RuntimeError) and any(word in str(one) for word in _TORCH_WRITES):
             return f'a checkpoint cannot be written, as on a full disk ({_last_line(one)}): {_FULL}'
+        if isinstance(one, RuntimeError) and any(word in str(one) for word in _PEER_GONE):
+            return (
+                f'another process of this run is gone ({_last_line(one)}): its machine, or an '
+                'error that its own output names, ended it; what is done is kept, --resume goes on '
+                'with as many processes as are left'
+            )
     return None
 
 

@@ -38,7 +38,7 @@ Region = Literal['cells', 'roi_align']
 
 def local_consistency(
     backbone: nn.Module,
-    images: Float[Tensor, 'n 3 h w'],
+    images: Float[Tensor, 'n ch h w'],
     *,
     patch: int | None = None,
     crop: int = 5,
@@ -56,7 +56,7 @@ def local_consistency(
 
     Args:
         backbone: mmpretrain, torchvision or any other module of images.
-        images: (N, 3, H, W) float, normalised; H and W multiples of ``patch``.
+        images: (N, ch, H, W) float, normalised; H and W multiples of ``patch``.
         patch: Step between crops in pixels; None: see :func:`step_of`. Any number will do for a
             CNN, whatever its stride.
         crop: Side of a crop in steps.
@@ -79,7 +79,7 @@ def local_consistency(
     if chunk < 1:
         raise ValueError(f'chunk={chunk} must be at least 1 crop')
     side = crop * patch
-    windows = images.unfold(2, side, patch).unfold(3, side, patch)  # (N, 3, I, J, side, side)
+    windows = images.unfold(2, side, patch).unfold(3, side, patch)  # (N, ch, I, J, side, side)
     windows = windows.permute(0, 2, 3, 1, 4, 5)  # still a view
     grid = windows.shape[:3]
     places = torch.cartesian_prod(*(torch.arange(n, device=images.device) for n in grid))
@@ -90,7 +90,7 @@ def local_consistency(
         local = []
         with _class_token_output(backbone, wanted=pool == 'cls'):
             for part in places.split(chunk):
-                crops = windows[part[:, 0], part[:, 1], part[:, 2]]  # (n, 3, side, side)
+                crops = windows[part[:, 0], part[:, 1], part[:, 2]]  # (n, ch, side, side)
                 local.append(_pooled(backbone, crops, layer, pool))
     cosines = F.cosine_similarity(torch.cat(local), context, dim=1)
     return cosines.reshape(grid)
@@ -108,7 +108,7 @@ def step_of(backbone: nn.Module) -> int:
 
 def _check(
     backbone: nn.Module,
-    images: Float[Tensor, 'n 3 h w'],
+    images: Float[Tensor, 'n ch h w'],
     *,
     patch: int,
     crop: int,
@@ -162,7 +162,7 @@ def _class_token_output(backbone: nn.Module, *, wanted: bool) -> Iterator[None]:
 
 
 def _pooled(
-    backbone: nn.Module, crops: Float[Tensor, 'n 3 s s'], layer: str, pool: Pool
+    backbone: nn.Module, crops: Float[Tensor, 'n ch s s'], layer: str, pool: Pool
 ) -> Float[Tensor, 'n c']:
     """(n, 3, s, s) to (n, C) float32."""
     if pool == 'patches':

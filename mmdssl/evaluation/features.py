@@ -23,7 +23,7 @@ __all__ = ['dense_map', 'object_features', 'pool_boxes']
 
 def object_features(
     backbone: nn.Module,
-    images: Float[Tensor, 'n 3 h w'],
+    images: Float[Tensor, 'n ch h w'],
     boxes: Sequence[Shaped[Tensor, '_ 4']],
     *,
     roi_size: int = 7,
@@ -33,7 +33,7 @@ def object_features(
 
     Args:
         backbone: mmpretrain or torchvision backbone; its training flags are left as they were.
-        images: (N, 3, H, W) float, normalised.
+        images: (N, ch, H, W) float, normalised.
         boxes: N tensors (n_i, 4), x1 y1 x2 y2 in pixels of the images; n_i may be 0.
         roi_size: Cells per side of RoIAlign.
         upsample_c4: Rule for ResNets, see the module.
@@ -47,7 +47,7 @@ def object_features(
 
 
 def dense_map(
-    backbone: nn.Module, images: Float[Tensor, 'n 3 h w'], *, upsample_c4: bool = True
+    backbone: nn.Module, images: Float[Tensor, 'n ch h w'], *, upsample_c4: bool = True
 ) -> Float32[Tensor, 'n c h2 w2']:
     """The map that objects are read from, in the mode the backbone is in, with its gradients.
 
@@ -56,7 +56,7 @@ def dense_map(
 
     Args:
         backbone: Returns a tuple of maps (mmpretrain) or, as torchvision's ResNet, anything.
-        images: (N, 3, H, W) float, normalised.
+        images: (N, ch, H, W) float, normalised.
         upsample_c4: Rule for ResNets; without effect on other backbones.
 
     Returns:

@@ -94,13 +94,13 @@ def _known_layers(modules: dict[str, nn.Module]) -> list[str]:
 
 
 def layer_maps(
-    backbone: nn.Module, images: Float[Tensor, 'n 3 h w'], layers: Sequence[str] = ('last',)
+    backbone: nn.Module, images: Float[Tensor, 'n ch h w'], layers: Sequence[str] = ('last',)
 ) -> dict[str, Float32[Tensor, 'n _ _ _']]:
     """Maps of the named layers, in the mode the backbone is in, with its gradients.
 
     Args:
         backbone: mmpretrain, torchvision or any other module of images.
-        images: (N, 3, H, W) float, normalised.
+        images: (N, ch, H, W) float, normalised.
         layers: Names, see the module; ``'last'`` is what the backbone returns, the last one of a
             tuple (for a ViT with the final norm).
 
@@ -137,7 +137,7 @@ def _collect(modules: dict[str, nn.Module]) -> Iterator[dict[str, object]]:
 
 
 def _as_map(
-    output: object, images: Float[Tensor, 'n 3 h w'], name: str
+    output: object, images: Float[Tensor, 'n ch h w'], name: str
 ) -> Float32[Tensor, 'n c h2 w2']:
     """(N, C, h, w) or (N, T, C) tokens, alone or last in a tuple, to a float32 map."""
     if isinstance(output, (tuple, list)) and output:

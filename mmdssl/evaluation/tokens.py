@@ -65,7 +65,7 @@ def has_keys(backbone: nn.Module) -> bool:
 
 def patch_tokens(
     backbone: nn.Module,
-    images: Float[Tensor, 'n 3 h w'],
+    images: Float[Tensor, 'n ch h w'],
     places: Sequence[str] = ('last',),
     *,
     upsample_c4: bool = True,
@@ -74,7 +74,7 @@ def patch_tokens(
 
     Args:
         backbone: mmpretrain, torchvision, an adapter of this package or any module of images.
-        images: (N, 3, H, W) float, normalised.
+        images: (N, ch, H, W) float, normalised.
         places: Names, see the module.
         upsample_c4: Rule for ResNets, see :mod:`mmdssl.evaluation.features`.
 

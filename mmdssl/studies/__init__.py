@@ -15,6 +15,7 @@ from mmdssl.studies.study import (
     Study,
     controls,
     load_study,
+    with_config,
 )
 
 __all__ = [
@@ -27,4 +28,5 @@ __all__ = [
     'Study',
     'controls',
     'load_study',
+    'with_config',
 ]

@@ -22,6 +22,7 @@ __all__ = ['MEASURES', 'START', 'measure_afterwards', 'missing_measures', 'numbe
 #: Before the names of what was measured of the network that a run starts from.
 START = 'start/'
 _DEPTHS = 4
+_READ = ('data', 'cost')
 
 
 def _position(run: Run) -> dict[str, float]:
@@ -89,6 +90,7 @@ def _read(
     config: Any, backbone: Any, diagnostic: Mapping[str, Any], *, depths: int = 1, **options: Any
 ) -> dict[str, float]:
     """A diagnostic of a network at so many depths, the last map among them."""
+    from mmengine.device import get_device
     from mmengine.registry import DefaultScope
 
     from mmdssl.evaluation.layers import layers_by_depth
@@ -98,6 +100,7 @@ def _read(
         diagnostic, backbone=backbone, layers=layers_by_depth(backbone, depths)
     )
     preprocessor = config.model.data_preprocessor.to_dict()
+    backbone.to(get_device())
     with DefaultScope.overwrite_default_scope('mmdssl'):  # fine-tuning before it has left another
         return measure(
             backbone,
@@ -230,6 +233,8 @@ def _judged(judge: str) -> str:
 
 def _wanted(run: Run) -> dict[str, Callable[[Run], dict[str, float]]]:
     """What the study wants to know of a run, by the name of its file."""
+    if run.row.statistic:  # there is no network
+        return {}
     found: dict[str, Callable[[Run], dict[str, float]]] = {}
     for name in run.plan.measures:
         if name == 'transfer':
@@ -249,10 +254,10 @@ def missing_measures(run: Run) -> list[str]:
 
 
 def measure_afterwards(run: Run) -> None:
-    """Measure what is missing of a trained run; of several processes all fine-tune."""
+    """Measure what is missing of a trained run; all of its processes, but what is only read."""
     first = int(os.environ.get('RANK', 0)) == 0
     for name in missing_measures(run):
-        if first or name.startswith('transfer'):
+        if first or name not in _READ:
             numbers = _wanted(run)[name](run)
         if first:
             atomic_text(json.dumps(numbers, indent=1) + '\n', _file(run, name))

@@ -24,7 +24,8 @@ def make_data(plan: Plan, *, workers: int = 1, progress: bool = True) -> None:
         ValueError: If a folder holds scenes of other settings.
     """
     scale = plan.size
-    if not scale.scenes:
+    runs = [run for run in plan.runs if not run.row.statistic]
+    if not scale.scenes or not runs:
         return
     for seed in plan.seeds:
         root = plan.data_root(seed)
@@ -37,7 +38,7 @@ def make_data(plan: Plan, *, workers: int = 1, progress: bool = True) -> None:
             workers=workers,
             progress=progress,
         )
-        if any('LoadProposals' in str(run.published.train_dataloader) for run in plan.runs):
+        if any('LoadProposals' in str(run.published.train_dataloader) for run in runs):
             make_proposals(
                 root / 'train',
                 root / PROPOSALS,
@@ -45,9 +46,9 @@ def make_data(plan: Plan, *, workers: int = 1, progress: bool = True) -> None:
                 workers=workers,
                 progress=progress,
             )
-        if any(run.setting.config.startswith('photos/') for run in plan.runs):
+        if any(run.setting.config.startswith('photos/') for run in runs):
             _lay_out_as_photos(root)
-        wanted = plan.runs if 'transfer' in plan.measures else []
+        wanted = runs if 'transfer' in plan.measures else []
         judges = {judge for run in wanted for judge in run.setting.judges}
         written = (root / 'voc/ImageSets/Main/test.txt').exists()
         if any('voc' in judge for judge in judges) and not written:

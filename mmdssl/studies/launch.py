@@ -21,9 +21,11 @@ from mmdssl.studies.afterwards import measure_afterwards, missing_measures
 from mmdssl.studies.measuring import MeasureHook, read_measurements
 from mmdssl.studies.recipe import make_config
 from mmdssl.studies.run import Plan, Run
+from mmdssl.studies.statistics import compute
 
 __all__ = ['Failure', 'Job', 'execute', 'is_done', 'is_trained', 'run_all']
 
+_MEASURED = 'measurements.jsonl'
 _GPUS_A_NODE = 8
 
 
@@ -76,7 +78,8 @@ def run_all(
     """
     waiting = {run.folder: run for run in plan.runs if not is_done(run)}  # equal ones once
     for run in waiting.values():
-        make_config(run)  # mistakes show before anything has run
+        if not run.row.statistic:
+            make_config(run)  # mistakes show before anything has run
     jobs = jobs or (len(waiting) if executor == 'slurm' else 1)
     failures: list[Failure] = []
 
@@ -115,39 +118,53 @@ class Job(ResumedJob):
 def execute(run: Run) -> None:
     """Train a row with a seed in this process, measure it and mark it done."""
     run.folder.mkdir(parents=True, exist_ok=True)
+    if run.processes > 1:  # for what is measured afterwards, too
+        from submitit.helpers import TorchDistributedEnvironment
+
+        TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
     if not is_trained(run):
-        _train(run)
+        begin = time.perf_counter()
+        atomic_text(json.dumps(run.settings, indent=1) + '\n', run.folder / 'settings.json')
+        (_compute if run.row.statistic else _train)(run)
+        _mark_done(run, begin)
     measure_afterwards(run)
 
 
-def _train(run: Run) -> None:
-    from mmengine.dist import is_main_process
-
-    from mmdssl.engine.launch import build_runner, find_checkpoint, prepare_config, train
-    from mmdssl.visualization.report import hardware, versions
-
+def _compute(run: Run) -> None:
+    """What a row without a network has instead of a training: one line of numbers."""
     begin = time.perf_counter()
-    atomic_text(json.dumps(run.settings, indent=1) + '\n', run.folder / 'settings.json')
+    numbers = compute(run.row.statistic, repeats=run.length[1], seed=run.seed)
+    seconds = round(time.perf_counter() - begin, 2)
+    line = dict(iter=run.length[1], share=1.0, seconds=seconds, **numbers)
+    atomic_text(json.dumps(line) + '\n', run.folder / _MEASURED)
+
+
+def _train(run: Run) -> None:
+    from mmdssl.engine.launch import build_runner, find_checkpoint, prepare_config, train
+
     config = make_config(run)
     config.experiment_name = f'{run.folder.parent.name}-{run.seed}-{time.time_ns()}'
     config.work_dir = str(run.folder)
     if run.processes > 1:
-        from submitit.helpers import TorchDistributedEnvironment
-
-        TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
         prepare_config(config, launcher='pytorch')
     found = find_checkpoint(run.folder, 'auto')
     config.resume, config.load_from = found is not None, found and str(found)
     runner = build_runner(config)
-    measurements = run.folder / 'measurements.jsonl'
-    runner.register_hook(MeasureHook(run.shares, measurements))
+    runner.register_hook(MeasureHook(run.shares, run.folder / _MEASURED))
     train(runner)
+
+
+def _mark_done(run: Run, begin: float) -> None:
+    """Leave the record by which a run counts as trained."""
+    from mmengine.dist import is_main_process
+
+    from mmdssl.visualization.report import hardware, versions
+
+    lines = read_measurements(run.folder / _MEASURED)
     record = dict(
         row=run.name,
         seconds_of_last_start=round(time.perf_counter() - begin, 1),
-        seconds_measuring=round(
-            sum(line['seconds'] for line in read_measurements(measurements)), 1
-        ),
+        seconds_measuring=round(sum(line['seconds'] for line in lines), 1),
         hardware=hardware(),
         versions=versions(),
     )

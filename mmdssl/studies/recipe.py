@@ -8,12 +8,13 @@ iBOT-RCC).
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmengine.config import Config
 
+from mmdssl.core.config_parts import MASKS, with_masks
 from mmdssl.core.shipped import shipped
 from mmdssl.datasets.proposals.filters import ProposalFilter
 from mmdssl.datasets.proposals.producers import ProposalSettings
@@ -26,20 +27,10 @@ __all__ = [
     'make_config',
     'named_processes',
     'proposal_settings',
-    'set_masks',
     'set_steps',
     'share_batch',
 ]
 
-_MASKS = (
-    'BlockwiseMask',
-    'GridRegions',
-    'ProposalCutout',
-    'RandomPatchMask',
-    'RectangleForeground',
-    'RegionCollaborativeCutout',
-    'SquareCutout',
-)
 #: What else draws from the stream of the masks, and not from that of the views: the same views with
 #: and without.
 _AFTER_VIEWS = (
@@ -73,9 +64,11 @@ def make_config(run: 'Run') -> Config:
         steps['LoadProposals.expect'] = proposal_settings(scale).parameters()
     set_steps(pipeline, steps)
     for key, made_by in row.masks.items():
-        set_masks(pipeline, key, made_by)
+        pipeline = with_masks(pipeline, key, made_by)
+    config.merge_from_dict({'train_dataloader.dataset.pipeline': pipeline})
+    pipeline = config.train_dataloader.dataset.pipeline
     for step in _steps(pipeline):
-        if step['type'] in (*_MASKS, *_AFTER_VIEWS):
+        if step['type'] in (*MASKS, *_AFTER_VIEWS):
             step.setdefault('stream', _STREAM)
     config.optim_wrapper.optimizer.lr *= row.lr
     _set_length(config, run)
@@ -146,40 +139,6 @@ def set_steps(pipeline: Any, changes: Mapping[str, Any]) -> None:
                 step[argument] = value
 
 
-def set_masks(pipeline: Any, key: str, made_by: Sequence[Mapping[str, Any]]) -> None:
-    """Let other steps make a mask, in place, wherever in a pipeline it is made.
-
-    Args:
-        pipeline: Nested configs of transforms.
-        key: Name of the mask, ``'mask'`` or ``'dc_mask'``.
-        made_by: The mask's step, behind those that make its regions, if it needs any. They get
-            name, size and random stream of the mask that they replace.
-
-    Raises:
-        ValueError: If the pipeline makes no such mask.
-    """
-    found = 0
-    for steps in list(_lists(pipeline)):
-        old = next((s for s in steps if s['type'] in _MASKS and s.get('key', 'mask') == key), None)
-        if old is None:
-            continue
-        found += 1
-        regions = f'{key}_regions'
-        shared = {'stream': old['stream']} if 'stream' in old else {}
-        new = [{**step, 'key': regions, **shared} for step in made_by[:-1]]
-        size = {'mask_size': old['mask_size']} if 'mask_size' in old else {}
-        new.append({**made_by[-1], 'key': key, **shared, **size})
-        if made_by[:-1]:
-            new[-1]['regions_key'] = regions
-        drawn_in = old.get('regions_key', 'regions')
-        left_out = [s for s in steps if s['type'] == 'GridRegions']
-        left_out = [s for s in left_out if s.get('key', 'regions') == drawn_in] + [old]
-        at = steps.index(old)
-        steps[:] = [s for s in steps[:at] if s not in left_out] + new + steps[at + 1 :]
-    if not found:
-        raise ValueError(f'the pipeline makes no mask {key!r} that could be made otherwise')
-
-
 def _steps(value: Any) -> Iterator[Any]:
     """All configs of transforms in nested lists and configs."""
     if isinstance(value, Mapping):
@@ -190,18 +149,6 @@ def _steps(value: Any) -> Iterator[Any]:
         return
     for entry in list(value):
         yield from _steps(entry)
-
-
-def _lists(value: Any) -> Iterator[list]:
-    """All lists of configs of transforms in nested lists and configs."""
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    elif not isinstance(value, (list, tuple)):
-        return
-    elif isinstance(value, list) and all(isinstance(e, Mapping) and 'type' in e for e in value):
-        yield value
-    for entry in list(value):
-        yield from _lists(entry)
 
 
 def _set_length(config: Config, run: 'Run') -> None:

@@ -26,6 +26,7 @@ __all__ = [
     'Metric',
     'Point',
     'Summary',
+    'Values',
     'at_equal_coupling',
     'comparisons',
     'family_rows',

@@ -115,6 +115,8 @@ class Plan:
         # Folders and seeds by placeholders: the same run elsewhere is the same run.
         plan = dataclasses.replace(self, out=Path('OUT'), data=Path('DATA'))
         run = Run(plan=plan, name=name, seed=0)
+        if run.row.statistic:
+            return _plain(dict(statistic=run.row.statistic, repeats=run.length[1]))
         config = make_config(run).to_dict()
         kept = {k: v for k, v in config.items() if k not in (*_NO_SETTING, 'work_dir')}
         kept = {k: v for k, v in kept.items() if not k.endswith('_pipeline')}  # not those in use
@@ -168,13 +170,15 @@ class Run:
 
     @property
     def base_length(self) -> tuple[str, int]:
-        """``'iter'`` or ``'epoch'``, and how many of them the base of the row has.
+        """``'iter'``, ``'epoch'`` or ``'repeat'``, and how many the base of the row has.
 
         Raises:
             ValueError: If iterations are given to a config that counts epochs.
         """
-        loop = self.published.train_cfg
         count = self.plan.size.iters or self.setting.iters
+        if self.row.statistic:
+            return 'repeat', count or 1
+        loop = self.published.train_cfg
         if not loop.get('max_epochs'):
             return 'iter', count or loop.max_iters
         if count:
@@ -186,7 +190,7 @@ class Run:
 
     @property
     def length(self) -> tuple[str, int]:
-        """``'iter'`` or ``'epoch'``, and how many of them the run has."""
+        """``'iter'``, ``'epoch'`` or ``'repeat'``, and how many the run has."""
         kind, count = self.base_length
         return kind, max(1, round(count * self.row.length))
 
@@ -205,7 +209,7 @@ class Run:
     @property
     def folder(self) -> Path:
         """Where it keeps its files."""
-        stem = Path(self.setting.config).name.split('_')[0]
+        stem = Path(self.setting.config).name.split('_')[0] or self.row.statistic['type']
         digest = _digest(self.settings, 10)
         return self.plan.out / 'runs' / f'{stem}-{digest}' / f'seed-{self.seed}'
 

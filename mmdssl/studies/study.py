@@ -28,6 +28,7 @@ __all__ = [
     'check_measures',
     'controls',
     'load_study',
+    'with_config',
 ]
 
 Role = Literal['base', 'variant', 'decoupled', 'low-lr', 'equal-compute']
@@ -45,8 +46,9 @@ class Setting:
     """How a row is trained at one scale.
 
     Attributes:
-        config: File below ``configs/``.
-        iters: Iterations of the base's schedule; None as the config has them.
+        config: File below ``configs/``; empty for a row with a ``statistic``.
+        iters: Iterations of the base's schedule; None as the config has them. Of a ``statistic``
+            its repeats.
         epochs: The same of a config that counts epochs.
         warmup: Iterations of warm-up among them; None as the config has them.
         options: Changes of the config by dotted name.
@@ -89,6 +91,9 @@ class Row:
         teacher_option: Name in its config of the file of that network.
         continues: Whether it starts from that network, so that it was never random.
         optional: Only trained when it is asked for.
+        point: Its place in the study's figure: the curve, and where on the axis.
+        statistic: What is computed in place of a training, by its name ``'type'`` in
+            :mod:`mmdssl.studies.statistics`, and its arguments.
     """
 
     name: str
@@ -103,6 +108,8 @@ class Row:
     teacher_option: str = ''
     continues: bool = False
     optional: bool = False
+    point: tuple[str, float | str] | None = None
+    statistic: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def family(self) -> str:
@@ -136,19 +143,26 @@ def controls(base: Row, *, equal_compute: float = EQUAL_COMPUTE, **changes: Any)
     )
 
 
+def with_config(settings: Mapping[str, Setting], scale: str, config: str) -> dict[str, Setting]:
+    """The settings with another config at one scale."""
+    return {**settings, scale: dataclasses.replace(settings[scale], config=config)}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """A table of a paper.
+    """A table or figure of a paper.
 
     Attributes:
         title: With its number.
         columns: What the paper calls each column, by the name of our measurement.
-        rows: Values by row, in the order of the columns; None where the paper has none.
+        rows: Values by row, in the order of the columns; None where the paper prints none.
+        says: What the text says of a figure whose values are not printed.
     """
 
     title: str
     columns: Mapping[str, str]
     rows: Mapping[str, Sequence[float | None]]
+    says: str = ''
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,11 +219,14 @@ class Study:
         rows: In the order of the tables; a base before the rows that are compared with it.
         published: Tables of a paper.
         measures: What is measured besides O-KNN and coupling.
+        axis: Of a figure of coupling between objects: what stands on it, the ``point`` of each row
+            or, where rows have none, the missing share of A. Empty: no such figure.
         scales: In place of, or besides, :data:`mmdssl.studies.scales.SCALES`.
         name: Of its file; :func:`load_study` fills it in.
 
     Raises:
-        ValueError: If two rows have one name, or a base, a teacher or a published row is missing.
+        ValueError: If two rows have one name, a base, a teacher or a published row is missing, or a
+            row has neither config nor statistic, or both.
     """
 
     title: str
@@ -217,6 +234,7 @@ class Study:
     published: Sequence[Published] = ()
     measures: Sequence[str] = ('cost',)
     scales: Mapping[str, Scale] = field(default_factory=dict)
+    axis: str = ''
     name: str = ''
 
     def __post_init__(self) -> None:
@@ -227,6 +245,8 @@ class Study:
             for what, other in (('base', row.base), ('teacher', row.teacher)):
                 if other and other not in names:
                     raise ValueError(f'row {row.name!r}: its {what} {other!r} is no row')
+            if any(bool(one.config) is bool(row.statistic) for one in row.settings.values()):
+                raise ValueError(f'row {row.name!r} needs a config, or a statistic and none')
         for table in self.published:
             for name, values in table.rows.items():
                 if name not in names or len(values) != len(table.columns):

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,9 @@ from mmdssl.studies.run import Plan
 from mmdssl.studies.study import Published, Study
 
 __all__ = ['Cell', 'build_cells', 'published_tables', 'rich_tables', 'write_tables']
+
+
+_SHOWN = {metric.key for metric in METRICS}
 
 
 @dataclass(frozen=True)
@@ -87,9 +91,10 @@ def rich_tables(cells: Sequence[Cell]) -> list[Table]:
     for family in dict.fromkeys(cell.family for cell in cells):
         own = [cell for cell in cells if cell.family == family]
         title = f'{family}: mean ± standard deviation over seeds'
-        tables.append(_table(title, own, ('row',), signed=False))
+        if any(cell.metric in _SHOWN for cell in own):
+            tables.append(_table(title, own, ('row',), signed=False))
         kinds = ('difference', 'equal coupling')
-        if any(cell.kind in kinds for cell in own):
+        if any(cell.kind in kinds and cell.metric in _SHOWN for cell in own):
             title = f'{family}: paired differences ± standard error'
             tables.append(_table(title, own, kinds, signed=True))
     return tables
@@ -120,12 +125,15 @@ def _text(value: Summary | None, digits: int, signed: bool = False) -> str:
 
 
 def _columns(table: Published) -> list[Metric]:
+    """Their digits; a share of A (``last@0.2``) and a median have those of the mean over all."""
     known = {m.key: m for m in METRICS}
     ratios = ('cr_', 'mcs/')  # near 1, and so are their differences
-    return [
-        known.get(key) or Metric(key, label, 2 if key.startswith(ratios) else 1, 1)
-        for key, label in table.columns.items()
-    ]
+    found = []
+    for key, label in table.columns.items():
+        alike = known.get(re.sub('@[^/]*', '', key).replace('/median', '/mean'))
+        digits = alike.digits if alike else 2 if key.startswith(ratios) else 1
+        found.append(known.get(key) or Metric(key, label, digits, 1))
+    return found
 
 
 def published_tables(study: Study, cells: Sequence[Cell]) -> list[Table]:
@@ -134,7 +142,9 @@ def published_tables(study: Study, cells: Sequence[Cell]) -> list[Table]:
     steps = {(c.name, c.metric): c.value for c in cells if c.kind == 'difference'}
     tables = []
     for paper in study.published:
-        table = Table(title=f'{paper.title}: published | measured', title_justify='left')
+        says = f'The paper says: {paper.says}.' if paper.says else None
+        title = f'{paper.title}: published | measured'
+        table = Table(title=title, title_justify='left', caption=says, caption_justify='left')
         table.add_column('')
         for label in paper.columns.values():
             table.add_column(label, justify='right')
@@ -144,8 +154,10 @@ def published_tables(study: Study, cells: Sequence[Cell]) -> list[Table]:
             for metric, value, first in zip(
                 _columns(paper), values, paper.rows.get(base, values), strict=True
             ):
-                theirs = '-' if value is None else f'{value:g}'
-                texts.append(f'{theirs} | {_text(rows.get((name, metric.key)), metric.digits)}')
+                theirs = 'not stated' if value is None else f'{value:g}'
+                ours = rows.get((name, metric.key))
+                text = _text(ours, metric.digits) if ours else 'not measured'
+                texts.append(f'{theirs} | {text}')
                 step = '-' if value is None or first is None else f'{value - first:+.2f}'
                 ours = steps.get((f'{name} - {base}', metric.key))
                 compared.append(f'{step} | {_text(ours, metric.digits, signed=True)}')

@@ -21,6 +21,7 @@ from mmdssl.visualization.figure import (
     MUTED,
     Denormalise,
     as_image,
+    loaded_image,
     overlay,
     picture_axes,
     save_figure,
@@ -133,7 +134,7 @@ def d3ssl_panels(
         pictures = images if raw else denormalise(images)
         return [
             Panel(
-                as_image(pictures[i]),
+                loaded_image(pictures[i]) if raw else as_image(pictures[i]),
                 _once(views.boxes[name][i], ids[i]),
                 notes[i] if notes else '',
             )

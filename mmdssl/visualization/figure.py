@@ -22,6 +22,7 @@ __all__ = [
     'MUTED',
     'Denormalise',
     'as_image',
+    'loaded_image',
     'overlay',
     'picture_axes',
     'save_figure',
@@ -114,11 +115,21 @@ def picture_axes(axes: Axes) -> Axes:
 
 
 def as_image(pixels: Tensor | np.ndarray) -> np.ndarray:
-    """(3, H, W) RGB, uint8 or float in 0..255, to the (H, W, 3) uint8 matplotlib shows."""
+    """(3, H, W) RGB, uint8 or float in 0..255, to the (H, W, 3) uint8 matplotlib shows.
+
+    Of other images of n channels the first three are shown, of two the second twice, one as grey.
+    """
     values = pixels.detach().cpu().numpy() if isinstance(pixels, Tensor) else np.asarray(pixels)
+    if len(values) != 3:
+        values = values[np.minimum(range(3), len(values) - 1)]
     if values.dtype != np.uint8:
         values = np.rint(values).clip(0, 255).astype(np.uint8)
     return np.ascontiguousarray(values.transpose(1, 2, 0))
+
+
+def loaded_image(pixels: Tensor) -> np.ndarray:
+    """:func:`as_image` of pixels as a loader gives them: uint8, or float in [0, 1]."""
+    return as_image(pixels * 255 if pixels.is_floating_point() else pixels)
 
 
 def overlay(
@@ -145,7 +156,7 @@ def overlay(
 
 
 class Denormalise:
-    """Normalised images (N, 3, H, W) back to 0..255.
+    """Normalised images (N, C, H, W) back to 0..255.
 
     Mean and standard deviation are not asked for but measured, on black and
     white, so that any preprocessor that normalises each channel will do.
@@ -153,10 +164,12 @@ class Denormalise:
 
     def __init__(self, data_preprocessor: nn.Module) -> None:
         probe = torch.tensor([0, 255], dtype=torch.uint8)[:, None, None, None]  # (2, 1, 1, 1)
-        probe = probe.expand(2, 3, 8, 8).contiguous()
+        mean = getattr(data_preprocessor, 'mean', None)
+        channels = 3 if mean is None else len(mean)
+        probe = probe.expand(2, channels, 8, 8).contiguous()
         self.black, self.white = data_preprocessor({'inputs': probe}, training=False)['inputs'][
             :, :, :1, :1
-        ]  # (3, 1, 1) each
+        ]  # (C, 1, 1) each
 
     def __call__(self, images: Tensor) -> Tensor:
         return (images - self.black) / (self.white - self.black) * 255

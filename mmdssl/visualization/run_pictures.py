@@ -9,13 +9,12 @@ import torch.nn.functional as F
 from mmengine.config import Config
 from torch import Tensor, nn
 
-from mmdssl.evaluation.guards import preserve_rng_state
-from mmdssl.registry import DATASETS, TRANSFORMS
+from mmdssl.registry import DATASETS
 from mmdssl.visualization.affinity import affinity_of, draw_affinity
 from mmdssl.visualization.curves import Curve, draw_curves, read_object_knn, read_scalars
 from mmdssl.visualization.decoupled import draw_decoupled
-from mmdssl.visualization.figure import as_image
-from mmdssl.visualization.masks import draw_masks
+from mmdssl.visualization.figure import loaded_image
+from mmdssl.visualization.mask_examples import draw_mask_kinds
 from mmdssl.visualization.preview import build_model, stride_of, training_batches
 from mmdssl.visualization.views import draw_batch
 
@@ -23,7 +22,6 @@ __all__ = [
     'SCORE_NAMES',
     'draw_batches',
     'draw_features',
-    'draw_mask_kinds',
     'draw_progress',
     'pick_points',
     'query_images',
@@ -35,44 +33,6 @@ SCORE_NAMES = {
     'oknn_d': 'O-KNN-D',
     'oknn_clean_bank': 'clean bank, disturbed queries',
 }
-
-
-#: Masks that cut (about) the same share, for comparison over the same regions. Those behind the
-#: second are made of patches and need a grid of them.
-_MASK_KINDS = {
-    'region collaborative\ncutout (RCC)': dict(type='RegionCollaborativeCutout', ratio=0.4),
-    'cutout of\nevery region': dict(type='ProposalCutout', ratio=0.4),
-    'block-wise\n(iBOT)': dict(type='BlockwiseMask', ratio=0.4, min_area=4),
-    'random\npatches': dict(type='RandomPatchMask', ratio=0.4),
-}
-
-
-def draw_mask_kinds(
-    image: np.ndarray, cells: tuple[int, int], path: str | Path, *, count: int = 6, seed: int = 0
-) -> Path:
-    """Kinds of masks over the same grid regions; a row per kind.
-
-    Args:
-        image: (H, W, 3) uint8 RGB behind the masks.
-        cells: Rows and columns of the masks; at pixel resolution masks of patches are left out.
-        path: PNG to write.
-        count: Draws of each kind.
-        seed: Of the draws; the random state of the process is given back.
-    """
-    height, width = image.shape[:2]
-    wanted = list(_MASK_KINDS.items())[: 2 if cells == (height, width) else None]
-    kinds = {label: TRANSFORMS.build({**kind, 'mask_size': cells}) for label, kind in wanted}
-    grid = TRANSFORMS.build(dict(type='GridRegions'))
-    masks: dict[str, list[np.ndarray]] = {label: [] for label in kinds}
-    boxes = []
-    with preserve_rng_state():
-        np.random.seed(seed)
-        for _ in range(count):
-            results = grid({'img': image})
-            boxes.append(results['regions'] / np.array([width, height] * 2, np.float32))
-            for label, kind in kinds.items():
-                masks[label].append(kind(dict(results))['mask'])
-    return draw_masks(masks, path, boxes=boxes, image=image)
 
 
 def draw_batches(config: Config, out: Path, *, images: int = 7) -> dict[str, Path]:
@@ -92,7 +52,7 @@ def draw_batches(config: Config, out: Path, *, images: int = 7) -> dict[str, Pat
     data_preprocessor, branch = model.data_preprocessor, getattr(model, 'decoupling', None)
     stride = stride_of(model.backbone)
     batch = next(training_batches(config, 1))
-    first = as_image(batch.data['inputs']['views'][0][-1])
+    first = loaded_image(batch.data['inputs']['views'][0][-1])
     files = {
         'masks': draw_mask_kinds(first, _mask_cells(batch.data['inputs']), out / 'masks.png'),
         'views': draw_batch(

@@ -21,6 +21,7 @@ from mmdssl.visualization.figure import (
     MUTED,
     Denormalise,
     as_image,
+    loaded_image,
     overlay,
     picture_axes,
     save_figure,
@@ -98,8 +99,9 @@ def batch_panels(
 
     Args:
         data: A collated batch as the loader gives it: ``data['inputs']['views'][v]``
-            (N, 3, H, W) uint8 RGB. What of these it has is drawn: masks (N, h, w) bool under
-            ``'mask'``, ``'erase'`` and ``'dc_mask'``, boxes (N, K, 4) under ``'boxes'``.
+            (N, 3, H, W) uint8 RGB, or (N, C, H, W). What of these it has is drawn: masks
+            (N, h, w) bool under ``'mask'``, ``'erase'`` and ``'dc_mask'``, boxes (N, K, 4) under
+            ``'boxes'``.
         data_preprocessor: The model's: colours and normalises the views in training,
             and one (N, 3, H, W) uint8 tensor is only normalised.
         branch: The model's de-coupling branch; without it no X^D is shown.
@@ -135,7 +137,7 @@ def batch_panels(
     picture = BatchPicture(samples=samples)
     for view in range(len(cropped)):
         picture.rows[f'view {view}\nas cropped'] = [
-            Panel(as_image(cropped[view][i]), boxes=boxes_of(inputs, view, i)) for i in samples
+            Panel(loaded_image(cropped[view][i]), boxes=boxes_of(inputs, view, i)) for i in samples
         ]
         images = {i: as_image(coloured[view][i]) for i in samples}
         picture.rows[f'view {view}\nafter colour'] = [Panel(images[i]) for i in samples]

@@ -10,10 +10,11 @@ pixels (blocks) or patches of 16 px (DC_Ran), and regions are a 3 x 3 grid.
 Beside the paper's rows: the controls of the base, without which less coupling may be less learning.
 """
 
-from mmdssl.studies import Published, Row, Setting, Study, controls
+from mmdssl.studies import Published, Row, Setting, Study, controls, with_config
 
+PAPER = 'densecl{}_resnet50_8xb32-coslr-200e_coco.py'
 FILES = {
-    'paper': 'densecl/densecl{}_resnet50_8xb32-coslr-200e_coco.py',
+    'paper': f'densecl/{PAPER}',
     'photos': 'photos/densecl{}_r18-128px_1xb256-3000i_photos.py',
     'scenes': 'scenes/densecl{}_r18w32-128px_1xb32-250i_scenes.py',
 }
@@ -39,6 +40,14 @@ def settings(ending: str) -> dict[str, Setting]:
     }
 
 
+def with_mask(kind: str) -> dict[str, Setting]:
+    """Those of the branch, in the paper's the config that has the mask already."""
+    if kind == 'RCC':
+        return settings('-d')
+    file = f'ablations/{PAPER.format(f"-d-{kind.lower()}")}'
+    return with_config(settings('-d'), 'paper', file)
+
+
 base = Row(name='DenseCL', settings=settings(''))
 study = Study(
     title='Table 10: mask types for de-coupling, DenseCL',
@@ -50,7 +59,7 @@ study = Study(
                 name=f'+DC_{kind}',
                 role='decoupled',
                 base='DenseCL',
-                settings=settings('-d'),
+                settings=with_mask(kind),
                 masks={'dc_mask': steps},
             )
             for kind, steps in MASKS.items()

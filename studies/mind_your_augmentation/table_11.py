@@ -10,11 +10,19 @@ the same runs.
 
 from pathlib import Path
 
-from mmdssl.studies import Published, Row, Study, load_study
+from mmdssl.studies import Published, Row, Setting, Study, load_study, with_config
 
 MASKS = load_study(Path(__file__).with_name('table_10.py'))
 rectangle = MASKS.row('+DC_Rec')
 OBJECTIVES = {'Avg': 'average', 'p-a': 'all', 'p-p': 'point'}
+PAPER = 'ablations/densecl-d-rec{}_resnet50_8xb32-coslr-200e_coco.py'
+ENDINGS = {'Avg': '-avg', 'p-a': '-all', 'p-p': ''}
+
+
+def settings(name: str) -> dict[str, Setting]:
+    """Those of rectangles; the paper's config has the objective already."""
+    return with_config(rectangle.settings, 'paper', PAPER.format(ENDINGS[name]))
+
 
 study = Study(
     title='Table 11: objectives of the branch, DenseCL',
@@ -26,7 +34,7 @@ study = Study(
                 name=f'+DC_{name}',
                 role='decoupled',
                 base='DenseCL',
-                settings=rectangle.settings,
+                settings=settings(name),
                 masks=rectangle.masks,
                 options={} if value == 'point' else {'model.decoupling.objective': value},
             )

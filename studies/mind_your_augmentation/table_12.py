@@ -9,11 +9,12 @@ same run; its coupling is 1.15 here and 1.16 there.
 
 from pathlib import Path
 
-from mmdssl.studies import Published, Row, Study, load_study
+from mmdssl.studies import Published, Row, Study, load_study, with_config
 
 MASKS = load_study(Path(__file__).with_name('table_4.py'))
 rcc = MASKS.row('+DC_RCC')
 grid, cut = rcc.masks['dc_mask']
+PAPER = 'ablations/ibot-d-{}_vit-small-p16_8xb64-coslr-200e_coco.py'
 
 study = Study(
     title='Table 12: number of grids, iBOT-D',
@@ -25,7 +26,9 @@ study = Study(
                 name=f'N_grid {number}',
                 role='decoupled',
                 base='iBOT',
-                settings=rcc.settings,
+                settings=with_config(
+                    rcc.settings, 'paper', PAPER.format('rcc' if number == 3 else f'grid{number}')
+                ),
                 masks={'dc_mask': [{**grid, 'grid': number}, cut]},
             )
             for number in (1, 2, 3, 4)

@@ -8,10 +8,12 @@ run; its coupling is 1.15 here and 1.16 there.
 
 from pathlib import Path
 
-from mmdssl.studies import Published, Row, Study, load_study
+from mmdssl.studies import Published, Row, Study, load_study, with_config
 
 MASKS = load_study(Path(__file__).with_name('table_4.py'))
 rcc = MASKS.row('+DC_RCC')
+PAPER = 'ablations/ibot-d-{}_vit-small-p16_8xb64-coslr-200e_coco.py'
+NAMES = {0.1: 'lambda01', 0.2: 'lambda02', 0.3: 'rcc', 0.4: 'lambda04', 0.6: 'lambda06'}
 
 study = Study(
     title="Table 13: weight of the branch's loss, iBOT-D",
@@ -23,11 +25,11 @@ study = Study(
                 name=f'lambda {weight}',
                 role='decoupled',
                 base='iBOT',
-                settings=rcc.settings,
+                settings=with_config(rcc.settings, 'paper', PAPER.format(name)),
                 masks=rcc.masks,
                 options={'model.decoupling.weight': weight},
             )
-            for weight in (0.1, 0.2, 0.3, 0.4, 0.6)
+            for weight, name in NAMES.items()
         ),
     ],
     published=[

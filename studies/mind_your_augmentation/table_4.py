@@ -11,7 +11,7 @@ with the branch by the branch alone, besides the usual controls.
 from mmdssl.studies import Published, Row, Setting, Study, controls
 
 FILES = {
-    'paper': 'ibot/ibot{}_vit-small-p16_8xb64-coslr-800e_coco.py',
+    'paper': 'ablations/ibot{}_vit-small-p16_8xb64-coslr-200e_coco.py',
     'photos': 'photos/ibot{}_vit-small-p16-128px_1xb256-3000i_photos.py',
     'scenes': 'scenes/ibot{}_vit-micro-p16_1xb24-250i_scenes.py',
 }
@@ -30,13 +30,12 @@ MASKS = {
 MIM = [GRID, dict(type='RegionCollaborativeCutout', ratio=(0.2, 0.6), empty_prob=0.5)]
 
 
-def settings(ending: str) -> dict[str, Setting]:
-    """By scale; the paper's config shortened to the epochs of its ablations."""
+def settings(ending: str, mask: str = '') -> dict[str, Setting]:
+    """By scale; the paper's config of a mask has it already."""
     return {
         scale: Setting(
-            config=file.format(ending),
+            config=file.format(ending + mask if scale == 'paper' else ending),
             transfer=JUDGES.get(scale, ''),
-            epochs=200 if scale == 'paper' else None,
         )
         for scale, file in FILES.items()
     }
@@ -60,8 +59,10 @@ study = Study(
                 name=f'+DC_{kind}',
                 role='decoupled',
                 base='iBOT',
-                settings=settings('-d'),
+                settings=settings('-d', f'-{kind.lower()}'),
                 masks={'dc_mask': steps},
+                # Nothing supports the complement of a rectangle.
+                options={'model.decoupling.complement_ratio': 0.0} if kind == 'Rec' else {},
             )
             for kind, steps in MASKS.items()
         ),

@@ -2,18 +2,26 @@
 
     mmdssl study mind_your_augmentation/table_5 --scale scenes --seeds 0 1 2 --jobs 2
 
-iBOT, 200 epochs of COCO, one rectangle as foreground in every row; iBOT's branch never complements
-rectangles (``complement_rectangles=False``), which nothing supports. The objectives are those of
+iBOT, 200 epochs of COCO, one rectangle as foreground in every row, never its complement, which
+nothing supports. The objectives are those of
 Table 11; the first and the last row are those of Table 4, and with one ``--out`` the same runs.
 """
 
 from pathlib import Path
 
-from mmdssl.studies import Published, Row, Study, load_study
+from mmdssl.studies import Published, Row, Setting, Study, load_study, with_config
 
 MASKS = load_study(Path(__file__).with_name('table_4.py'))
 rectangle = MASKS.row('+DC_Rec')
 OBJECTIVES = {'Avg': 'average', 'p-a': 'all', 'p-p': 'point'}
+PAPER = 'ablations/ibot-d-rec{}_vit-small-p16_8xb64-coslr-200e_coco.py'
+ENDINGS = {'Avg': '-avg', 'p-a': '-all', 'p-p': ''}
+
+
+def settings(name: str) -> dict[str, Setting]:
+    """Those of rectangles; the paper's config has the objective already."""
+    return with_config(rectangle.settings, 'paper', PAPER.format(ENDINGS[name]))
+
 
 study = Study(
     title='Table 5: objectives of the branch, iBOT',
@@ -25,9 +33,12 @@ study = Study(
                 name=f'+DC_{name}',
                 role='decoupled',
                 base='iBOT',
-                settings=rectangle.settings,
+                settings=settings(name),
                 masks=rectangle.masks,
-                options={} if value == 'point' else {'model.decoupling.objective': value},
+                options={
+                    **rectangle.options,
+                    **({} if value == 'point' else {'model.decoupling.objective': value}),
+                },
             )
             for name, value in OBJECTIVES.items()
         ),

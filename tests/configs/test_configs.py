@@ -31,7 +31,7 @@ def quick_and_slow(paths: list[str]) -> list:
     So is, of a full-size config and its partner with the branch, the partner: it holds the other.
     One of views of 518 px (patches of 14) takes longer than several others, and those that go on
     from given weights are quick in a small form (test_posttrain.py). Those of OpenImage-MINI and of
-    ablations are others with other photos or masks (test_d3ssl_variants.py).
+    ablations are others with other photos or masks (test_d3ssl_variants.py, test_ablations.py).
     """
     alike = re.compile(r'-\d+e_|-d(?=_.*_coco\.py)')
     first = {alike.sub('_', path): path for path in reversed(paths)}.values()

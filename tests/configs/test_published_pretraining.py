@@ -8,10 +8,12 @@ from mmengine.registry import init_default_scope
 
 from mmdssl.engine.config import load_config
 from tests.configs import published_runs as runs
+from tests.configs.published_ablations import ABLATIONS
 from tests.configs.stated import differences, filled, unseeded
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 METHODS = (
+    'ablations',
     'ibot',
     'densecl',
     'pointlevel',
@@ -81,6 +83,7 @@ PUBLISHED = {
     'selfemd/selfemd-d_resnet50_8xb64-coslr-800e_coco.py': runs.SELFEMD_D,
     'slotcon/slotcon_resnet50_8xb64-coslr-800e_coco.py': runs.SLOTCON,
     'slotcon/slotcon-d_resnet50_8xb64-coslr-800e_coco.py': runs.SLOTCON_D,
+    **{f'ablations/{name}': table for name, table in ABLATIONS.items()},
 }
 
 

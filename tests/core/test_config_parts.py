@@ -1,9 +1,10 @@
 import copy
 import re
 
+import pytest
 from mmengine.config import Config
 
-from mmdssl.core.config_parts import changed
+from mmdssl.core.config_parts import changed, with_masks
 from tests.conftest import ROOT
 
 STEPS = [
@@ -51,3 +52,29 @@ def test_the_example_for_other_sizes_is_a_config(tmp_path):
     crop, _, mask = config.train_dataloader.dataset.pipeline[1].pipelines[0]
     assert (crop.size, mask.mask_size, config.model.backbone.img_size) == (160, (10, 10), 160)
     assert config.train_dataloader.batch_size == 64  # the rest is as it was
+
+
+GRID = dict(type='GridRegions', grid=3)
+CUT = dict(type='RegionCollaborativeCutout', mask_size=(8, 8), stream='own')
+
+
+@pytest.mark.parametrize('again', [1, 2])
+def test_another_mask_takes_name_size_and_stream_and_leaves_the_regions_of_others(again):
+    branch = dict(type='BlockwiseMask', mask_size=(8, 8), key='dc_mask', stream='dc')
+    steps = [dict(type='Crop'), GRID, CUT, branch]
+    views = dict(type='Views', pipelines=[steps, [dict(type='Crop')]])
+    before = copy.deepcopy(views)
+    made_by = [dict(type='GridRegions', grid=2), dict(type='ProposalCutout', ratio=0.4)]
+    found = [views]
+    for _ in range(again):
+        found = with_masks(found, 'dc_mask', made_by)
+    own = dict(key='dc_mask_regions', stream='dc')
+    cutout = dict(key='dc_mask', regions_key='dc_mask_regions', stream='dc', mask_size=(8, 8))
+    new = [{**made_by[0], **own}, {**made_by[1], **cutout}]
+    wanted = [[dict(type='Crop'), GRID, CUT, *new], [dict(type='Crop')]]
+    assert found == [dict(type='Views', pipelines=wanted)]
+    assert views == before
+    plain = with_masks(found, 'dc_mask', [dict(type='BlockwiseMask')])
+    assert plain == [views]  # the grid that nothing needs any more is gone
+    with pytest.raises(ValueError, match="makes no mask 'erase'"):
+        with_masks(found, 'erase', made_by)

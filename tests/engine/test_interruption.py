@@ -11,17 +11,19 @@ from submitit.core.job_environment import SignalHandler
 from mmdssl.engine.interruption import StopSignals
 
 
-@pytest.fixture(params=['run', 'job'])
+@pytest.fixture(params=['run', 'job', 'study'])
 def listening(request):
-    """Who passes over SIGTERM: a run, or, before and after it, the job of a study."""
+    """Who has SIGTERM: a run, or, before and after it, the job of a study or its command."""
     if request.param == 'run':
         signals = StopSignals(may_raise=lambda: False)
         signals.listen()
         yield
         signals.release()
         return
-    job = SignalHandler(env=None, job_paths=None, delayed=None)
-    before = signal.signal(signal.SIGTERM, job.bypass)
+    handler = signal.default_int_handler
+    if request.param == 'job':
+        handler = SignalHandler(env=None, job_paths=None, delayed=None).bypass
+    before = signal.signal(signal.SIGTERM, handler)
     yield
     signal.signal(signal.SIGTERM, before)
 

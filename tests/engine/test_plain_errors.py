@@ -147,3 +147,20 @@ def test_an_error_of_the_system_without_a_number_is_told_before_the_start(capsys
     with pytest.raises(SystemExit), readable_errors():
         raise NotADirectoryError('photos.zip is a file: data_root must be a folder of images')
     assert 'error: photos.zip is a file' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    'said',
+    [
+        '[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:538] Read error [10.0.0.2]:51345: '
+        'Connection reset by peer',
+        'NCCL error in: ProcessGroupNCCL.cpp:77, remote process exited or a network error',
+    ],
+)
+def test_a_process_that_is_gone_is_named_as_such(said):
+    sentence = plain_sentence(RuntimeError(said))
+    assert sentence is not None
+    assert 'another process of this run is gone' in sentence
+    assert said in sentence
+    assert '--resume' in sentence
+    assert plain_sentence(RuntimeError('sizes of tensors must match')) is None

@@ -1,6 +1,7 @@
-"""D3SSL's studies: rows of scenes as their configs, pairs, layers of a network and counts of data."""
+"""D3SSL's studies: rows of scenes as their configs, pairs, layers of a network, counts of data."""
 
-import csv
+import dataclasses
+import functools
 import itertools
 import json
 from pathlib import Path
@@ -11,15 +12,24 @@ import torch
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
-from mmdssl.cli.study import main
 from mmdssl.core.shipped import shipped
 from mmdssl.datasets.transforms.random_streams import restart_streams
 from mmdssl.engine.config import load_config
+from mmdssl.registry import MODELS
 from mmdssl.studies import load_study
-from mmdssl.studies.afterwards import _data
-from mmdssl.studies.measuring import read_measurements
+from mmdssl.studies.afterwards import (
+    MEASURES,
+    START,
+    _data,
+    _layers,
+    _position,
+    measure_afterwards,
+    numbers_of,
+)
 from mmdssl.studies.recipe import make_config
+from mmdssl.studies.results import family_rows, read_points
 from mmdssl.studies.run import Plan, Run
+from tests.ranks import found_by_two, join_as_launched
 
 
 @pytest.mark.parametrize(
@@ -77,45 +87,62 @@ def test_what_is_cut_or_moved_leaves_images_and_views_as_they_are(smoke):
                 assert not torch.equal(one['boxes'][0], two['boxes'][0])
 
 
-def test_layers_and_data_of_a_run_stand_in_the_tables(smoke):
+def test_layers_of_a_network_and_of_the_one_it_starts_from(smoke):
+    """One that has learnt nothing is the one that it starts from in every layer; another is not."""
     plan = smoke('d3ssl_figure_3b')
-    words = ['--scale', 'smoke', '--seeds', '0', '--rows', 'MoCo v2', '--executor', 'debug']
-    words += ['--measures', 'layers', 'data', '--out', str(plan.out)]
-    assert main([str(plan.file), *words]) == 0
-    folder = plan.out / 'd3ssl_figure_3b-smoke'
-    with (folder / 'tables.csv').open() as file:
-        lines = [line for line in csv.DictReader(file) if line['kind'] == 'row']
-    rows = {
-        name: {one['metric']: float(one['mean']) for one in lines if one['name'] == name}
-        for name in ('random', 'MoCo v2')
-    }
-    end = rows['MoCo v2']
+    run = Run(plan=plan, name='MoCo v2', seed=0)
+    config = make_config(run)
+    torch.manual_seed(run.seed)
+    backbone = MODELS.build({**config.model.backbone})
+    backbone.init_weights()
+    run.folder.mkdir(parents=True)
+
+    def measured():
+        state = {f'backbone.{name}': value for name, value in backbone.state_dict().items()}
+        torch.save(dict(state_dict=state, meta=dict(evaluated_backbone='student')), run.checkpoint)
+        numbers = _layers(run)
+        start = {k.removeprefix(START): v for k, v in numbers.items() if k.startswith(START)}
+        return {k: v for k, v in numbers.items() if not k.startswith(START)}, start
+
+    end, start = measured()
+    assert end == start
     stages = ('layer1', 'layer2', 'layer3', 'last')
-    for stage in stages:
-        assert end[f'cr_inter_cosine/{stage}@0/mean'] > 0
-        assert 0.5 < rows['random'][f'mcs/{stage}/mean'] <= 1
-        assert end[f'mcs/{stage}/mean'] != rows['random'][f'mcs/{stage}/mean']
-    # What is near the picture tells a place, and a deeper layer sees more of it.
-    assert rows['random']['mcs/layer1/mean'] > rows['random']['mcs/last/mean']
-    # The last layer is the one that was measured on the way.
-    (run,) = (run for run in plan.runs if run.name == 'MoCo v2')
-    last = read_measurements(run.folder / 'measurements.jsonl')[-1]
-    known = json.loads((run.folder / 'layers.json').read_text())
-    for name in ('cr_inter_cosine/last@0/mean', 'cr_inter/last/full_angle_pooled'):
-        assert known[name] == pytest.approx(last[name], rel=1e-5)
+    names = [
+        f'{what}/mean' for one in stages for what in (f'cr_inter_cosine/{one}@0', f'mcs/{one}')
+    ]
+    assert set(names) <= end.keys()
+    assert end['mcs/last/mean'] == _position(run)['mcs/last/mean']
+    backbone.layer3[0].conv1.weight.data *= -1
+    changed, again = measured()
+    assert again == start
+    assert [changed[name] != start[name] for name in names] == [False] * 4 + [True] * 4
+
+    # In the tables each stands with the network that it is of.
+    files = {'layers.json': {**changed, **{START + name: value for name, value in start.items()}}}
+    files['done.json'] = {}
+    for name, content in files.items():
+        (run.folder / name).write_text(json.dumps(content))
+    lines = [dict(iter=n, share=n / 2, seconds=0) for n in range(3)]
+    (run.folder / 'measurements.jsonl').write_text(''.join(json.dumps(x) + '\n' for x in lines))
+    points = read_points(dataclasses.replace(plan, names=('MoCo v2',), measured=('layers',)))
+    rows = family_rows(plan.study, points, 'MoCo v2')
+    assert rows == {'random': {0: start}, 'early': {0: {}}, 'MoCo v2': {0: changed}}
+
+
+def test_data_of_scenes_are_counted(smoke):
+    plan = smoke('d3ssl_table_2')
+    numbers = _data(Run(plan=plan, name='COCO', seed=0))
     labels = json.loads((plan.data_root(0) / 'annotations/instances_train.json').read_text())
     classes = [
         {one['category_id'] for one in labels['annotations'] if one['image_id'] == image['id']}
         for image in labels['images']
     ]
-    assert end['data/images'] == len(labels['images']) == 12
-    assert end['data/objects_per_image'] == len(labels['annotations']) / 12
-    assert end['data/categories'] == len(set.union(*classes))
-    assert end['data/categories_per_image'] == sum(map(len, classes)) / 12
-    with (folder / 'published.csv').open() as file:
-        found = [one for one in csv.DictReader(file) if one['seeds'] == '1']
-    assert [one['metric'] for one in found] == [f'cr_inter_cosine/{one}@0/mean' for one in stages]
-    assert {one['published'] for one in found} == {''}
+    assert numbers == {
+        'data/images': 12,
+        'data/objects_per_image': len(labels['annotations']) / 12,
+        'data/categories': len(set.union(*classes)),
+        'data/categories_per_image': sum(map(len, classes)) / 12,
+    }
 
 
 def test_data_of_openimages_mini_are_what_its_choice_says(tmp_path):
@@ -131,3 +158,28 @@ def test_data_of_openimages_mini_are_what_its_choice_says(tmp_path):
     pairs = config.coupling_diagnostics.inter.dataloader.dataset
     assert pairs.data_root == str(tmp_path / 'coco')
     assert Path(config.object_knn_dataloader.dataset.data_root) == tmp_path / 'coco'
+
+
+def _measure(rank, rendezvous, out, run, names):
+    """In one of two processes: what it has found."""
+    join_as_launched(rank, rendezvous)
+    found = {name: value for one in names for name, value in MEASURES[one](run).items()}
+    measure_afterwards(run)
+    torch.save(found, f'{out}{rank}.pt')
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_two_processes_measure_what_one_does(smoke, tmp_path):
+    """All of them, as their metrics meet; the first one writes."""
+    names = ('position', 'layers')
+    plan = dataclasses.replace(smoke('d3ssl_figure_4b'), measured=names)
+    run = Run(plan=plan, name='DenseCL', seed=0)
+    backbone = MODELS.build({**make_config(run).model.backbone})
+    run.folder.mkdir(parents=True)
+    state = {f'backbone.{name}': value for name, value in backbone.state_dict().items()}
+    torch.save(dict(state_dict=state, meta=dict(evaluated_backbone='student')), run.checkpoint)
+    alone = {name: value for one in names for name, value in MEASURES[one](run).items()}
+    for found in found_by_two(functools.partial(_measure, run=run, names=names), tmp_path):
+        assert found == pytest.approx(alone, rel=1e-5)
+    assert numbers_of(run) == pytest.approx(alone, rel=1e-5)

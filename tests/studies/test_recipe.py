@@ -7,12 +7,13 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from mmdssl.core.config_parts import with_masks
 from mmdssl.core.shipped import shipped
 from mmdssl.datasets.transforms.random_streams import restart_streams
 from mmdssl.engine.config import load_config
 from mmdssl.engine.launch import build_runner
 from mmdssl.studies.data import make_data
-from mmdssl.studies.recipe import make_config, set_masks, share_batch
+from mmdssl.studies.recipe import make_config, share_batch
 from mmdssl.studies.run import Plan, Run
 from mmdssl.studies.study import load_study
 
@@ -175,8 +176,8 @@ def test_masks_made_otherwise_are_those_of_the_config_that_has_them():
         load_config(folder / f'ibot{ending}_vit-micro-p16_1xb24-250i_scenes.py').train_dataloader
         for ending in ('', '-rcc')
     )
-    pipeline = plain.dataset.pipeline
-    set_masks(pipeline, 'mask', study.row('iBOT-RCC').masks['mask'])
+    made_by = study.row('iBOT-RCC').masks['mask']
+    pipeline = with_masks(plain.dataset.pipeline, 'mask', made_by)
     text = str(pipeline).replace(", 'key': 'mask_regions'", '').replace(", 'key': 'mask'", '')
     text = text.replace(", 'regions_key': 'mask_regions'", '')
     assert sorted(text) == sorted(str(rcc.dataset.pipeline))
@@ -203,7 +204,7 @@ def test_rows_change_the_mask_of_the_branch_alone(tmp_path, name, kinds):
     assert (mask['key'], mask['stream'], mask['mask_size']) == ('dc_mask', 'dc', (8, 8))
     assert mask.get('regions_key') == ('dc_mask_regions' if len(kinds) > 1 else None)
     with pytest.raises(ValueError, match="makes no mask 'mask'"):
-        set_masks([dict(type='LoadImage')], 'mask', [mask])
+        with_masks([dict(type='LoadImage')], 'mask', [mask])
 
 
 def test_warm_up_that_fills_the_run_is_refused(tmp_path):

@@ -2,11 +2,12 @@
 
     mmdssl analyze coupling CONFIG base=a.pth ours=b.pth random --out work_dirs/analysis
     mmdssl analyze cutout-ratio --out work_dirs/analysis
+    mmdssl analyze masks --out work_dirs/analysis
     mmdssl analyze coupling --help
 
 CONFIG is that of a pre-training run, whose backbone is taken, or one whose model is a
-FeatureExtractor. `report` writes one page. Every other command prints a table, writes it as CSV
-and, with command line, seed, data and versions, as JSON, and draws pictures.
+FeatureExtractor. `report` writes one page, `masks` only draws. Every other command prints a table,
+writes it as CSV and, with command line, seed, data and versions, as JSON, and draws pictures.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from mmdssl.cli.analyze.common import Run
 from mmdssl.cli.analyze.consistency import consistency
 from mmdssl.cli.analyze.coupling import coupling
 from mmdssl.cli.analyze.cutout_ratio import cutout_ratio
+from mmdssl.cli.analyze.masks import masks
 from mmdssl.cli.analyze.object_knn import object_knn
 from mmdssl.cli.analyze.position import position
 from mmdssl.cli.analyze.report import report
@@ -32,6 +34,7 @@ COMMANDS: dict[str, Callable[[argparse.ArgumentParser], Run]] = {
     'consistency': consistency,
     'affinity': affinity,
     'cutout-ratio': cutout_ratio,
+    'masks': masks,
     'report': report,
 }
 

@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
 from rich.progress import track
 
+from mmdssl.datasets.scenes.bands import BANDS, encode_bands, to_bands
 from mmdssl.datasets.scenes.layout import draw_layout
 from mmdssl.datasets.scenes.polygons import mask_to_polygons
 from mmdssl.datasets.scenes.render import render
@@ -28,6 +29,7 @@ __all__ = ['write_scenes']
 
 _VERSION = 1  # of the drawing: the same parameters give the same pixels within one version
 _JPEG = [cv2.IMWRITE_JPEG_QUALITY, 95]
+_ENDINGS = {3: '.jpg', 5: '.tif'}  # by channels
 _TEMPORARY = '.tmp'
 
 Task = tuple[str, int]  # split, index
@@ -52,12 +54,13 @@ def write_scenes(
     val_images: int,
     workers: int = 1,
     progress: bool = True,
+    channels: Literal[3, 5] = 3,
 ) -> dict[str, Any]:
     """Write ``images`` training and ``val_images`` validation scenes below ``out``.
 
     ::
 
-        out/train/000000.jpg ...            RGB scenes (and out/val)
+        out/train/000000.jpg ...            RGB scenes (and out/val), or .tif of 5 channels
         out/annotations/instances_train.json, instances_val.json    COCO: boxes, polygons
         out/semantic/train/000000.png ...   labels: 0 background, 1..C = COCO category id
         out/scenes.json                     parameters, counts, class-background association
@@ -73,13 +76,17 @@ def write_scenes(
         val_images: Number of validation images.
         workers: Number of processes.
         progress: Show a progress bar.
+        channels: 3, or 5: TIFF files of 12 bits in 16 in place of JPEG, see `bands`.
 
     Returns:
         The content of ``scenes.json``.
 
     Raises:
         ValueError: The numbers make no sense, or ``out`` holds something else.
+        ModuleNotFoundError: ``channels=5`` without the package tifffile.
     """
+    if channels not in (3, 5):
+        raise ValueError(f'scenes have 3 or 5 channels, not {channels}')
     if images < 1 or val_images < 0:
         raise ValueError(f'cannot write {images} training and {val_images} validation images')
     out = Path(out)
@@ -94,6 +101,8 @@ def write_scenes(
             for name, group in zip(spec.backgrounds, spec.groups, strict=True)
         },
     }
+    if channels != 3:
+        record['channels'] = list(BANDS)
     _check_folder(out, record)
     for split in splits:
         for folder in (out / split, out / 'semantic' / split):
@@ -105,7 +114,7 @@ def write_scenes(
 
     tasks = [(split, index) for split, total in splits.items() for index in range(total)]
     scenes: dict[str, list[_Scene]] = {split: [] for split in splits}
-    with _run(partial(_make_scene, out, spec), tasks, workers) as results:
+    with _run(partial(_make_scene, out, spec, channels), tasks, workers) as results:
         shown = track(results, f'scenes {out}', len(tasks), disable=not progress)
         for split, scene in shown:
             scenes[split].append(scene)
@@ -113,7 +122,10 @@ def write_scenes(
     record['splits'] = {}
     for split, made in scenes.items():
         made.sort()
-        _write(out / 'annotations' / f'instances_{split}.json', _to_json(_coco(spec, made)))
+        _write(
+            out / 'annotations' / f'instances_{split}.json',
+            _to_json(_coco(spec, made, _ENDINGS[channels])),
+        )
         backgrounds = [scene.background for scene in made]
         labels = [scene.labels for scene in made]
         record['splits'][split] = association(spec, backgrounds, labels)
@@ -133,6 +145,10 @@ def _check_folder(out: Path, record: dict[str, Any]) -> None:
     before = json.loads(file.read_text())
     if before.get('version') != record['version']:
         raise ValueError(f'{out} holds scenes of another version: remove it or choose another')
+    if before.get('channels') != record.get('channels'):
+        raise ValueError(
+            f'{out} holds scenes of other channels: remove it or choose another folder'
+        )
     for key, value in record['spec'].items():
         if before['spec'].get(key) != value:
             raise ValueError(
@@ -166,17 +182,21 @@ def _start_worker() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # how a pool ends; the parent may handle it
 
 
-def _make_scene(out: Path, spec: SceneSpec, task: Task) -> tuple[str, _Scene]:
+def _make_scene(out: Path, spec: SceneSpec, channels: int, task: Task) -> tuple[str, _Scene]:
     """Draw one scene, write its files unless they are there, return its annotations."""
     split, index = task
     layout = draw_layout(spec, split, index)
-    image_file = out / split / f'{index:06d}.jpg'
+    image_file = out / split / f'{index:06d}{_ENDINGS[channels]}'
     if not image_file.exists():
         # The label map first: where the image exists, both are whole.
         label_file = out / 'semantic' / split / f'{index:06d}.png'
         _write(label_file, _encode('.png', layout.semantic()))
         image = render(spec, layout, split, index)
-        _write(image_file, _encode('.jpg', cv2.cvtColor(image, cv2.COLOR_RGB2BGR), _JPEG))
+        if channels == 3:
+            content = _encode('.jpg', cv2.cvtColor(image, cv2.COLOR_RGB2BGR), _JPEG)
+        else:
+            content = encode_bands(to_bands(image, spec, layout, split, index))
+        _write(image_file, content)
     boxes, areas, polygons = [], [], []
     for number, item in enumerate(layout.objects):
         x, y = item.box[:2]
@@ -190,12 +210,12 @@ def _make_scene(out: Path, spec: SceneSpec, task: Task) -> tuple[str, _Scene]:
     return split, _Scene(index, layout.background, labels, boxes, areas, polygons)
 
 
-def _coco(spec: SceneSpec, scenes: list[_Scene]) -> dict[str, Any]:
+def _coco(spec: SceneSpec, scenes: list[_Scene], ending: str) -> dict[str, Any]:
     """The COCO annotation file of a split."""
     images = [
         {
             'id': scene.number + 1,
-            'file_name': f'{scene.number:06d}.jpg',
+            'file_name': f'{scene.number:06d}{ending}',
             'width': spec.size,
             'height': spec.size,
             'background': spec.backgrounds[scene.background],

@@ -1,4 +1,4 @@
-"""From views to tensors: the last step in a worker, still uint8."""
+"""From views to tensors: the last step in a worker, in the type of the pixels."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +19,8 @@ class PackViews(BaseTransform):
     """Packs the views that :class:`MultiViewWithBoxes` made.
 
     Gives ``dict(inputs=..., data_samples=DataSample)`` where ``inputs`` holds
-    ``views``, a list of uint8 RGB tensors (3, H, W), and for each of ``keys`` a
+    ``views``, a list of uint8 RGB tensors (3, H, W) (or of n channels, in
+    their type), and for each of ``keys`` a
     list of tensors of the views that have it, in the order of the views (masks
     are bool (h, w)). With ``default_collate`` a batch then has
     ``inputs['views'][v]`` of shape (N, 3, H, W).
@@ -69,9 +70,9 @@ class PackViews(BaseTransform):
 
 
 def _image_to_tensor(image: np.ndarray) -> torch.Tensor:
-    """(H, W, 3) uint8 array to a contiguous (3, H, W) tensor."""
+    """(H, W, C) array to a contiguous (C, H, W) tensor."""
     height, width, channels = image.shape
-    planes = np.empty((channels, height, width), np.uint8)
+    planes = np.empty((channels, height, width), image.dtype)
     cv2.split(np.ascontiguousarray(image), list(planes))  # twice as fast as a transposed copy
     return torch.from_numpy(planes)
 

@@ -1,6 +1,7 @@
 """Crops, resizes and flips that take the boxes along.
 
-All transforms read and write ``results['img']``, uint8 (H, W, 3) RGB, and never
+All transforms read and write ``results['img']``, uint8 (H, W, 3) RGB (or of n
+channels, uint8 or float32 in [0, 1]), and never
 write into the pixels they were given, so any number of views can share one
 decoded image. Each also keeps ``results['crop_box']`` (floats x1, y1, x2, y2 in
 pixels of the source image) and ``results['flip']`` (horizontal, vertical; bool)
@@ -42,13 +43,13 @@ def resize_image(
     """Resize an image the way Pillow does, up to rounding (a few grey levels, 0.02 on average).
 
     Args:
-        image: uint8 (H, W, C).
+        image: (H, W, C), uint8 or float32 in [0, 1].
         size: (height, width) of the result.
         interpolation: ``'bicubic'``, ``'bilinear'`` or ``'nearest'``.
         antialias: widen the filter when shrinking, as Pillow always does.
 
     Returns:
-        A new uint8 array of shape (height, width, C).
+        A new array of shape (height, width, C) and the same type and range.
     """
     # torch's uint8 kernel is several times faster than Pillow's.
     # (H, W, C) -> (1, C, H, W), the batch axis first: with strides that torch recognises as
@@ -64,6 +65,8 @@ def resize_image(
             antialias=antialias,
             align_corners=False,
         )
+        if resized.is_floating_point():
+            resized.clamp_(0, 1)  # bicubic weights overshoot; the kernel for uint8 clips by itself
     return resized.numpy()[0].transpose(1, 2, 0)  # (1, C, h, w) -> (h, w, C)
 
 

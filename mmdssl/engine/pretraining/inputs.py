@@ -13,6 +13,7 @@ from mmdssl.datasets.proposals.making import MakingReport, make_proposals
 from mmdssl.datasets.proposals.producers import ProposalSettings
 from mmdssl.datasets.shards.files import is_remote
 from mmdssl.datasets.shards.index import is_shards
+from mmdssl.engine.channels import channels_of, complete_channels
 from mmdssl.engine.pretraining.decisions import Decisions
 from mmdssl.engine.pretraining.machine import Machine
 from mmdssl.engine.pretraining.photos import Photos, find_labelled, look_at, training_part
@@ -20,7 +21,7 @@ from mmdssl.engine.pretraining.request import Request
 from mmdssl.engine.pretraining.start_weights import Start
 from mmdssl.registry import MODELS
 
-__all__ = ['set_images', 'set_measured', 'set_proposals', 'set_start']
+__all__ = ['set_channels', 'set_images', 'set_measured', 'set_proposals', 'set_start']
 
 #: What makes the proposals of a folder: folder, file, settings, processes.
 Make = Callable[[Path | str, Path, ProposalSettings, int], MakingReport]
@@ -67,9 +68,40 @@ def set_images(config: Config, request: Request, decisions: Decisions) -> Photos
             dataset.pop(own, None)
     if sharded:
         reason = reason.replace('searched with its sub-folders', 'in shards')
-    photos = look_at(folder, dataset.get('max_images'))
+    if request.channels is not None:
+        dataset.channels = request.channels
+    if request.scale is not None:
+        dataset.scale = request.scale
+    photos = look_at(folder, dataset.get('max_images'), dataset.get('channels'))
+    if photos.deep:
+        reason += (
+            f'; {photos.deep:.0%} of those looked at have more than 8 bits and keep their highest '
+            '8, which is dark where not all are used: channels=1 (or 3) takes the range they have'
+        )
     decisions.add('data', f'{photos.count} images in {folder}', reason)
     return photos
+
+
+def set_channels(config: Config, decisions: Decisions) -> None:
+    """Measure images of n channels and make network and measures fit them, in place.
+
+    Raises:
+        ValueError: If the method cannot take them, or no image can be read.
+    """
+    channels = channels_of(config)
+    if channels is None:
+        return
+    pipeline = config.train_dataloader.dataset.pipeline
+    if any(step.get('type') == 'LoadProposals' for step in pipeline):
+        raise ValueError(
+            f'channels={channels}: {config.model.type} needs proposals, which are searched in '
+            'photos: take a method without, such as ibot-d or densecl-d'
+        )
+    found = complete_channels(config)
+    reason = 'as the config says' if found is None else str(found)
+    if channels != 3:
+        reason += '; colours: brightness, contrast, blur, and nothing that mixes R, G, B'
+    decisions.add('channels', channels, reason)
 
 
 def set_measured(config: Config, request: Request, decisions: Decisions) -> None:

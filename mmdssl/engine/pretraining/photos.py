@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmdssl.datasets.base import evenly_spaced
-from mmdssl.datasets.image_header import picture_shape
+from mmdssl.datasets.channels import CHANNEL_EXTENSIONS, samples_shape
+from mmdssl.datasets.decode import IMAGE_EXTENSIONS
+from mmdssl.datasets.image_header import is_deep, picture_shape
 from mmdssl.datasets.image_sources import image_source, list_names
 
 __all__ = ['Labelled', 'Photos', 'find_labelled', 'look_at', 'training_part']
@@ -22,11 +24,13 @@ class Photos:
         folder: Where they are, searched with its sub-folders; of shards also an address.
         count: Images of the run.
         side: Median of the shorter sides in pixels, of some of them; 0 where none can be read.
+        deep: Share of these, 0..1, that have more than 8 bits and are read as photos of 8.
     """
 
     folder: Path | str
     count: int
     side: int
+    deep: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -44,22 +48,35 @@ class Labelled:
     query: dict[str, str]
 
 
-def look_at(folder: Path | str, max_images: int | None = None) -> Photos:
+def look_at(
+    folder: Path | str, max_images: int | None = None, channels: int | None = None
+) -> Photos:
     """Count the images of a folder and read the sizes of some.
+
+    Args:
+        folder: Of the images.
+        max_images: Most images that are taken.
+        channels: Of the images; None: photos.
 
     Raises:
         FileNotFoundError: If there is no such folder, or no image in it.
     """
-    files = list_names(folder, cache=True)
+    endings = IMAGE_EXTENSIONS if channels is None else CHANNEL_EXTENSIONS
+    files = list_names(folder, endings, cache=True)
     if not len(files):
         raise FileNotFoundError(f'data={folder}: no image in it or its sub-folders')
-    sides = [
-        min(shape[:2])
-        for index in evenly_spaced(len(files), min(_LOOKED_AT, len(files))).tolist()
-        if (shape := picture_shape(image_source(folder, files[index])))
+    chosen = evenly_spaced(len(files), min(_LOOKED_AT, len(files))).tolist()
+    sources = [image_source(folder, files[index]) for index in chosen]
+    shapes = [
+        picture_shape(one) if channels is None else samples_shape(one, channels) for one in sources
     ]
+    sides = [min(shape) for shape in shapes if shape]
     count = min(len(files), max_images or len(files))
-    return Photos(folder, count, int(statistics.median(sides)) if sides else 0)
+    deep = 0
+    if channels is None:
+        deep = sum(map(is_deep, sources))
+    side = int(statistics.median(sides)) if sides else 0
+    return Photos(folder, count, side, deep / len(chosen))
 
 
 def training_part(folder: Path) -> Path | None:

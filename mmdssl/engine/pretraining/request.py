@@ -4,6 +4,7 @@ Values come from a command line (`Typed` characters, which arrive as they were t
 (values already). What is no option of the command is an entry of the config.
 """
 
+import ast
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -27,6 +28,8 @@ OPTIONS = {
     'views.size': 'side of the (large) views in pixels',
     'labelled': 'folder with boxes in the layout of COCO: O-KNN is measured during the run',
     'max_images': 'so many of the images only, evenly spaced',
+    'channels': 'of images that are no photos: TIFF, GeoTIFF, .npy, .npz, PNG of 16 bits',
+    'scale': 'of these: the value that becomes white, or low,high; default: percentiles a channel',
     'workers': 'loader processes of each process',
     'precision': 'bf16, fp16 or fp32',
     'proposals': 'file of proposals (SoCo, D3SSL); made there if it does not exist',
@@ -44,6 +47,8 @@ _SAME = {
     'data_root': 'data',
     'train_dataloader.dataset.data_root': 'data',
     'train_dataloader.dataset.max_images': 'max_images',
+    'train_dataloader.dataset.channels': 'channels',
+    'train_dataloader.dataset.scale': 'scale',
     'train_dataloader.batch_size': 'batch',
     'train_dataloader.num_workers': 'workers',
     'optim_wrapper.optimizer.lr': 'lr',
@@ -78,6 +83,8 @@ class Request:
     view_size: int | None = None
     labelled: Path | None = None
     max_images: int | None = None
+    channels: int | None = None
+    scale: Any = None
     workers: int | None = None
     precision: str | None = None
     proposals: Path | None = None
@@ -137,6 +144,8 @@ def read_request(method: str, values: Mapping[str, Any]) -> Request:
         raise ValueError('out is missing: give the folder of the run, out=DIR')
     if request.data is None and request.config_file is None:
         raise ValueError('data is missing: give a folder of images, data=PHOTOS')
+    if request.scale is not None and request.channels is None:
+        raise ValueError(f'scale={request.scale} is of images of n channels: give channels as well')
     if request.resume and request.overwrite:
         raise ValueError('resume goes on with a run that overwrite deletes: give one of them')
     return request
@@ -188,6 +197,15 @@ def _positive(key: str, value: Any) -> float:
     return number
 
 
+def _scale(key: str, value: Any) -> Any:
+    try:
+        return ast.literal_eval(str(value).strip()) if isinstance(value, str) else value
+    except (ValueError, SyntaxError):
+        raise ValueError(
+            f'{key}={value}: give a number, such as 4095, or two, such as 0,4095'
+        ) from None
+
+
 def _flag(key: str, value: Any) -> bool:
     text = str(value).strip().lower()
     if text not in ('true', 'false'):
@@ -215,6 +233,8 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
     'views.size': _whole(16),
     'labelled': _path,
     'max_images': _whole(1),
+    'channels': _whole(1),
+    'scale': _scale,
     'workers': _whole(0),
     'precision': _one_of(*_PRECISIONS),
     'proposals': _path,

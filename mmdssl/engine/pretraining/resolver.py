@@ -22,6 +22,7 @@ from mmdssl.engine.pretraining.decisions import Decisions
 from mmdssl.engine.pretraining.device_memory import memory_of_step
 from mmdssl.engine.pretraining.inputs import (
     Make,
+    set_channels,
     set_images,
     set_measured,
     set_proposals,
@@ -86,6 +87,7 @@ def resolve(
     config.merge_from_dict(entries)
     photos = set_images(config, request, decisions)
     set_measured(config, request, decisions)
+    set_channels(config, decisions)
     set_view_size(config, request.view_size, photos, decisions)
     set_start(config, request, decisions, start)
     set_proposals(

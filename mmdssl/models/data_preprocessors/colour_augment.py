@@ -68,10 +68,10 @@ def augment_colours(
     Always computes in float32, whatever autocast says.
 
     Args:
-        images: (N, 3, H, W), uint8 in 0..255 or floating point in [0, 1]; left as they are.
-        draws: Parameters of the N samples, on the CPU.
-        mean: (3,) float32 on the device of ``images``, of values in [0, 1].
-        std: (3,) float32 on the device of ``images``, of values in [0, 1].
+        images: (N, C, H, W), uint8 in 0..255 or floating point in [0, 1]; left as they are.
+        draws: Parameters of the N samples, on the CPU; where C is not 3, of a policy without hues.
+        mean: (C,) float32 on the device of ``images``, of values in [0, 1].
+        std: (C,) float32 on the device of ``images``, of values in [0, 1].
         aug_order: 'ibot_d' blurs first, as the published iBOT-D code does, which blurs in the
             loader and changes colours on the device: blur, jitter, grayscale, solarise. 'ibot' is
             the order of the original iBOT: jitter, grayscale, blur, solarise.
@@ -80,7 +80,7 @@ def augment_colours(
         channels_last: Give the result in the channels-last memory format.
 
     Returns:
-        (N, 3, H, W) float32, normalised.
+        (N, C, H, W) float32, normalised.
     """
     if radius is None:
         radius = blur_radius(float(draws.sigma.max()))

@@ -35,10 +35,10 @@ def to_float(images: Tensor) -> Tensor:
     """Images as a new float32 tensor.
 
     Args:
-        images: (N, 3, H, W), uint8 in 0..255 or floating point in [0, 1].
+        images: (N, C, H, W), uint8 in 0..255 or floating point in [0, 1].
 
     Returns:
-        (N, 3, H, W) float32 in [0, 1], never sharing memory with ``images``.
+        (N, C, H, W) float32 in [0, 1], never sharing memory with ``images``.
 
     Raises:
         TypeError: If ``images`` are of another integer type.
@@ -68,7 +68,7 @@ def adjust_brightness_(images: Tensor, factors: Tensor) -> Tensor:
     """Multiplies each image by its factor, in place; equals torchvision within 1e-6.
 
     Args:
-        images: (N, 3, H, W) float32 in [0, 1].
+        images: (N, C, H, W) float32 in [0, 1].
         factors: (N,) float32 >= 0; 0 black, 1 unchanged.
 
     Returns:
@@ -80,15 +80,19 @@ def adjust_brightness_(images: Tensor, factors: Tensor) -> Tensor:
 def adjust_contrast_(images: Tensor, factors: Tensor) -> Tensor:
     """Blends each image with its own mean grey value, in place; equals torchvision within 1e-6.
 
+    Channels that are not R, G, B have no grey value in common: each is blended with its own mean.
+
     Args:
-        images: (N, 3, H, W) float32 in [0, 1].
+        images: (N, C, H, W) float32 in [0, 1].
         factors: (N,) float32 >= 0; 0 uniform grey, 1 unchanged.
 
     Returns:
         ``images``, in [0, 1].
     """
     # The mean of the grey image is the grey value of the channel means: no grey image is made.
-    means = luma(images.mean((2, 3), keepdim=True))  # (N, 1, 1, 1)
+    means = images.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
+    if images.shape[1] == 3:
+        means = luma(means)  # (N, 1, 1, 1)
     factors = _per_sample(factors)
     return images.mul_(factors).add_(means * (1 - factors)).clamp_(0, 1)
 
@@ -190,11 +194,11 @@ def normalize_(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     """``(images - mean) / std`` per channel, in place; equals torchvision within 1e-5.
 
     Args:
-        images: (N, 3, H, W) float32 in [0, 1].
-        mean: (3,) float32, in the units of ``images``.
-        std: (3,) float32 > 0, in the units of ``images``.
+        images: (N, C, H, W) float32 in [0, 1].
+        mean: (C,) float32, in the units of ``images``.
+        std: (C,) float32 > 0, in the units of ``images``.
 
     Returns:
         ``images``.
     """
-    return images.sub_(mean.view(1, 3, 1, 1)).mul_(std.reciprocal().view(1, 3, 1, 1))
+    return images.sub_(mean.view(1, -1, 1, 1)).mul_(std.reciprocal().view(1, -1, 1, 1))

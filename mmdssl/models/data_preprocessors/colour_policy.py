@@ -7,7 +7,7 @@ images, and the number of draws does not depend on the policy.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor
 __all__ = ['JITTER_OPS', 'ColourDraws', 'ColourPolicy']
 
 JITTER_OPS = ('brightness', 'contrast', 'saturation', 'hue')
+_HUES = 2  # from this operation on they mix R, G and B
 # Columns of the table of uniform numbers.
 _FACTORS, _ORDER = slice(0, 4), slice(4, 8)
 _JITTER, _GRAYSCALE, _BLUR, _SIGMA, _SOLARIZE = range(8, 13)
@@ -123,6 +124,16 @@ class ColourPolicy:
             ),
         )
         return policy
+
+    def without_hues(self) -> 'ColourPolicy':
+        """What of it has a meaning for other channels than R, G, B: brightness, contrast, blur."""
+        neutral = ColourPolicy()
+        return replace(
+            self,
+            ranges=(*self.ranges[:_HUES], *neutral.ranges[_HUES:]),
+            grayscale_prob=0.0,
+            solarize_prob=0.0,
+        )
 
     def draw(self, n: int) -> ColourDraws:
         """Draws the parameters of ``n`` samples from torch's CPU generator.

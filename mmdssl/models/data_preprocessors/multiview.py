@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from mmengine.logging import print_log
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
@@ -36,8 +37,11 @@ class MultiViewPreprocessor(BaseDataPreprocessor):
             number of views without changing colours.
         num_views: How often each policy is repeated, e.g. ``[1, 1, 8]`` for eight local crops of
             one policy; None means once each.
-        mean: Mean of R, G, B in pixel values 0..255 (default: ImageNet).
-        std: Standard deviation of R, G, B in pixel values 0..255 (default: ImageNet).
+        mean: Mean of R, G, B in pixel values 0..255 (default: ImageNet), or of as many channels as
+            the images have. Where these are not three, hue, saturation, grayscale and solarize,
+            which have no meaning then, are left out of the policies, and the log says so.
+        std: Standard deviation of R, G, B (or these channels) in pixel values 0..255 (default:
+            ImageNet).
         aug_order: 'ibot_d' blurs before the jitter, as the published iBOT-D code does; 'ibot'
             blurs after grayscale, as the original iBOT does.
         keep_raw: Also return the uncoloured views as ``inputs['raw']``, :meth:`recolor` as
@@ -82,12 +86,14 @@ class MultiViewPreprocessor(BaseDataPreprocessor):
         self.erase_key = erase_key
         self.channels_last = channels_last
         self.policies = None if policies is None else _expand(policies, num_views)
+        if self.policies is not None and len(mean) != 3:
+            self.policies = _without_hues(self.policies, len(mean))
         # One kernel size for all views: a sample's blur does not depend on its neighbours.
         self._radius = max(
             (blur_radius(policy.sigma[1]) for policy in self.policies or () if policy.blur_prob),
             default=1,
         )
-        #: Mean and standard deviation of R, G, B, 0..255, that images are normalised by.
+        #: Mean and standard deviation of the channels, 0..255, that images are normalised by.
         self.mean, self.std = tuple(mean), tuple(std)
         # In units of [0, 1]. Not buffers: `model.half()` would round them.
         self._mean = tuple(value / 255 for value in mean)
@@ -100,7 +106,8 @@ class MultiViewPreprocessor(BaseDataPreprocessor):
         Args:
             data: ``inputs`` is either a dict with ``views``, a list of (N, 3, H, W) images, and
                 any other keys (masks, ...), or one (N, 3, H, W) tensor; images are uint8 RGB or
-                floating point in [0, 1]. Other keys (``data_samples``, ...) are free.
+                floating point in [0, 1], of another number of channels where ``mean`` has it.
+                Other keys (``data_samples``, ...) are free.
             training: Whether to change colours.
 
         Returns:
@@ -189,7 +196,7 @@ class MultiViewPreprocessor(BaseDataPreprocessor):
 
     def _colour(self, views: Sequence[Tensor], policies: Sequence[ColourPolicy]) -> list[Tensor]:
         for view in views:
-            _check_images(view)
+            self._check_images(view)
         draws = [policy.draw(len(view)) for policy, view in zip(policies, views, strict=True)]
         # An accelerator is kept busy by few large operations, a CPU by what fits its cache.
         if self.device.type == 'cpu':
@@ -225,11 +232,23 @@ class MultiViewPreprocessor(BaseDataPreprocessor):
 
     def normalise(self, images: Tensor) -> Tensor:
         """Images (N, 3, H, W), uint8 or in [0, 1], as float32 and normalised, nothing else."""
-        _check_images(images)
+        self._check_images(images)
         images = normalize_(to_float(images), *self._statistics_on(images.device))
         if self.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         return images
+
+    def _check_images(self, images: Tensor) -> None:
+        channels = len(self.mean)
+        if images.ndim != 4 or images.shape[1] != channels:
+            raise ValueError(
+                f'images are (N, {channels}, H, W), got a tensor of shape {tuple(images.shape)}: '
+                + (
+                    'check PackViews and collate_fn of the dataloader'
+                    if images.ndim != 4 or channels == 3 == images.shape[3]
+                    else f'mean and std of the data_preprocessor have {channels} values'
+                )
+            )
 
     def _statistics_on(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """Mean and std on a device, copied there once: a copy each step would wait for it."""
@@ -276,19 +295,27 @@ def _erase_(views: Sequence[Tensor], masks: Sequence[Tensor] | None, key: str) -
         view.masked_fill_(mask[:, None].bool(), 0.0)  # (N, 1, H, W), all channels
 
 
+def _without_hues(policies: Sequence[ColourPolicy], channels: int) -> list[ColourPolicy]:
+    """What of policies has a meaning for so many channels, said once."""
+    reduced = [policy.without_hues() for policy in policies]
+    if reduced != list(policies):
+        print_log(
+            f'colours of {channels} channels: brightness, contrast and blur are changed as the '
+            'config says; hue, saturation, grayscale and solarize have no meaning for them and '
+            'are left out',
+            'current',
+        )
+    return reduced
+
+
 def _check_statistics(mean: Sequence[float], std: Sequence[float]) -> None:
-    if len(mean) != 3 or len(std) != 3:
-        raise ValueError(f'mean and std have three values (R, G, B), got {mean!r} and {std!r}')
+    if not len(mean) or len(mean) != len(std):
+        raise ValueError(
+            'mean and std have three values (R, G, B), or one for each channel of the images, got '
+            f'{mean!r} and {std!r}'
+        )
     if min(std) <= 1:
         raise ValueError(
             'mean and std are in pixel values 0..255 as in mmpretrain, got '
             f'std={std!r}: multiply both by 255'
-        )
-
-
-def _check_images(images: Tensor) -> None:
-    if images.ndim != 4 or images.shape[1] != 3:
-        raise ValueError(
-            f'images are (N, 3, H, W), got a tensor of shape {tuple(images.shape)}: check '
-            'PackViews and collate_fn of the dataloader'
         )

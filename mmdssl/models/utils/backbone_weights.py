@@ -13,6 +13,7 @@ from mmdssl.core.tokens import extra_tokens
 from mmdssl.core.weight_facts import facts_of
 from mmdssl.core.weight_values import check_finite
 from mmdssl.core.wording import listed, listed_after
+from mmdssl.models.utils.input_channels import inflated
 
 __all__ = [
     'LoadReport',
@@ -90,7 +91,8 @@ def load_backbone(
     """Load the backbone of a pre-training or classification checkpoint.
 
     Args:
-        backbone: Takes the weights; a vision transformer resizes the position table itself.
+        backbone: Takes the weights; a vision transformer resizes the position table itself, and
+            filters for R, G, B are spread where it takes other channels (:mod:`input_channels`).
         path: Checkpoint, see :func:`read_state_dict`.
         source: 'teacher', 'student', or 'auto': the one that the checkpoint says is the method's
             to keep; where it says nothing, the teacher if there is one, else what stands under
@@ -121,6 +123,7 @@ def load_backbone(
             'all features depend'
         )
     check_finite(own, path)
+    own = inflated(own, backbone, path)
     try:
         backbone.load_state_dict(own, strict=False)
     except RuntimeError as error:

@@ -18,6 +18,7 @@ from mmdssl.core.reading import load_checkpoint_file
 from mmdssl.core.weight_facts import facts_of
 from mmdssl.core.weight_values import check_finite
 from mmdssl.models.utils.backbone_weights import LoadReport, bind_facts, compare, needed_tensors
+from mmdssl.models.utils.input_channels import inflated
 from mmdssl.registry import WEIGHT_INITIALIZERS
 
 __all__ = ['PretrainedBackbone', 'as_strict', 'load_part']
@@ -72,7 +73,7 @@ def _keep_from_here_on(module: nn.Module, fresh: Sequence[str]) -> None:
     Backbones with an initialisation of their own ask the type for the same reason.
     """
     if isinstance(getattr(module, 'init_cfg', None), dict):
-        module.init_cfg = {**module.init_cfg, 'type': 'Pretrained'}  # type: ignore[assignment]
+        module.init_cfg = {**module.init_cfg, 'type': 'Pretrained'}  # type: ignore[assignment, dict-item]
     for name, child in module.named_children():
         if name not in fresh:
             child.is_init = True  # type: ignore[assignment]
@@ -100,7 +101,8 @@ def load_part(
     """Load a module that is a backbone, or a part of one under the same names.
 
     Args:
-        module: Takes the weights; a vision transformer resizes the position table itself.
+        module: Takes the weights; a vision transformer resizes the position table itself, and
+            filters for R, G, B are spread where it takes other channels (:mod:`input_channels`).
         path: See :class:`PretrainedBackbone`.
         source: See :class:`PretrainedBackbone`.
         fresh: See :class:`PretrainedBackbone`.
@@ -128,6 +130,7 @@ def load_part(
             'be the checkpoint of another architecture: compare the arch or depth in the config'
         )
     check_finite(ours, path)
+    ours = inflated(ours, module, path)
     try:
         module.load_state_dict(ours, strict=False)
     except (RuntimeError, ValueError) as error:

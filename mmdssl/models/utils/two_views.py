@@ -6,7 +6,7 @@ from torch import Tensor
 __all__ = ['two_views']
 
 
-def two_views(inputs: dict, owner: str, names: str = '') -> list[Float[Tensor, 'n 3 _ _']]:
+def two_views(inputs: dict, owner: str, names: str = '') -> list[Float[Tensor, 'n ch _ _']]:
     """The first two views of a batch; further ones are not read.
 
     Args:

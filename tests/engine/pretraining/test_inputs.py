@@ -2,12 +2,14 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from mmdssl.datasets.shards.making import make_shards
 from mmdssl.engine.pretraining import inputs
 from mmdssl.registry import DATASETS
 from tests.conversion.nets import checkpoint, vit
+from tests.datasets.image_files import opencv
 from tests.engine.pretraining.photos import GPU, make, photos, resolved, said
 
 
@@ -137,3 +139,14 @@ def test_shards_elsewhere_are_an_address(tmp_path):
     found = resolved('ibot', 'memory://inputs', tmp_path / 'run')
     assert found.config.train_dataloader.dataset.data_root == 'memory://inputs'
     assert said(found, 'data').startswith('9 images in memory://inputs: in shards')
+
+
+def test_photos_of_more_than_8_bits_are_told_of(tmp_path):
+    data = photos(tmp_path / 'data', 4)
+    assert 'more than 8 bits' not in said(resolved('ibot', data, tmp_path / 'a'), 'data')
+    twelve = np.random.default_rng(0).integers(0, 4096, (48, 64, 3)).astype(np.uint16)
+    for name, values in (('rgb', twelve), ('grey', twelve[..., 0])):
+        (data / f'{name}.png').write_bytes(opencv(values, '.png'))
+    text = said(resolved('ibot', data, tmp_path / 'a'), 'data')
+    assert '33% of those looked at have more than 8 bits' in text
+    assert 'channels=1' in text

@@ -25,7 +25,9 @@ def many(monkeypatch, folder):
     from mmdssl.engine.pretraining.photos import Photos
 
     def pretend(count, side=480):
-        monkeypatch.setattr(inputs, 'look_at', lambda where, most: Photos(where, count, side))
+        monkeypatch.setattr(
+            inputs, 'look_at', lambda where, most, channels: Photos(where, count, side)
+        )
         return folder
 
     return pretend

@@ -1,0 +1,110 @@
+"""``mmdssl pretrain ... channels=5``: a folder of five channels in 16 bits trains, measured."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import mmdssl
+from mmdssl.cli.pretrain import main, pretrain
+from mmdssl.datasets.scenes import PRESETS, SceneSpec, write_scenes
+from mmdssl.engine.config import load_config
+from tests.cli.test_pretrain import SMALL
+
+pytest.importorskip('tifffile')
+RESNET = {
+    'views.size': 96,
+    'workers': 0,
+    'model.backbone.stem_channels': 8,
+    'model.backbone.base_channels': 8,
+    'model.neck.in_channels': 64,
+    'model.neck.hid_channels': 32,
+}
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    """16 scenes with boxes, of which one file has four channels."""
+    out = tmp_path_factory.mktemp('scenes') / 'five'
+    spec = SceneSpec(**PRESETS['demo'])
+    write_scenes(out, spec, images=16, val_images=4, progress=False, channels=5)
+    return out
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+
+
+@pytest.fixture(scope='module')
+def vit_run(tmp_path_factory, data):
+    """One step of iBOT-D on the bare images, and what was said of it."""
+    out = tmp_path_factory.mktemp('out') / 'vit'
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('XDG_CACHE_HOME', str(out / 'cache'))
+        checkpoint = pretrain(
+            'ibot-d', data=data / 'train', out=out, channels=5, epochs=1, batch=8, **SMALL
+        )
+    return out, checkpoint
+
+
+def test_a_vit_trains_on_five_channels(vit_run):
+    out, checkpoint = vit_run
+    config = load_config(out / 'config.py')
+    assert config.model.backbone.in_channels == 5
+    assert len(config.train_dataloader.dataset.scale) == 5
+    assert 'samples of uint16; by 16 images' in config.decisions.channels
+    state = torch.load(checkpoint, weights_only=True)['state_dict']
+    weight = state['teacher.backbone.patch_embed.projection.weight']
+    assert weight.shape[1] == 5
+    assert weight.isfinite().all()
+    asked = json.loads((out / 'pretrain.json').read_text())['asked']
+    assert asked['channels'] == 5
+
+
+def test_its_features_are_of_files_in_the_range_of_the_training(vit_run, data):
+    out, _ = vit_run
+    loaded = mmdssl.load_backbone(out, device='cpu')
+    file = data / 'val' / '000000.tif'
+    maps, _ = mmdssl.features(loaded, [file])
+    scale = np.array(load_config(out / 'config.py').train_dataloader.dataset.scale)
+    assert loaded.reader.limits == tuple(map(tuple, scale.tolist()))
+    pixels = torch.from_numpy(loaded.reader(file)).permute(2, 0, 1)[None]
+    torch.testing.assert_close(maps, mmdssl.features(loaded, pixels).maps)
+    with pytest.raises(ValueError, match=r'a tensor is \(B, 5, H, W\)'):
+        mmdssl.features(loaded, torch.zeros(1, 3, 96, 96))
+
+
+def test_a_resnet_trains_with_the_branch_and_is_measured_by_boxes(data, tmp_path, capsys):
+    """O-KNN and its disturbed form load the five channels as well; X^D exchanges all of them."""
+    arguments = dict(data=data, out=tmp_path / 'r', channels=5, scale='4095', epochs=1, batch=16)
+    options = [f'{key}={value}' for key, value in {**arguments, **RESNET}.items()]
+    assert main(['densecl-d', *options, 'train_dataloader.dataset.dtype=uint8']) == 0
+    said = capsys.readouterr().out
+    assert '5: samples of uint16' in said
+    assert '0..4095, 0..4095' in said
+    lines = [json.loads(line) for line in next(tmp_path.rglob('scalars.json')).open()]
+    assert any('loss_decoupling' in line for line in lines)
+    assert any('oknn_d/top1' in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'sentence'),
+    [
+        (['channels=0'], 'channels=0: give a whole number of at least 1'),
+        (['channels=5', 'scale=white'], 'scale=white: give a number, such as 4095'),
+        (['scale=4095'], 'scale=4095 is of images of n channels: give channels as well'),
+        (['channels=4'], 'it has 5 channels (its shape is 5 x 96 x 96), and channels=4 is set'),
+    ],
+)
+def test_a_mistake_is_one_sentence(arguments, sentence, data, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(['ibot-d', f'data={data}', f'out={tmp_path / "r"}', *arguments])
+    assert stop.value.code == 2
+    assert sentence in capsys.readouterr().err.strip().splitlines()[-1]
+
+
+def test_methods_that_need_proposals_say_so(data, tmp_path):
+    with pytest.raises(ValueError, match='needs proposals, which are searched in photos'):
+        pretrain('soco-d', data=data, out=tmp_path / 'r', channels=5)
