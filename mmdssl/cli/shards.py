@@ -42,12 +42,20 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     checker.add_argument('out', help='folder of the shards, or an address such as s3://...')
     indexer = commands.add_parser('index', help='make the index of tar files that are there')
     indexer.add_argument('out', help='folder of the tar files')
+    for one in (maker, indexer):
+        one.add_argument(
+            '--extensions',
+            nargs='+',
+            metavar='.ENDING',
+            help='of names that count as images, e.g. .tif .npy for channels=N (default: photos)',
+        )
     return parser.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> int:
     """The command line; see the exit status above."""
     args = parse_arguments(argv)
+    from mmdssl.datasets.decode import IMAGE_EXTENSIONS
     from mmdssl.datasets.shards.checking import check_shards
     from mmdssl.datasets.shards.making import index_shards, make_shards
 
@@ -57,10 +65,11 @@ def main(argv: list[str] | None = None) -> int:
             index, faults = check_shards(args.out)
             print('\n'.join(faults) or f'{len(index.shards)} shards, {len(index)} images: whole')
             return 1 if faults else 0
+        extensions = args.extensions or IMAGE_EXTENSIONS
         if args.command == 'make':
-            report = make_shards(args.folder, args.out, size=args.size)
+            report = make_shards(args.folder, args.out, size=args.size, extensions=extensions)
         else:
-            report = index_shards(args.out)
+            report = index_shards(args.out, extensions=extensions)
     except (ValueError, OSError, ModuleNotFoundError) as error:
         return failed(error)
     except KeyboardInterrupt:

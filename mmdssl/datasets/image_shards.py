@@ -6,16 +6,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mmdssl.core.wording import listed, printable
-from mmdssl.datasets.base import ImageDataset, evenly_spaced
+from mmdssl.datasets.base import evenly_spaced
+from mmdssl.datasets.channel_images import ChannelImages
+from mmdssl.datasets.channels import Scale
+from mmdssl.datasets.image_list import list_file
 from mmdssl.datasets.shards.files import LocalShards, shard_files
-from mmdssl.datasets.shards.index import ShardIndex
+from mmdssl.datasets.shards.index import ShardedImage, ShardIndex
 from mmdssl.registry import DATASETS
 
 __all__ = ['ImageShards']
 
 
 @DATASETS.register_module()
-class ImageShards(ImageDataset):
+class ImageShards(ChannelImages):
     """All images of a folder of shards, without labels, as ``mmdssl shards make`` wrote them.
 
     Same images, same order, same numbers as the `ImageFolder` of the folder they were made of, so
@@ -34,11 +37,14 @@ class ImageShards(ImageDataset):
         on_bad: ``'replace'`` an unreadable image by another one, or ``'raise'``.
         max_bad_share: Share of unreadable images, 0..1, above which the run ends with an error.
         bad_list: File that lists unreadable images; None: one in the folder for temporary files.
+        channels: Images have so many channels; see `ImageFolder`, also for ``dtype``, ``scale``,
+            ``channels_axis`` and ``nodata``.
 
     Raises:
         FileNotFoundError: There is no index, or it names shards that are not there.
         ModuleNotFoundError: ``data_root`` is a remote place and fsspec is not installed.
-        ValueError: The index is damaged, or a shard is shorter than when it was written.
+        ValueError: The index is damaged, a shard is shorter than when it was written, or a setting
+            makes no sense.
     """
 
     def __init__(
@@ -52,17 +58,30 @@ class ImageShards(ImageDataset):
         on_bad: Literal['replace', 'raise'] = 'replace',
         max_bad_share: float = 0.05,
         bad_list: str | Path | None = None,
+        channels: int | None = None,
+        dtype: Literal['float32', 'uint8'] | None = None,
+        scale: Scale | None = None,
+        channels_axis: Literal['first', 'last'] | None = None,
+        nodata: float | None = None,
     ) -> None:
         self.index = ShardIndex.open(shard_files(data_root, cache=cache, cache_gb=cache_gb))
         self.data_root = self.index.files.root
         _check_files(self.index)
-        self._chosen = evenly_spaced(len(self.index), max_images)
+        chosen = evenly_spaced(len(self.index), max_images)
+        names, every = self.index.names, len(chosen) == len(self.index)
+        self._chosen = None if every else chosen
         super().__init__(
-            total=len(self._chosen),
+            paths=names if every else names.take(chosen),
+            kept_list=list_file(self.data_root, ['sharded'], True),
             pipeline=pipeline,
             on_bad=on_bad,
             max_bad_share=max_bad_share,
             bad_list=bad_list,
+            channels=channels,
+            dtype=dtype,
+            scale=scale,
+            channels_axis=channels_axis,
+            nodata=nodata,
         )
 
     @property
@@ -70,11 +89,8 @@ class ImageShards(ImageDataset):
         """``data_root``."""
         return {'data_root': self.data_root}
 
-    def get_data_info(self, index: int) -> dict[str, Any]:
-        """``img_path``, ``img_source`` and ``sample_idx`` of image ``index``."""
-        index %= len(self)
-        image = self.index.image(int(self._chosen[index]))
-        return {'img_path': image.path, 'img_source': image, 'sample_idx': index}
+    def _locate(self, number: int) -> ShardedImage:
+        return self.index.image(number if self._chosen is None else int(self._chosen[number]))
 
 
 def _check_files(index: ShardIndex) -> None:

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from mmdssl.datasets import ImageFolder, ImageShards
 from mmdssl.datasets.bad_images import TooManyBadImagesError
+from mmdssl.datasets.channels import statistics
 from mmdssl.datasets.few_photos import load_photos
 from mmdssl.datasets.pipeline import build_pipeline
 from mmdssl.datasets.proposals.filters import ProposalFilter
@@ -18,6 +19,7 @@ from mmdssl.datasets.proposals.producers import ProposalSettings
 from mmdssl.datasets.proposals.store import ProposalStore
 from mmdssl.datasets.proposals.validation import validate_proposals
 from mmdssl.datasets.sample_keys import key_samples
+from mmdssl.datasets.shards.checking import check_shards
 from mmdssl.datasets.shards.files import RemoteShards
 from mmdssl.datasets.shards.making import make_shards
 from mmdssl.datasets.start_checks import check_images
@@ -76,6 +78,29 @@ def test_samples_are_those_of_the_folder(folder, shards):
         other.get_data_info(i)['img_path'] for i in (0, 3, 6)
     ]
     assert other.metainfo == {'data_root': str(shards)}
+
+
+def test_images_of_n_channels_have_the_ranges_of_the_folder(tmp_path, monkeypatch):
+    root = tmp_path / 'images'
+    root.mkdir()
+    draws = np.random.default_rng(1).integers(0, 4096, (5, 6, 40, 50)).astype(np.uint16)
+    for number, one in enumerate(draws):
+        np.save(root / f'{number}.npy', one)
+    make_shards(root, tmp_path / 'shards', extensions=['.npy'], progress=False)
+    assert check_shards(tmp_path / 'shards', progress=False)[1] == []
+    settings = dict(pipeline=LOAD, channels=6)
+    one = ImageFolder(data_root=root, **settings)
+    other = ImageShards(data_root=tmp_path / 'shards', **settings)
+    assert other.statistics == one.statistics
+    assert other[3]['img'].shape == (40, 50, 6)
+    assert np.array_equal(other[3]['img'], one[3]['img'])
+    again = ImageShards(data_root=tmp_path / 'shards', max_images=2, **settings)
+    assert np.array_equal(again[1]['img'].argmax(), other[2]['img'].argmax())
+    monkeypatch.setattr(statistics, '_measured', None)  # kept for the next run
+    kept = ImageShards(data_root=tmp_path / 'shards', **settings)
+    assert kept.statistics == other.statistics
+    with pytest.raises(ValueError, match='set channels as well'):
+        ImageShards(data_root=tmp_path / 'shards', scale=3)
 
 
 def test_order_draws_and_resuming_are_those_of_the_folder(folder, shards):

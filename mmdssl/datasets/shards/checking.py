@@ -5,7 +5,6 @@ import tarfile
 from pathlib import Path
 
 from mmdssl.core.wording import listed, printable
-from mmdssl.datasets.decode import IMAGE_EXTENSIONS
 from mmdssl.datasets.proposals.progress import show_progress
 from mmdssl.datasets.shards.files import ShardFiles, shard_files
 from mmdssl.datasets.shards.index import Member, Record, ShardIndex, members
@@ -13,7 +12,6 @@ from mmdssl.datasets.shards.index import Member, Record, ShardIndex, members
 __all__ = ['check_shards']
 
 _SHOWN = 3
-_ENDINGS = tuple(os.fsencode(one) for one in IMAGE_EXTENSIONS)
 
 
 def check_shards(root: str | Path, *, progress: bool = True) -> tuple[ShardIndex, list[str]]:
@@ -47,11 +45,13 @@ def _fault(files: ShardFiles, record: Record) -> str | None:
         return f'{shard} is missing: copy it again'
     if length < record.length:
         return f'{shard} is cut short, {length} of {record.length} bytes: copy it again'
+    # Of shards that somebody else has written, what is not in the index may be labels.
+    endings = tuple({os.path.splitext(name)[1].lower() for name in record.names})
     seen: dict[bytes, Member] = {}
     broken = ''
     try:
         with files.open(record.shard) as file:
-            seen.update((member.name, member) for member in members(file, _ENDINGS))
+            seen.update((member.name, member) for member in members(file, endings))
     except (OSError, tarfile.TarError) as error:
         broken = str(error) or type(error).__name__
     wanted = {member.name: member for member in record.members()}

@@ -58,6 +58,9 @@ class ShardFiles(ABC):
 
     root: str
 
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}({self.root!r})'
+
     @abstractmethod
     def read(self, name: str, place: int, size: int) -> bytes:
         """``size`` bytes of a file from ``place`` on, fewer at its end.

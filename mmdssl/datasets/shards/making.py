@@ -13,7 +13,7 @@ import os
 import shutil
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,7 +56,12 @@ class ShardReport:
 
 
 def make_shards(
-    folder: str | Path, out: str | Path, *, size: int = 10**9, progress: bool = True
+    folder: str | Path,
+    out: str | Path,
+    *,
+    size: int = 10**9,
+    extensions: Sequence[str] = IMAGE_EXTENSIONS,
+    progress: bool = True,
 ) -> ShardReport:
     """Write the images of a folder into shards.
 
@@ -67,6 +72,7 @@ def make_shards(
         folder: The images, searched with its sub-folders, in the order of `ImageFolder`.
         out: The folder of the shards.
         size: Bytes after which the next shard begins.
+        extensions: File name endings that count as images, any case.
         progress: Show a progress bar.
 
     Raises:
@@ -76,7 +82,7 @@ def make_shards(
         KeyboardInterrupt: On SIGINT or SIGTERM; the same call goes on.
     """
     folder, out = Path(folder), Path(out)
-    names = list_images(folder, IMAGE_EXTENSIONS, cache=False)
+    names = list_images(folder, extensions, cache=False)
     if not len(names):
         raise FileNotFoundError(f'no image in {printable(str(folder))} or its sub-folders')
     if size < 1:
@@ -93,11 +99,14 @@ def make_shards(
         ) from None
 
 
-def index_shards(out: str | Path, *, progress: bool = True) -> ShardReport:
+def index_shards(
+    out: str | Path, *, extensions: Sequence[str] = IMAGE_EXTENSIONS, progress: bool = True
+) -> ShardReport:
     """Make the index of tar files that are there, in the order of their names.
 
     Args:
         out: The folder.
+        extensions: Endings of members that count as images, any case.
         progress: Show a progress bar.
 
     Raises:
@@ -110,7 +119,7 @@ def index_shards(out: str | Path, *, progress: bool = True) -> ShardReport:
     shards = [name for name in files.list() if name.endswith('.tar')]
     if not shards:
         raise FileNotFoundError(f'no .tar file in {printable(str(out))}')
-    endings = tuple(os.fsencode(one) for one in IMAGE_EXTENSIONS)
+    endings = tuple(os.fsencode(one.lower()) for one in extensions)
     records = []
     for shard in show_progress(shards, 'index', len(shards), unit='shards', shown=progress):
         try:
