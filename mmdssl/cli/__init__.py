@@ -23,6 +23,7 @@ COMMANDS = {
     'card': 'measure networks side by side on your labelled photos: one page',
     'convert': 'export, import and publish checkpoints',
     'proposals': 'search images for boxes that may hold objects (SoCo, D3SSL)',
+    'shards': 'put images into tar shards, and check them',
     'scenes': 'write a synthetic multi-object data set',
     'openimages': 'choose the images of OpenImage-MINI',
     'browse': 'draw what a config feeds its model',

@@ -14,6 +14,7 @@ __all__ = [
     'add_cfg_options',
     'add_config',
     'add_launcher',
+    'add_log',
     'add_source',
     'add_workers',
     'command_text',
@@ -64,6 +65,15 @@ def add_source(parser: argparse.ArgumentParser, checkpoint: str = 'checkpoint') 
         default='auto',
         help=f'network of the {checkpoint}; auto (default): the one that the method is evaluated '
         'by, such as the teacher of iBOT',
+    )
+
+
+def add_log(parser: argparse.ArgumentParser) -> None:
+    """``--log``: where curves go besides the folder of the run."""
+    parser.add_argument(
+        '--log',
+        choices=('tensorboard', 'wandb', 'mlflow', 'clearml'),
+        help='send the curves there as well; its package has to be installed',
     )
 
 

@@ -3,6 +3,8 @@
     mmdssl proposals data/coco/train2017 data/coco/proposals/ss_train2017.npz
     mmdssl proposals IMAGES OUT --workers 16 --shard 0/4     # on four machines: 0..3
     mmdssl proposals IMAGES OUT --merge                      # when all have finished
+    mmdssl proposals IMAGES OUT --executor slurm --parts 16 --set slurm_partition=cpu
+    mmdssl proposals IMAGES FOLDER --executor slurm --parts 16 --separate   # one file a part
     mmdssl proposals IMAGES OUT --validate
     mmdssl proposals IMAGES OUT --draw 4       # look first: OUT's name with .png
 
@@ -19,7 +21,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmdssl.cli.arguments import add_workers
+from mmdssl.cli.arguments import add_workers, positive
 from mmdssl.core.wording import printable
 from mmdssl.engine.command_line import CommandLine
 
@@ -45,10 +47,26 @@ def _shard(text: str) -> tuple[int, int]:
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('images', help='folder of images, searched with its sub-folders')
+    parser.add_argument(
+        'images', help='folder of images, searched with its sub-folders, or of shards'
+    )
     parser.add_argument('out', help='proposals file to write (.npz)')
     add_workers(parser)
     parser.add_argument('--shard', type=_shard, default=(0, 1), metavar='i/n', help='part i of n')
+    parser.add_argument(
+        '--separate', action='store_true', help='OUT is a folder and gets one file a part'
+    )
+    job = parser.add_argument_group('jobs of submitit, a part of the images each')
+    job.add_argument('--executor', choices=('local', 'slurm', 'debug'), help='makes all parts')
+    job.add_argument('--parts', type=positive, metavar='N', help='how many')
+    job.add_argument('--jobs', type=positive, help='parts side by side (local: 1, slurm: all)')
+    job.add_argument(
+        '--set',
+        nargs='+',
+        default=(),
+        metavar='KEY=VALUE',
+        help='parameters of the executor, as submitit names them',
+    )
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument('--merge', action='store_true', help='put the parts of all shards together')
     mode.add_argument('--validate', action='store_true', help='compare the file with the folder')
@@ -81,7 +99,16 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         metavar=('MIN', 'MAX'),
         help='sqrt of box area over sqrt of image area (0.3 0.8)',
     )
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if bool(args.executor) != bool(args.parts):
+        parser.error('--executor and --parts belong together: how, and in how many parts')
+    if args.executor and (args.shard[1] > 1 or args.merge or args.validate or args.draw):
+        parser.error('--executor makes all parts: it goes without --shard and the modes')
+    if args.merge and args.separate:
+        parser.error('--merge makes one file, --separate one a part: give one of them')
+    if not args.executor and (args.jobs or args.set):
+        parser.error('--jobs and --set are for --executor')
+    return args
 
 
 def _print(report: 'MakingReport') -> None:
@@ -123,31 +150,62 @@ def _draw(args: argparse.Namespace, settings: 'ProposalSettings') -> Path:
         ValueError: No picture can be drawn.
     """
     from mmdssl.datasets.base import evenly_spaced
-    from mmdssl.datasets.decode import IMAGE_EXTENSIONS, ImageDecodeError, decode_image
-    from mmdssl.datasets.image_list import list_images
+    from mmdssl.datasets.decode import ImageDecodeError, decode_image
+    from mmdssl.datasets.image_sources import image_source, list_names
     from mmdssl.visualization.proposals import draw_proposals, search_image
 
-    found = list_images(args.images, IMAGE_EXTENSIONS, cache=False)
+    found = list_names(args.images)
     if args.draw < 1 or not len(found):
         raise ValueError(
             f'--draw {args.draw} of {len(found)} images in {args.images}: none to draw'
         )
     searched = []
     chosen = evenly_spaced(len(found), args.draw)
-    for name in (os.fsdecode(found[index]) for index in chosen):
+    for index in chosen.tolist():
         try:
-            image = decode_image(Path(args.images, name), exif=settings.exif)
+            image = decode_image(image_source(args.images, found[index]), exif=settings.exif)
         except ImageDecodeError as error:
             print(f'skipped {error}', file=sys.stderr)
             continue
-        searched.append(search_image(image, settings, printable(name)))
+        searched.append(search_image(image, settings, printable(found[index])))
     if not searched:
         raise ValueError(f'none of {len(chosen)} images of {args.images} can be read')
     return draw_proposals(searched, Path(args.out).with_suffix('.png'))
 
 
+def _by_jobs(args: argparse.Namespace, settings: 'ProposalSettings') -> bool:
+    """All parts by jobs; whether some failed, which is told."""
+    from mmdssl.core.jobs import executor_parameters
+    from mmdssl.datasets.proposals.jobs import make_by_jobs
+
+    failures = make_by_jobs(
+        args.images,
+        args.out,
+        settings,
+        parts=args.parts,
+        separate=args.separate,
+        executor=args.executor,
+        jobs=args.jobs,
+        workers=args.workers,
+        parameters=executor_parameters(args.set),
+    )
+    for part, words in failures:
+        print(
+            f'failed: part {part} of {args.parts}; the same command goes on with it; the end of '
+            f'what it said:\n{words}',
+            file=sys.stderr,
+        )
+    if args.separate and not failures:
+        print(f'wrote {args.parts} files in {args.out}')
+    return bool(failures)
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Make proposals; 0, 1 for a file that does not fit, 2 for mistakes, 130 if interrupted."""
+    """Make proposals.
+
+    Returns:
+        0, 1 for a file that does not fit or a part that failed, 2 for mistakes, 130 if interrupted.
+    """
     args = parse_args(argv)
     from mmdssl.datasets.proposals.filters import ProposalFilter
     from mmdssl.datasets.proposals.making import make_proposals, merge_proposals
@@ -172,11 +230,20 @@ def main(argv: list[str] | None = None) -> int:
             trouble = validate_proposals(args.images, args.out, expect=settings.parameters())
             print('\n'.join(trouble) or f'{args.out} fits {args.images}')
             return 1 if trouble else 0
-        if args.merge:
+        if args.executor:
+            failures = _by_jobs(args, settings)
+            if failures or args.separate:
+                return 1 if failures else 0
+        if args.merge or args.executor:
             report = merge_proposals(args.images, args.out, settings)
         else:
             report = make_proposals(
-                args.images, args.out, settings, workers=args.workers, shard=args.shard
+                args.images,
+                args.out,
+                settings,
+                workers=args.workers,
+                shard=args.shard,
+                separate=args.separate,
             )
     except (ValueError, OSError, ModuleNotFoundError) as error:
         print(f'error: {printable(str(error))}', file=sys.stderr)

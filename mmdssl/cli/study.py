@@ -20,7 +20,7 @@ import signal
 import sys
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mmdssl.cli.arguments import failed
 from mmdssl.engine.command_line import CommandLine
@@ -156,6 +156,7 @@ def study(plan: 'Plan', options: argparse.Namespace, words: list[str]) -> int:
     """Data, runs, tables and figures."""
     from rich.console import Console
 
+    from mmdssl.core.jobs import executor_parameters
     from mmdssl.studies.data import make_data
     from mmdssl.studies.launch import run_all
     from mmdssl.studies.picture import draw_study
@@ -166,7 +167,7 @@ def study(plan: 'Plan', options: argparse.Namespace, words: list[str]) -> int:
     console = Console(highlight=False)
     if not console.is_terminal:  # into a file: as wide as the tables need
         console = Console(highlight=False, width=190)
-    parameters = _parameters(options.set)
+    parameters = executor_parameters(options.set)
     if 'transfer' in plan.measures:
         _check_transfer(plan)
     make_data(plan, workers=os.cpu_count() or 1)
@@ -210,21 +211,6 @@ def _check_transfer(plan: 'Plan') -> None:
             raise ValueError(
                 f'{says_what_happened(error)} Or leave fine-tuning out: --measures cost'
             ) from error
-
-
-def _parameters(words: list[str]) -> dict[str, Any]:
-    """``KEY=VALUE`` words; whole numbers as such.
-
-    Raises:
-        ValueError: If a word has no ``=``.
-    """
-    found: dict[str, Any] = {}
-    for word in words:
-        key, equals, value = word.partition('=')
-        if not equals:
-            raise ValueError(f'--set {word}: give KEY=VALUE, e.g. slurm_partition=gpu')
-        found[key] = int(value) if value.isdigit() else value
-    return found
 
 
 if __name__ == '__main__':

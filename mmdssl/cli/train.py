@@ -12,7 +12,7 @@ import argparse
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from mmdssl.cli.arguments import add_amp, add_cfg_options, add_config, add_launcher
+from mmdssl.cli.arguments import add_amp, add_cfg_options, add_config, add_launcher, add_log
 from mmdssl.engine.command_line import CommandLine
 
 if TYPE_CHECKING:  # imported where it is needed: --help need not wait for torch
@@ -43,6 +43,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         action='store_true',
         help='build everything, run a few steps, report speed, memory and estimated time',
     )
+    add_log(parser)
     add_launcher(parser)
     add_cfg_options(parser, 'data_root=my/images train_dataloader.batch_size=32')
     return parser.parse_args(argv)
@@ -82,6 +83,7 @@ def _prepare(options: argparse.Namespace, stack: ExitStack) -> 'Runner | None':
             resume=options.resume,
             amp=options.amp,
             seed=options.seed,
+            log=options.log,
             launcher=options.launcher,
         )
         if options.dry_run:

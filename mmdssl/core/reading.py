@@ -19,6 +19,7 @@ from mmengine.logging import HistoryBuffer
 
 from mmdssl.compat import require_safe_loading
 from mmdssl.core.file_kind import foreign_kind, is_safetensors, is_zip, zip_damage
+from mmdssl.core.hub import local_file
 
 __all__ = ['load_checkpoint_file', 'plain_only', 'refusal']
 
@@ -77,8 +78,8 @@ def load_checkpoint_file(
     """Read a checkpoint without running code that may be hidden in it.
 
     Args:
-        path: Local file of ``torch.save``, or safetensors, which come as ``dict(meta,
-            state_dict)``; the content decides, not the name.
+        path: File of ``torch.save``, or safetensors, which come as ``dict(meta, state_dict)``; the
+            content decides, not the name. Or one of the hub, ``hf://ORG/NAME``.
         map_location: As in ``torch.load``.
         allow: Further classes the file may hold, e.g. ``argparse.Namespace`` in
             files of the official iBOT and DINO code.
@@ -90,9 +91,10 @@ def load_checkpoint_file(
 
     Raises:
         FileNotFoundError: If there is no such file.
+        OSError: If the hub does not give it.
         ValueError: If the file is no checkpoint, is damaged, or holds anything but plain data.
     """
-    path = Path(path).expanduser()
+    path = local_file(path)
     noun = 'safetensors file' if path.suffix == '.safetensors' else 'checkpoint'
     _check_there(path)
     try:

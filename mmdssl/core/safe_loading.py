@@ -36,13 +36,14 @@ def install_safe_loading() -> None:
     mmengine_loading._safe_torch_load = _read
     mmengine_loading.load_from_http = _load_from_http
     loader.register_scheme('', _load_from_local, force=True)
+    loader.register_scheme(('hf://', 'hf:/'), _load_from_local, force=True)
     loader.register_scheme(('http://', 'https://'), _load_from_http, force=True)
     if not hasattr(loader.load_checkpoint, _MARK):
         loader.load_checkpoint = classmethod(_guarded(loader.load_checkpoint.__func__))
 
 
 def _load_from_local(filename: str, map_location: Any = None) -> Any:
-    """mmengine's loader of local files, made safe."""
+    """mmengine's loader of local files, made safe; it reads those of the hub as well."""
     return load_checkpoint_file(filename, map_location=map_location)
 
 

@@ -7,8 +7,6 @@ cut short, which decoders may accept and fill with grey, and pictures too large 
 (`image_header`). What the JPEG decoder says of data damaged inside counts (`jpeg_warnings`).
 """
 
-import os
-from pathlib import Path
 from typing import cast
 
 import cv2
@@ -16,7 +14,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from mmdssl.datasets.image_header import ImageDecodeError, check_pixels, open_picture, read_file
+from mmdssl.datasets.image_header import (
+    ImageDecodeError,
+    Source,
+    check_pixels,
+    content_of,
+    open_picture,
+)
 from mmdssl.datasets.jpeg_warnings import decode_jpeg
 from mmdssl.datasets.picture_plugins import plugin_endings
 
@@ -39,7 +43,7 @@ _TIFF_MAGIC = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')  # the last two: BigTIFF
 
 
 def decode_image(
-    source: str | Path | bytes, *, exif: bool = True, background: int = 255
+    source: Source, *, exif: bool = True, background: int = 255, name: str | None = None
 ) -> npt.NDArray[np.uint8]:
     """Read an image as 8-bit RGB.
 
@@ -54,9 +58,10 @@ def decode_image(
     - An animation gives its first frame, a multi-page TIFF its first page.
 
     Args:
-        source: A path, or the bytes of a file.
+        source: A path, the bytes of a file, or what gives them.
         exif: Apply the EXIF orientation.
         background: Grey level 0..255 under transparent pixels; 255 is the white of a web page.
+        name: What to call it in messages; None: its path.
 
     Returns:
         Array (H, W, 3), uint8, RGB, contiguous and writable.
@@ -64,11 +69,8 @@ def decode_image(
     Raises:
         ImageDecodeError: The file is missing, empty, truncated, or no supported image.
     """
-    if isinstance(source, bytes):
-        name, data = '<bytes>', source
-    else:
-        name = os.fspath(source)
-        data = read_file(name)
+    called, data = content_of(source)
+    name = name or called
     if not data:
         raise ImageDecodeError(name, 'the file is empty')
 

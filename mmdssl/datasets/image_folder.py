@@ -2,19 +2,12 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from mmdssl.datasets.base import ImageDataset, evenly_spaced
-from mmdssl.datasets.channels import (
-    CHANNEL_EXTENSIONS,
-    ChannelReader,
-    ChannelStatistics,
-    Scale,
-    channel_statistics,
-)
+from mmdssl.datasets.base import evenly_spaced
+from mmdssl.datasets.channel_images import ChannelImages
+from mmdssl.datasets.channels import CHANNEL_EXTENSIONS, Scale
 from mmdssl.datasets.decode import IMAGE_EXTENSIONS
 from mmdssl.datasets.image_list import ByteStrings, list_file, list_images
 from mmdssl.registry import DATASETS
@@ -23,7 +16,7 @@ __all__ = ['ImageFolder']
 
 
 @DATASETS.register_module()
-class ImageFolder(ImageDataset):
+class ImageFolder(ChannelImages):
     """All images below a folder, without labels.
 
     A sample's results dict holds ``img_path`` (str) and ``sample_idx`` (int); the pipeline does
@@ -96,18 +89,18 @@ class ImageFolder(ImageDataset):
                 f"files' endings in extensions (now {' '.join(extensions)})"
             )
         chosen = evenly_spaced(len(paths), max_images)
-        self._paths = paths if len(chosen) == len(paths) else paths.take(chosen)
-        self._kept_list = list_file(self.data_root, extensions, cache)
-        self._scale = scale
-        self._reader = _reader(channels, dtype, scale, channels_axis, nodata)
-        if self._reader is not None and scale is None:
-            self._reader = replace(self._reader, scale=self.statistics.scale)
         super().__init__(
-            total=len(self._paths),
+            paths=paths if len(chosen) == len(paths) else paths.take(chosen),
+            kept_list=list_file(self.data_root, extensions, cache),
             pipeline=pipeline,
             on_bad=on_bad,
             max_bad_share=max_bad_share,
             bad_list=bad_list,
+            channels=channels,
+            dtype=dtype,
+            scale=scale,
+            channels_axis=channels_axis,
+            nodata=nodata,
         )
 
     @property
@@ -115,58 +108,5 @@ class ImageFolder(ImageDataset):
         """``data_root``."""
         return {'data_root': self.data_root}
 
-    def get_data_info(self, index: int) -> dict[str, Any]:
-        """``img_path`` and ``sample_idx`` of image ``index``, and ``img_reader``."""
-        index %= len(self)
-        info: dict[str, Any] = {
-            'img_path': self._locate(self._paths[index]),
-            'sample_idx': index,
-        }
-        if self._reader is not None:
-            info['img_reader'] = self._reader
-        return info
-
-    @cached_property
-    def statistics(self) -> ChannelStatistics:
-        """Range, mean and standard deviation of the channels, measured once and kept.
-
-        Raises:
-            ValueError: The images are photos, or none can be read.
-        """
-        if self._reader is None:
-            raise ValueError('ImageFolder measures images of n channels: set channels')
-        return channel_statistics(
-            self._paths,
-            self._locate,
-            channels=self._reader.channels,
-            scale=self._scale,
-            axis=self._reader.axis,
-            nodata=self._reader.nodata,
-            cache=self._kept_list,
-        )
-
-    def _locate(self, path: bytes) -> str:
-        return os.path.join(self.data_root, os.fsdecode(path))
-
-
-def _reader(
-    channels: int | None,
-    dtype: Literal['float32', 'uint8'] | None,
-    scale: Scale | None,
-    axis: Literal['first', 'last'] | None,
-    nodata: float | None,
-) -> ChannelReader | None:
-    """What reads images of n channels, in a range of 1 where none is given; None for photos."""
-    if channels is not None:
-        return ChannelReader(
-            channels=channels,
-            scale=1.0 if scale is None else scale,
-            dtype=dtype or 'float32',
-            axis=axis,
-            nodata=nodata,
-        )
-    own = dict(dtype=dtype, scale=scale, channels_axis=axis, nodata=nodata)
-    for name, value in own.items():
-        if value is not None:
-            raise ValueError(f'{name}={value!r} is of images of n channels: set channels as well')
-    return None
+    def _locate(self, number: int) -> str:
+        return os.path.join(self.data_root, os.fsdecode(self._paths[number]))

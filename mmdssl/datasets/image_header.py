@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from PIL import Image, UnidentifiedImageError
 
@@ -23,7 +23,10 @@ from mmdssl.core.wording import printable
 __all__ = [
     'MAX_PIXELS',
     'ImageDecodeError',
+    'Source',
+    'StoredImage',
     'check_pixels',
+    'content_of',
     'is_deep',
     'max_pixels',
     'open_picture',
@@ -40,6 +43,24 @@ _BYTES_A_PIXEL, _BYTES_BESIDE = 8, 1 << 28
 _ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
 _TIFF_SIZE = (0x0100, 0x0101)  # width and height
 _PILLOW = threading.RLock()  # its limit is a variable of its module
+
+
+class StoredImage(Protocol):
+    """An image that is no file of its own, such as the member of a shard.
+
+    Attributes:
+        path: What to call it.
+    """
+
+    @property
+    def path(self) -> str: ...
+
+    def read(self) -> bytes:
+        """The content of its file; raises `ImageDecodeError`."""
+
+
+#: What an image is read from: a path, the bytes of a file, or what gives them.
+Source = str | Path | bytes | StoredImage
 
 
 class ImageDecodeError(ValueError):
@@ -132,21 +153,35 @@ def read_file(name: str) -> bytes:
     return data
 
 
+def content_of(source: Source) -> tuple[str, bytes]:
+    """What an image is called, and the content of its file.
+
+    Raises:
+        ImageDecodeError: See `read_file`.
+    """
+    if isinstance(source, bytes):
+        return '<bytes>', source
+    if isinstance(source, (str, Path)):
+        return os.fspath(source), read_file(os.fspath(source))
+    return source.path, source.read()
+
+
 @contextmanager
-def open_picture(source: str | Path | bytes, name: str | None = None) -> Iterator[Image.Image]:
+def open_picture(source: Source, name: str | None = None) -> Iterator[Image.Image]:
     """``PIL.Image.open`` under this package's limit instead of Pillow's.
 
     Args:
-        source: A path, or the bytes of a file.
+        source: A path, the bytes of a file, or what gives them.
         name: The file, for messages; default: ``source``.
 
     Raises:
         ImageDecodeError: More pixels than the limit, or no regular file.
         OSError: Pillow cannot read it; other errors of its plugins pass as well.
     """
-    if isinstance(source, bytes):
-        name = name or '<bytes>'
-        file: BinaryIO = io.BytesIO(source)
+    if not isinstance(source, (str, Path)):
+        called, content = content_of(source)
+        name = name or called
+        file: BinaryIO = io.BytesIO(content)
     else:
         name = name or os.fspath(source)
         if not stat.S_ISREG(os.stat(source).st_mode):
@@ -168,23 +203,22 @@ def _lifted_limit() -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS = before
 
 
-def is_deep(path: str | Path) -> bool:
+def is_deep(path: Source) -> bool:
     """Whether a PNG or TIFF has more than 8 bits a sample, of which photos keep the highest 8."""
     try:
         with open_picture(path) as image:
             if image.format == 'PNG':  # Pillow shows 16 bits of colours as 8
-                with open(path, 'rb') as file:
-                    return file.read(25)[24] == 16
+                return content_of(path)[1][24] == 16
             return image.mode.startswith(('I', 'F'))
     except (OSError, UnidentifiedImageError, SyntaxError, ValueError, EOFError, MemoryError):
         return False
 
 
-def picture_shape(path: str | Path, *, exif: bool = True) -> tuple[int, int] | None:
+def picture_shape(path: Source, *, exif: bool = True) -> tuple[int, int] | None:
     """Height and width of a picture as `decode_image` gives it, from its header alone.
 
     Args:
-        path: The file.
+        path: The file, or what gives its content.
         exif: Whether the EXIF orientation is applied.
 
     Returns:

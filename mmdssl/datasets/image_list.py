@@ -67,6 +67,24 @@ class ByteStrings(Sequence[bytes]):
         index %= len(self)
         return self.buffer[self.offsets[index] : self.offsets[index + 1]].tobytes()
 
+    @classmethod
+    def join(cls, parts: Sequence['ByteStrings']) -> 'ByteStrings':
+        """Several sequences one after another."""
+        lengths = [np.diff(part.offsets) for part in parts]
+        offsets = np.cumsum(np.concatenate([[0], *lengths]), dtype=np.int64)
+        return cls(np.concatenate([np.zeros(0, np.uint8), *(p.buffer for p in parts)]), offsets)
+
+    def part(self, start: int, stop: int) -> 'ByteStrings':
+        """The strings from ``start`` to ``stop``, nothing copied but their offsets."""
+        offsets = self.offsets[start : stop + 1]
+        return ByteStrings(self.buffer[offsets[0] : offsets[-1]], offsets - offsets[0])
+
+    def equal(self, other: 'ByteStrings') -> bool:
+        """Whether two sequences hold the same."""
+        return np.array_equal(self.offsets, other.offsets) and np.array_equal(
+            self.buffer, other.buffer
+        )
+
     def take(self, indices: npt.NDArray[np.int64]) -> 'ByteStrings':
         """The strings at ``indices`` (M,), in that order."""
         return ByteStrings.pack(self[int(i)] for i in indices)

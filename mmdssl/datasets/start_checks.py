@@ -11,7 +11,7 @@ from typing import Any
 from mmdssl.core.wording import listed, printable
 from mmdssl.datasets.base import evenly_spaced
 from mmdssl.datasets.decode import ImageDecodeError, decode_image
-from mmdssl.datasets.image_header import picture_shape
+from mmdssl.datasets.image_header import Source, picture_shape
 from mmdssl.datasets.transforms.loading import LoadImage
 from mmdssl.datasets.transforms.proposals import LoadProposals
 
@@ -90,25 +90,27 @@ def _check_proposals(part: Any, proposals: LoadProposals, load: LoadImage, looke
     rows = _rows(proposals, paths)
     rows = _rows(proposals, paths) if None in rows and proposals.image_root else rows
     store = proposals.store
-    missing = [path for path, row in zip(paths, rows, strict=True) if row is None]
+    missing = [index for index, row in enumerate(rows) if row is None]
     # Unreadable photos were passed over by the search as they are by the training.
     count = len(missing)
-    missing = missing if count > looked_at else [p for p in missing if _readable(p)]
+    if count <= looked_at:
+        missing = [index for index in missing if _readable(_source(part, index))]
     if missing:
+        names = listed((printable(paths[index]) for index in missing), _SHOWN)
         raise ValueError(
-            f'{len(missing)} of {len(paths)} photos have no proposals in {store.path}: '
-            f'{listed(map(printable, missing), _SHOWN)}; add them by `python '
-            f'mmdssl proposals FOLDER {store.path}`, or set image_root'
+            f'{len(missing)} of {len(paths)} photos have no proposals in {store.path}: {names}; '
+            f'add them by `mmdssl proposals FOLDER {store.path}`, or set image_root'
         )
     other, exchanged = [], []
     chosen = evenly_spaced(len(paths), looked_at)
-    for path, row in ((paths[index], rows[index]) for index in chosen):
-        shape = picture_shape(path, exif=load.exif)
+    for index in map(int, chosen):
+        path, row, source = paths[index], rows[index], _source(part, index)
+        shape = picture_shape(source, exif=load.exif)
         if row is None or shape is None:
             continue
         if shape != store.shape(row):
             other.append(printable(path))
-        elif not store.made_of(row, path):
+        elif not store.made_of(row, source):
             exchanged.append(printable(path))
     for found, what in ((other, 'another height x width'), (exchanged, 'other contents')):
         if found:
@@ -130,9 +132,14 @@ def _rows(proposals: LoadProposals, paths: list[str]) -> list[int | None]:
     return rows
 
 
-def _readable(path: str) -> bool:
+def _source(part: Any, index: int) -> Source:
+    info = part.get_data_info(index)
+    return info.get('img_source', info['img_path'])
+
+
+def _readable(source: Source) -> bool:
     try:
-        decode_image(path)
+        decode_image(source)
     except ImageDecodeError:
         return False
     return True

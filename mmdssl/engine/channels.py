@@ -1,9 +1,9 @@
 """A config that trains on images of n channels, made whole: it names what their number asks for.
 
-`ImageFolder(channels=5)` in a training config is enough. What follows of it is written into the
-config, so that a run, its resumption, its measures and its checkpoint have one and the same: the
-range of each channel (``scale``), mean and standard deviation, ``in_channels`` of the backbone, and
-how images are loaded that are looked at in between.
+`ImageFolder(channels=5)`, or `ImageShards`, in a training config is enough. What follows of it is
+written into the config, so that a run, its resumption, its measures and its checkpoint have one and
+the same: the range of each channel (``scale``), mean and standard deviation, ``in_channels`` of the
+backbone, and how images are loaded that are looked at in between.
 """
 
 import inspect
@@ -12,9 +12,8 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmdssl.datasets import ImageFolder
 from mmdssl.datasets.channels import ChannelStatistics
-from mmdssl.registry import MODELS
+from mmdssl.registry import DATASETS, MODELS
 
 __all__ = ['channels_of', 'complete_channels', 'reader_settings']
 
@@ -26,7 +25,7 @@ _IMAGENET = [123.675, 116.28, 103.53]
 def channels_of(config: Mapping[str, Any]) -> int | None:
     """Channels of the training images of a config; None: photos, or no folder of images."""
     dataset = (config.get('train_dataloader') or {}).get('dataset') or {}
-    if str(dataset.get('type')).removeprefix('mmdssl.') != 'ImageFolder':
+    if str(dataset.get('type')).removeprefix('mmdssl.') not in ('ImageFolder', 'ImageShards'):
         return None
     return dataset.get('channels')
 
@@ -63,7 +62,7 @@ def complete_channels(config: Config) -> ChannelStatistics | None:
     found: ChannelStatistics | None = None
     if measured or dataset.get('scale') is None:
         settings = {k: v for k, v in dataset.items() if k not in ('type', 'pipeline')}
-        found = ImageFolder(**settings).statistics
+        found = DATASETS.get(dataset.type)(**settings).statistics
         if dataset.get('scale') is None:
             dataset.scale = [list(pair) for pair in found.scale]
         if measured:

@@ -1,7 +1,6 @@
 """From a config file and a command line to a runner that is ready to train."""
 
 import gc
-import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -29,6 +28,7 @@ from mmdssl.engine.frameworks import (
 )
 from mmdssl.engine.hooks.checkpoint import SafeCheckpointHook, train_and_keep
 from mmdssl.engine.local_runner import local_runner
+from mmdssl.engine.loggers import add_logger, check_loggers
 from mmdssl.engine.plain_errors import plain_sentence, says_what_happened
 from mmdssl.engine.run_folder import template_of
 from mmdssl.engine.unwrap import unwrap_model
@@ -58,6 +58,7 @@ def prepare_config(
     resume: str | None = None,
     amp: str | None = None,
     seed: int | None = None,
+    log: str | None = None,
     launcher: str = 'none',
 ) -> Config:
     """Apply the options of ``mmdssl train`` to a config, in place.
@@ -71,6 +72,7 @@ def prepare_config(
         amp: ``'fp16'``, ``'bf16'``, ``'auto'`` (bf16 where the device computes in
             it, otherwise fp16) or ``'off'``; None leaves the config as it is.
         seed: Replaces the config's.
+        log: Where the curves go besides the folder of the run, see `LOGGERS`.
         launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
 
     Returns:
@@ -101,7 +103,9 @@ def prepare_config(
     config.launcher = launcher
     if launcher != 'none' and not torch.cuda.is_available():
         _prepare_cpu_processes(config, launcher)
-    _prepare_tensorboard(config)
+    if log is not None:
+        add_logger(config, log, config.work_dir)
+    check_loggers(config)
     _without_workers(config)
     return config
 
@@ -163,23 +167,6 @@ def _prepare_cpu_processes(config: Config, launcher: str) -> None:
     )
     config.model_wrapper_cfg = {**wrapper, 'device_ids': None}
     config.sync_bn = None  # synchronised BatchNorm runs on GPUs only
-
-
-def _prepare_tensorboard(config: Config) -> None:
-    """Curves for TensorBoard where it is installed; an error only if the config insists."""
-    visualizer = config.get('visualizer')
-    if visualizer is None:
-        return
-    backends = list(visualizer.get('vis_backends') or [])
-    wanted = any(backend.get('type') == 'TensorboardVisBackend' for backend in backends)
-    installed = importlib.util.find_spec('tensorboard') is not None
-    if wanted and not installed:
-        raise ValueError(
-            'the config writes for TensorBoard (TensorboardVisBackend), which is not installed: '
-            'pip install tensorboard, or remove it from visualizer.vis_backends'
-        )
-    if installed and not wanted:
-        visualizer.vis_backends = [*backends, dict(type='TensorboardVisBackend')]
 
 
 def build_runner(config: Config) -> Runner:

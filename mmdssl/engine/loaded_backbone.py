@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from mmdssl.conversion.backbone_config import backbone_config
 from mmdssl.conversion.config_text import read_config_text
+from mmdssl.core.hub import local_file
 from mmdssl.core.locating import Source, find
 from mmdssl.core.newest import newest_checkpoint
 from mmdssl.core.reading import load_checkpoint_file
@@ -85,8 +86,9 @@ def load_backbone(
     all methods here are trained with.
 
     Args:
-        file_or_run: Folder of a run (its newest whole checkpoint is taken), a checkpoint, or a file
-            that ``mmdssl convert`` has written under names of mmpretrain, mmdet or mmseg.
+        file_or_run: Folder of a run (its newest whole checkpoint is taken), a checkpoint, a file
+            that ``mmdssl convert`` has written under names of mmpretrain, mmdet or mmseg, or an
+            address of the hub, ``hf://ORG/NAME``.
         source: ``'teacher'``, ``'student'``, or ``'auto'``: the evaluation backbone.
         device: Where it computes; default: a GPU where there is one.
 
@@ -94,7 +96,7 @@ def load_backbone(
         FileNotFoundError: If there is no such file, or no checkpoint in the folder.
         ValueError: If the file does not hold the whole of a backbone, or more than plain data.
     """
-    path = _file_of(Path(file_or_run).expanduser())
+    path = _file_of(local_file(file_or_run))
     content = load_checkpoint_file(path)
     settings = _settings(content)
     model = settings.get('model') or {}

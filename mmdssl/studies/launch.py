@@ -9,18 +9,14 @@ of another one waits for it.
 import dataclasses
 import json
 import os
-import signal
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import Progress
-
 from mmdssl.core.checkpointing import atomic_text
+from mmdssl.core.jobs import ResumedJob, last_words, run_jobs, submit
 from mmdssl.studies.afterwards import measure_afterwards, missing_measures
 from mmdssl.studies.measuring import MeasureHook, read_measurements
 from mmdssl.studies.recipe import make_config
@@ -30,7 +26,6 @@ from mmdssl.studies.statistics import compute
 __all__ = ['Failure', 'Job', 'execute', 'is_done', 'is_trained', 'run_all']
 
 _MEASURED = 'measurements.jsonl'
-_POLL = 0.5
 _GPUS_A_NODE = 8
 
 
@@ -85,52 +80,39 @@ def run_all(
     for run in waiting.values():
         if not run.row.statistic:
             make_config(run)  # mistakes show before anything has run
-    total = len(waiting)
-    jobs = jobs or (total if executor == 'slurm' else 1)
-    active: dict[Path, tuple[Run, Any]] = {}
+    jobs = jobs or (len(waiting) if executor == 'slurm' else 1)
     failures: list[Failure] = []
-    with Progress(console=Console(stderr=True), disable=not progress) as bar:
-        task = bar.add_task('runs', total=total)
-        try:
-            while waiting or active:
-                for run in _ready(waiting)[: jobs - len(active)]:
-                    active[run.folder] = run, _submit(run, executor, parameters or {})
-                    del waiting[run.folder]
-                for run, job in list(active.values()):
-                    if job.done():
-                        del active[run.folder]
-                        if not is_done(run):
-                            failures.append(Failure(run, _last_words(job)))
-                            failures += _take_orphans(waiting, run)
-                names = ', '.join(f'{run.name} {run.seed}' for run, _ in active.values())
-                left = len(waiting) + len(active)
-                bar.update(task, completed=total - left, description=names or 'runs')
-                if active:
-                    time.sleep(_POLL)
-        except BaseException:
-            if executor == 'local':
-                _stop([job for _, job in active.values()])
-            raise
+
+    def ended(run: Run, job: Any) -> None:
+        if not is_done(run):
+            failures.append(Failure(run, last_words(job)))
+            failures.extend(_take_orphans(waiting, run))
+
+    run_jobs(
+        waiting,
+        start=lambda run: _submit(run, executor, parameters or {}),
+        ended=ended,
+        limit=jobs,
+        ready=lambda: [run.folder for run in _ready(waiting)],
+        named=lambda run: f'{run.name} {run.seed}',
+        executor=executor,
+        progress=progress,
+    )
     return failures
 
 
-class Job:
+class Job(ResumedJob):
     """A run from plain text, so that nothing else goes to another machine."""
 
-    def __call__(self, plan: str, name: str, seed: str) -> None:
-        """Make the run of a row with a seed; ``plan`` is the json of its fields."""
+    def __call__(self, *words: str) -> None:
+        """Make the run of a row with a seed, after the json of the fields of its plan."""
+        plan, name, seed = words
         fields = json.loads(plan)
         data = fields['data'] and Path(fields['data'])
         measured = fields['measured'] and tuple(fields['measured'])
         one = dict(out=Path(fields['out']), data=data, names=(name,), seeds=(int(seed),))
         found = Plan(**{**fields, **one, 'measured': measured})
         execute(Run(plan=found, name=name, seed=int(seed)))
-
-    def checkpoint(self, *words: str) -> Any:
-        """What SLURM starts in place of a job whose time is up: the same, which goes on."""
-        from submitit.helpers import DelayedSubmission
-
-        return DelayedSubmission(self, *words)
 
 
 def execute(run: Run) -> None:
@@ -192,11 +174,8 @@ def _mark_done(run: Run, begin: float) -> None:
 
 def _submit(run: Run, executor: str, parameters: Mapping[str, Any]) -> Any:
     """Start the job of a run, or hand it to SLURM."""
-    import submitit
     import torch
 
-    folder = run.folder / 'jobs'
-    found = submitit.AutoExecutor(folder=folder, cluster=executor)
     gpus = run.processes if executor == 'slurm' or torch.cuda.is_available() else 0
     nodes = -(-run.processes // _GPUS_A_NODE)
     defaults: dict[str, Any] = dict(
@@ -204,37 +183,21 @@ def _submit(run: Run, executor: str, parameters: Mapping[str, Any]) -> Any:
         nodes=nodes,
         tasks_per_node=run.processes // nodes,
         gpus_per_node=gpus // nodes,
-        timeout_min=60 * 24 * (30 if executor == 'local' else 1),
-        stderr_to_stdout=True,
     )
     visible = os.environ.get('CUDA_VISIBLE_DEVICES', '')
     if executor == 'local' and gpus and all(part.isdigit() for part in visible.split(',')):
         defaults['local_visible_gpus'] = [int(part) for part in visible.split(',')]
-    found.update_parameters(**{**defaults, **parameters})
-    with _deaf_to_ctrl_c():
-        plan = json.dumps(dataclasses.asdict(run.plan), default=str)
-        return found.submit(Job(), plan, run.name, str(run.seed))
-
-
-@contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Processes started here leave Ctrl-C to this one: submitit's would end theirs within a second.
-
-    A run takes it up again when it trains, and leaves a checkpoint.
-    """
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _stop(jobs: list[Any]) -> None:
-    """Ask local jobs for a checkpoint and wait for their end."""
-    for job in jobs:
-        os.kill(int(job.job_id), signal.SIGTERM)
-    while not all(job.done() for job in jobs):
-        time.sleep(_POLL)
+    plan = json.dumps(dataclasses.asdict(run.plan), default=str)
+    return submit(
+        Job(),
+        plan,
+        run.name,
+        str(run.seed),
+        folder=run.folder / 'jobs',
+        executor=executor,
+        defaults=defaults,
+        parameters=parameters,
+    )
 
 
 def _ready(waiting: Mapping[Path, Run]) -> list[Run]:
@@ -249,8 +212,3 @@ def _take_orphans(waiting: dict[Path, Run], lost: Run) -> list[Failure]:
         del waiting[run.folder]
     words = f'not started: it needs the network of {lost.name}, seed {lost.seed}, which failed'
     return [Failure(run, words) for run in found]
-
-
-def _last_words(job: Any) -> str:
-    lines = (job.stdout() or '').strip().splitlines()
-    return '\n'.join(lines[-6:])

@@ -3,11 +3,9 @@
     mmdssl study d3ssl/d3ssl_figure_3b --scale scenes --seeds 0 1 2 --jobs 2
 
 The ratio of cosines of objects A and B side by side, with all of A in the picture, at the four
-stages of a ResNet (C2 to C5). The paper draws curves and prints no number of them; it says that
-coupling rises with depth, point-level methods (the point-level baseline, DenseCL, PLRC) above
-region-level ones (SoCo, D3SSL), and took the authors' checkpoints. These are the runs of Table 1,
-and the point-level baseline of Sec. 3 (configs/pointlevel). The row of the untrained network stands
-in tables.csv.
+stages of a ResNet (C2 to C5). The paper draws curves, without values, of checkpoints of the
+methods' authors. These are the runs of Table 1, and the point-level baseline of Sec. 3
+(configs/pointlevel). The row of the untrained network stands in tables.csv.
 """
 
 from pathlib import Path
@@ -36,6 +34,8 @@ study = Study(
                 f'cr_inter_cosine/{stage}@0/mean': f'CR {name}' for stage, name in STAGES.items()
             },
             rows=dict.fromkeys(ORDER, (None,) * len(STAGES)),
+            says='coupling rises with depth, point-level methods (point-level, DenseCL, PLRC) '
+            'suffer more than region-level ones (SoCo, D3SSL)',
         )
     ],
 )

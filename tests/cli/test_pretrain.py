@@ -10,6 +10,7 @@ import torch
 import mmdssl
 from mmdssl.cli.pretrain import main, pretrain
 from mmdssl.engine.config import load_config
+from tests.commands import tool
 from tests.engine.pretraining.photos import photos
 
 # One block, 96 px: seconds.
@@ -135,3 +136,12 @@ def test_neither_the_package_nor_the_help_loads_torch():
         'assert not {"torch", "mmengine"} & set(sys.modules)'
     )
     subprocess.run([sys.executable, '-c', code], check=True, capture_output=True)
+
+
+@pytest.mark.slow
+def test_shards_make_the_run_of_their_folder(run, data, tmp_path):
+    """Same order, same views, same weights."""
+    tool('shards', 'make', data, tmp_path / 'shards', '--size', '20KB')
+    found = pretrain('ibot-d', data=tmp_path / 'shards', out=tmp_path / 'run', epochs=1, **SMALL)
+    one, other = (torch.load(file, weights_only=True)['state_dict'] for file in (run[1], found))
+    assert all(torch.equal(value, other[name]) for name, value in one.items())

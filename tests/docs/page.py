@@ -53,7 +53,7 @@ def commands(text: str) -> list[str]:
 def options_of(words: Sequence[str]) -> set[str]:
     """Options that the command of a line ``mmdssl NAME ...`` takes, as its help says."""
     _, name, *rest = words
-    part = rest[:1] if name in ('analyze', 'convert') else []
+    part = rest[:1] if name in ('analyze', 'convert', 'shards') else []
     with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.suppress(SystemExit):
         importlib.import_module(f'mmdssl.cli.{name}').main([*part, '--help'])
     return set(re.findall(r'--[a-z-]+', said.getvalue()))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mmdssl.cli.study import main
+from mmdssl.core import jobs
 from mmdssl.studies import launch
 from mmdssl.studies.afterwards import _in_percent, _transfer
 from mmdssl.studies.launch import Failure, _ready, _take_orphans, run_all
@@ -223,7 +224,7 @@ def test_a_failed_run_is_reported_and_the_others_go_on(tmp_path, monkeypatch):
         return Done(one)
 
     monkeypatch.setattr(launch, '_submit', submit)
-    monkeypatch.setattr(launch, '_POLL', 0)
+    monkeypatch.setattr(jobs, '_POLL', 0)
     failures = run_all(plan, progress=False)
     assert failures[0] == Failure(run(plan, 'ibot'), 'first\nerror: no memory')
     assert [failure.run.name for failure in failures] == ['ibot', 'leopart']

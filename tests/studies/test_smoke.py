@@ -15,7 +15,17 @@ from mmdssl.studies import load_study
 from mmdssl.studies.run import Plan
 
 STUDIES = sorted(shipped('studies').rglob('*.py'))
-DAILY = ('figure_8', 'figure_9', 'from_nothing', 'table_10', 'table_11', 'table_6')
+DAILY = (
+    'd3ssl_table_5',
+    'd3ssl_table_6',
+    'd3ssl_table_7',
+    'figure_8',
+    'figure_9',
+    'from_nothing',
+    'table_10',
+    'table_11',
+    'table_6',
+)
 
 
 def smoke(file, folder, executor, *words):

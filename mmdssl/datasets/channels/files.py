@@ -10,7 +10,6 @@ import re
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import cv2
@@ -18,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmdssl.datasets.decode import IMAGE_EXTENSIONS, check_image_data, decode_image
-from mmdssl.datasets.image_header import ImageDecodeError, check_pixels, read_file
+from mmdssl.datasets.image_header import ImageDecodeError, Source, check_pixels, content_of
 
 __all__ = ['CHANNEL_EXTENSIONS', 'Axis', 'Samples', 'read_samples', 'samples_shape']
 
@@ -58,11 +57,11 @@ class _Stored:
     nodata: float | None = None
 
 
-def read_samples(path: str | Path, channels: int, axis: Axis = None) -> Samples:
+def read_samples(source: Source, channels: int, axis: Axis = None) -> Samples:
     """All samples of an image.
 
     Args:
-        path: The file.
+        source: The file, or what gives its content.
         channels: How many it has to have.
         axis: Where they stand.
 
@@ -70,28 +69,31 @@ def read_samples(path: str | Path, channels: int, axis: Axis = None) -> Samples:
         ImageDecodeError: The file cannot be read, or is of another form.
         ModuleNotFoundError: A package that reads it is not installed.
     """
-    name = str(path)
-    stored = _stored(name)
+    name, stored = _stored(source)
     order = _order(name, stored, channels, axis)
     return Samples(_guarded(name, stored.load).reshape(order[0]).transpose(order[1]), stored.nodata)
 
 
-def samples_shape(path: str | Path, channels: int, axis: Axis = None) -> tuple[int, int] | None:
+def samples_shape(source: Source, channels: int, axis: Axis = None) -> tuple[int, int] | None:
     """Height and width of an image of n channels by its header; None where it is unreadable.
 
     Raises:
         ModuleNotFoundError: A package that reads it is not installed.
     """
     try:
-        shape, turn = _order(str(path), _stored(str(path)), channels, axis)
+        shape, turn = _order(*_stored(source), channels, axis)
     except ImageDecodeError:
         return None
     return shape[turn[0]], shape[turn[1]]
 
 
-def _stored(name: str) -> _Stored:
-    """What the header says, and how to go on."""
-    data = read_file(name)
+def _stored(source: Source) -> tuple[str, _Stored]:
+    """The image's name, what its header says, and how to go on."""
+    name, data = content_of(source)
+    return name, _stored_in(name, data)
+
+
+def _stored_in(name: str, data: bytes) -> _Stored:
     if data.startswith(_TIFF_MAGIC):
         return _guarded(name, lambda: _tiff(data))
     if data.startswith(_NPY_MAGIC):
@@ -106,7 +108,7 @@ def _stored(name: str) -> _Stored:
         if picture.ndim == 3:  # from OpenCV's order; alpha stays the last
             picture = picture[..., [2, 1, 0, 3][: picture.shape[2]]]
     else:
-        picture = decode_image(name)
+        picture = decode_image(data, name=name)
         if bool((picture == picture[..., :1]).all()):
             picture = picture[..., 0]
     return _Stored(picture.shape, 'u', lambda: picture)

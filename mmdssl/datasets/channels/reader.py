@@ -6,14 +6,13 @@ a file of 16 use the whole range, and what is done to pixels of photos has a mea
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from mmdssl.datasets.channels.files import Axis, read_samples
-from mmdssl.datasets.image_header import ImageDecodeError
+from mmdssl.datasets.image_header import ImageDecodeError, Source
 
 __all__ = ['ChannelReader', 'Scale', 'valid_samples']
 
@@ -57,14 +56,14 @@ class ChannelReader:
             raise ValueError(f"channels_axis={self.axis!r}: give 'first', 'last' or None")
         object.__setattr__(self, 'limits', _pairs(self.scale, self.channels))
 
-    def __call__(self, path: str | Path) -> npt.NDArray[Any]:
+    def __call__(self, source: Source) -> npt.NDArray[Any]:
         """An image (H, W, C), contiguous; pixels without a value have the mean of the others.
 
         Raises:
             ImageDecodeError: It cannot be read, has another number of channels, or no valid pixel.
             ModuleNotFoundError: A package that reads it is not installed.
         """
-        found = read_samples(path, self.channels, self.axis)
+        found = read_samples(source, self.channels, self.axis)
         valid = valid_samples(found.values, found.nodata, self.nodata)
         limits = np.asarray(self.limits)  # (C, 2)
         low, width = limits[:, 0], limits[:, 1] - limits[:, 0]
@@ -74,7 +73,8 @@ class ChannelReader:
         image = ((wide - low.astype(wide.dtype)) / width.astype(wide.dtype)).astype(np.float32)
         if valid is not None:
             if not valid.any():
-                raise ImageDecodeError(str(path), 'none of its samples has a value')
+                name = str(getattr(source, 'path', source))
+                raise ImageDecodeError(name, 'none of its samples has a value')
             _fill(image, valid)
         np.clip(image, 0, 1, out=image)
         if self.dtype == 'uint8':

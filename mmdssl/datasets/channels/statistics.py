@@ -22,7 +22,7 @@ from mmdssl.core.checkpointing import atomic_text
 from mmdssl.datasets.base import evenly_spaced
 from mmdssl.datasets.channels.files import Axis, read_samples
 from mmdssl.datasets.channels.reader import ChannelReader, Scale, valid_samples
-from mmdssl.datasets.image_header import ImageDecodeError
+from mmdssl.datasets.image_header import ImageDecodeError, Source
 from mmdssl.datasets.image_list import ByteStrings
 
 __all__ = ['ChannelStatistics', 'channel_statistics']
@@ -65,7 +65,7 @@ class ChannelStatistics:
 
 def channel_statistics(
     paths: ByteStrings,
-    locate: Callable[[bytes], str],
+    locate: Callable[[int], Source],
     *,
     channels: int,
     scale: Scale | None = None,
@@ -77,7 +77,7 @@ def channel_statistics(
 
     Args:
         paths: The list of images.
-        locate: From an entry of the list to its file.
+        locate: From a place in the list to what the image is read from.
         channels: See `ChannelReader`, as for ``axis`` and ``nodata``.
         scale: None: samples of 8 bits have the range 0..255, others that of their 0.1st to 99.9th
             percentile, channel by channel.
@@ -87,7 +87,7 @@ def channel_statistics(
         ValueError: None of the images looked at can be read.
         ModuleNotFoundError: A package that reads them is not installed.
     """
-    chosen = [locate(paths[int(i)]) for i in evenly_spaced(len(paths), _IMAGES)]
+    chosen = [locate(number) for number in evenly_spaced(len(paths), _IMAGES).tolist()]
     key = _key(paths, chosen, (channels, repr(scale), axis, nodata))
     file = None if cache is None else cache.with_name(f'{cache.stem[:16]}-channels-{key[:16]}.json')
     found = None if file is None else _load(file, key)
@@ -99,7 +99,7 @@ def channel_statistics(
 
 
 def _measured(
-    files: list[str], channels: int, scale: Scale | None, axis: Axis, nodata: float | None
+    files: list[Source], channels: int, scale: Scale | None, axis: Axis, nodata: float | None
 ) -> ChannelStatistics:
     values: list[list[npt.NDArray[Any]]] = [[] for _ in range(channels)]
     types: set[str] = set()
@@ -151,11 +151,14 @@ def _range(values: npt.NDArray[np.float64]) -> tuple[float, float]:
     return (low, high) if low < high else (low, low + 1)
 
 
-def _key(paths: ByteStrings, chosen: list[str], settings: tuple[Any, ...]) -> str:
+def _key(paths: ByteStrings, chosen: list[Source], settings: tuple[Any, ...]) -> str:
     """What statistics belong to."""
     digest = hashlib.sha1(repr((_FORMAT, settings)).encode())
     digest.update(paths.buffer.tobytes() + paths.offsets.tobytes())
     for file in chosen:
+        if not isinstance(file, (str, Path)):
+            digest.update(repr(file).encode(errors='replace'))  # of a shard: place and check sum
+            continue
         try:
             status = os.stat(file)
             digest.update(f'{file} {status.st_size} {status.st_mtime_ns}'.encode(errors='replace'))

@@ -6,8 +6,12 @@ that differ anywhere differ there.
 """
 
 import hashlib
+import io
 import os
 from pathlib import Path
+from typing import BinaryIO
+
+from mmdssl.datasets.image_header import ImageDecodeError, Source, content_of
 
 __all__ = ['UNKNOWN', 'fingerprint']
 
@@ -16,17 +20,25 @@ UNKNOWN = 0
 _END = 1 << 14  # bytes at either end
 
 
-def fingerprint(path: str | Path) -> int:
+def fingerprint(source: Source) -> int:
     """A number of 64 bits, `UNKNOWN` where the file cannot be read."""
     digest = hashlib.blake2b(digest_size=8)
     try:
-        with open(path, 'rb') as file:
-            size = os.fstat(file.fileno()).st_size
+        with _opened(source) as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
             digest.update(size.to_bytes(8, 'little'))
             digest.update(file.read(_END))
             if size > _END:
                 file.seek(max(_END, size - _END))
                 digest.update(file.read(_END))
-    except OSError:
+    except (OSError, ImageDecodeError):
         return UNKNOWN
     return int.from_bytes(digest.digest(), 'little') or 1
+
+
+def _opened(source: Source) -> BinaryIO:
+    """Of a file, which may be large, only its ends are read."""
+    if isinstance(source, (str, Path)):
+        return open(source, 'rb')
+    return io.BytesIO(content_of(source)[1])

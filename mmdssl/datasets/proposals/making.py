@@ -17,16 +17,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from types import FrameType
 
 import cv2
 import torch
 
+from mmdssl.core.stopping import stoppable
 from mmdssl.core.wording import printable
-from mmdssl.datasets.decode import IMAGE_EXTENSIONS, ImageDecodeError, decode_image
-from mmdssl.datasets.image_list import list_images
+from mmdssl.datasets.decode import ImageDecodeError, decode_image
+from mmdssl.datasets.image_sources import image_source, list_names
 from mmdssl.datasets.proposals.filters import Rule, counted_boxes
 from mmdssl.datasets.proposals.fingerprint import fingerprint
+from mmdssl.datasets.proposals.part_files import part_file
 from mmdssl.datasets.proposals.parts import BadEntry, PartFile, parts_folder
 from mmdssl.datasets.proposals.producers import ProposalSettings
 from mmdssl.datasets.proposals.progress import show_progress
@@ -74,20 +75,22 @@ def make_proposals(
     *,
     workers: int = 1,
     shard: tuple[int, int] = (0, 1),
+    separate: bool = False,
     progress: bool = True,
 ) -> MakingReport:
     """Search all images of a folder, or of a shard of it, that were not searched before.
 
     Without shards the file ``out`` is written at the end and the parts are removed; with shards,
-    `merge_proposals` does so. An unreadable image is skipped, reported, and tried again by the
-    next call.
+    `merge_proposals` does so, or each is a file of its own. An unreadable image is skipped,
+    reported, and tried again by the next call.
 
     Args:
-        images: The folder; sub-folders are searched too.
+        images: The folder, or one of shards; sub-folders are searched too.
         out: The file to write, ``.npz``.
         settings: How proposals are made.
         workers: Processes; up to 1: all in this one.
         shard: (i, n): every n-th image, from the i-th on, 0 <= i < n.
+        separate: ``out`` is a folder, and gets a file with the proposals of this shard alone.
         progress: Show a progress bar.
 
     Returns:
@@ -105,8 +108,14 @@ def make_proposals(
         raise ValueError(f'shard {index}/{count} does not exist: count from 0 to {count - 1}')
     start = time.monotonic()
     out = Path(out)
+    if separate:
+        if out.suffix == '.npz':
+            raise ValueError(f'{out} is the name of a file: one file a part needs a folder')
+        out = part_file(out, index, count)
     names = list(_list(images))
     chosen = names[index::count]
+    if separate and not chosen:
+        raise ValueError(f'{len(names)} images make no {count} files: give fewer parts')
     results, _, changed = gather_results(out, settings, images)
     todo = [name for name in chosen if not isinstance(results.get(name), Entry)]
     report = MakingReport(out=out, total=len(chosen), changed=len(changed.intersection(chosen)))
@@ -114,7 +123,7 @@ def make_proposals(
         facts = dict(parameters=settings.parameters(), versions=settings.versions())
         part = PartFile(parts_folder(out) / f'{index}-of-{count}.part', facts)
         work = partial(_search, settings, os.fspath(images))
-        with part, _stoppable(), _run(work, todo, workers) as found:
+        with part, stoppable(), _run(work, todo, workers) as found:
             title = f'proposals {out.name}' + (f' {index}/{count}' if count > 1 else '')
             for entry in show_progress(
                 found, title, len(chosen), len(chosen) - len(todo), shown=progress
@@ -124,8 +133,8 @@ def make_proposals(
                 report.made += 1
     _count(report, results, chosen)
     report.seconds = time.monotonic() - start
-    if count == 1:
-        _finish(out, settings, names, report, images)
+    if count == 1 or separate:
+        _finish(out, settings, chosen, report, images)
     return report
 
 
@@ -162,7 +171,7 @@ def merge_proposals(
 
 def _list(images: str | Path) -> Iterator[bytes]:
     """Names of the images of a folder relative to it."""
-    found = list_images(images, IMAGE_EXTENSIONS, cache=False)
+    found = list_names(images)
     if not len(found):
         raise FileNotFoundError(f'no image in {images} or its sub-folders: check the folder')
     return iter(found)
@@ -208,14 +217,14 @@ def _finish(
 
 def _search(settings: ProposalSettings, folder: str, name: bytes) -> Entry | BadEntry:
     """The work on one image."""
-    path = os.path.join(folder, os.fsdecode(name))
+    source = image_source(folder, name)
     try:
-        image = decode_image(path, exif=settings.exif)
+        image = decode_image(source, exif=settings.exif)
     except ImageDecodeError as error:
         return BadEntry(name, error.reason)
     rows, rule = settings.propose(image)
     shape, boxes = (image.shape[0], image.shape[1]), counted_boxes(rows)
-    return Entry(name, shape, int(rule), *boxes, fingerprint(path))
+    return Entry(name, shape, int(rule), *boxes, fingerprint(source))
 
 
 @contextmanager
@@ -260,21 +269,3 @@ def _start_worker() -> None:
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """SIGTERM ends the work as Ctrl-C does. Only possible, and only done, in the main thread."""
-
-    def stop(signum: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    try:
-        before = signal.signal(signal.SIGTERM, stop)
-    except ValueError:  # not the main thread: whoever runs that one decides
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -1,8 +1,8 @@
 """Results of earlier calls, as far as they are those of the pictures that lie there now."""
 
-import os
 from pathlib import Path
 
+from mmdssl.datasets.image_sources import image_source
 from mmdssl.datasets.proposals.fingerprint import UNKNOWN, fingerprint
 from mmdssl.datasets.proposals.parts import BadEntry, parts_folder, read_parts
 from mmdssl.datasets.proposals.producers import ProposalSettings
@@ -46,4 +46,4 @@ def _is_other(entry: Entry | BadEntry, images: str | Path) -> bool:
     """Whether the file of that name is another picture than the one that was searched."""
     if isinstance(entry, BadEntry) or entry.print == UNKNOWN:
         return False
-    return fingerprint(os.path.join(images, os.fsdecode(entry.name))) not in (UNKNOWN, entry.print)
+    return fingerprint(image_source(images, entry.name)) not in (UNKNOWN, entry.print)

@@ -31,6 +31,7 @@ import numpy.typing as npt
 
 from mmdssl.core.checkpointing import atomic_file
 from mmdssl.core.wording import printable
+from mmdssl.datasets.image_header import Source
 from mmdssl.datasets.image_list import ByteStrings
 from mmdssl.datasets.proposals.facts import FORMAT, check_format, check_parameters, in_todays_words
 from mmdssl.datasets.proposals.filters import whole_image
@@ -147,8 +148,8 @@ class ProposalStore:
         """Height and width of the picture in ``row`` when it was searched."""
         return int(self.shapes[row, 0]), int(self.shapes[row, 1])
 
-    def made_of(self, row: int, path: str | Path) -> bool:
-        """Whether ``path`` is the file whose proposals stand in ``row``, as far as can be known."""
+    def made_of(self, row: int, path: Source) -> bool:
+        """Whether ``path`` is the picture with the proposals in ``row``, as far as can be known."""
         kept = int(self._prints[row])
         return UNKNOWN in (kept, found := fingerprint(path)) or kept == found
 

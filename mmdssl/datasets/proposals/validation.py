@@ -3,17 +3,15 @@
 Only the beginnings and ends of the files are read: thousands of images a second.
 """
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from mmdssl.core.wording import listed, printable
-from mmdssl.datasets.decode import IMAGE_EXTENSIONS
 from mmdssl.datasets.image_header import picture_shape
-from mmdssl.datasets.image_list import list_images
+from mmdssl.datasets.image_sources import image_source, list_names
+from mmdssl.datasets.proposals.part_files import open_proposals
 from mmdssl.datasets.proposals.progress import show_progress
-from mmdssl.datasets.proposals.store import ProposalStore
 
 __all__ = ['validate_proposals']
 
@@ -29,7 +27,7 @@ def validate_proposals(
 
     Args:
         images: The folder.
-        path: The proposals file.
+        path: The proposals file, or the folder of one file a part.
         expect: Parameters it must have been made with.
         progress: Show a progress bar.
 
@@ -40,8 +38,8 @@ def validate_proposals(
         FileNotFoundError: There is no such file or folder.
         ValueError: The file itself is bad; see `ProposalStore.open`.
     """
-    store = ProposalStore.open(path, expect=expect)
-    names = list_images(images, IMAGE_EXTENSIONS, cache=False)
+    store = open_proposals(path, expect=expect)
+    names = list_names(images)
     missing, other, exchanged = [], [], []
     for name in show_progress(names, 'validating', len(names), shown=progress):
         text = name.decode('utf-8', 'surrogateescape')
@@ -50,13 +48,13 @@ def validate_proposals(
             missing.append(printable(name))
             continue
         exif = store.parameters.get('exif', True)
-        path = Path(images, os.fsdecode(name))
-        shape = picture_shape(path, exif=exif)
+        source = image_source(images, name)
+        shape = picture_shape(source, exif=exif)
         if shape != store.shape(row):
             was = ' x '.join(map(str, store.shape(row)))
             now = 'unreadable' if shape is None else ' x '.join(map(str, shape))
             other.append(f'{printable(name)} (was {was}, is {now})')
-        elif not store.made_of(row, path):
+        elif not store.made_of(row, source):
             exchanged.append(printable(name))
     present = set(names)
     extra = [printable(name) for name in store.names if name not in present]

@@ -15,6 +15,8 @@ __all__ = ['LoadImage']
 class LoadImage(BaseTransform):
     """Read ``results['img_path']`` as **RGB** (mmcv's loader gives BGR).
 
+    Where the data set gives an ``img_source`` (`ImageShards`), its bytes are those of the image.
+
     Added keys: ``img`` (H, W, 3) uint8 RGB, ``img_shape`` and ``ori_shape`` (H, W).
 
     With ``channels``, or where the data set brings a reader in ``img_reader`` (`ImageFolder` with
@@ -68,11 +70,12 @@ class LoadImage(BaseTransform):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Read the image; see the class."""
+        source = results.pop('img_source', results['img_path'])
         reader = results.pop('img_reader', None) or self.reader
         if reader is None:
-            image = decode_image(results['img_path'], exif=self.exif, background=self.background)
+            image = decode_image(source, exif=self.exif, background=self.background)
         else:
-            image = reader(results['img_path'])
+            image = reader(source)
         shape = image.shape[:2]
         annotated = results.get('ann_shape', shape)
         if shape != tuple(annotated):

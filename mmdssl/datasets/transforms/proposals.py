@@ -16,8 +16,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from mmdssl.datasets.proposals.filters import ProposalFilter, counted_boxes, whole_image
+from mmdssl.datasets.proposals.part_files import open_proposals
 from mmdssl.datasets.proposals.producers import ProposalSettings
-from mmdssl.datasets.proposals.store import ProposalStore
 from mmdssl.datasets.transforms.boxes import ids_key
 from mmdssl.registry import TRANSFORMS
 
@@ -38,7 +38,7 @@ class LoadProposals(BaseTransform):
     in ``image_root``.
 
     Args:
-        file: The proposals file.
+        file: The proposals file, or the folder of one file a part.
         image_root: Folder that the names in the file are relative to. None: found as said.
         expect: Parameters the proposals must have been made with, such as ``dict(scale=300,
             min_side=32)``. None: any.
@@ -60,7 +60,7 @@ class LoadProposals(BaseTransform):
         unique: bool = False,
         key: str = 'proposals',
     ) -> None:
-        self.store = ProposalStore.open(file, expect=expect)
+        self.store = open_proposals(file, expect=expect)
         self.unique = unique
         self.image_root = None if image_root is None else os.path.abspath(image_root)
         self.key = key

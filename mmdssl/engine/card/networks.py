@@ -17,6 +17,7 @@ import torch
 from mmengine.runner import set_random_seed
 from torch import nn
 
+from mmdssl.core.hub import hub_file, is_there
 from mmdssl.core.locating import Source
 from mmdssl.core.text_files import read_json
 from mmdssl.engine.config import load_config
@@ -88,7 +89,11 @@ def open_network(
     name, place = _named(text)
     kind, colon, rest = place.partition(':')
     set_random_seed(seed)
-    if colon and kind in _LIBRARIES:
+    address = hub_file(place)
+    if address is not None:
+        found, weights, default = load_backbone(place, source=source, device='cpu'), place, ''
+        default = address.name
+    elif colon and kind in _LIBRARIES:
         net, weights = _of_library(kind, rest)
         found, default = net, f'{kind}-{Path(rest.partition(":")[0]).name}'
         untrained = rest.endswith(f':{_UNTRAINED}')
@@ -104,7 +109,7 @@ def open_network(
         )
         raise FileNotFoundError(
             f'backbone {place!r} is no checkpoint and no folder of a run, and none of '
-            f'CONFIG:CHECKPOINT, timm:NET, torchvision:NET, hf:FOLDER{advice}'
+            f'CONFIG:CHECKPOINT, timm:NET, torchvision:NET, hf:FOLDER, hf://ORG/NAME{advice}'
         )
     # O-KNN's rule for ResNets, whatever the loader took.
     extractor = FeatureExtractor(
@@ -147,14 +152,15 @@ def _is_config(place: str) -> bool:
 
 
 def _of_config(place: str, source: Source) -> tuple[FeatureExtractor, str, str]:
-    config_name, _, weights = place.rpartition(':')
+    # An address of the hub has a colon of its own.
+    config_name, _, weights = place.partition(':') if ':hf:/' in place else place.rpartition(':')
     config = load_config(Path(config_name))
     if config.get('model', {}).get('backbone') is None:
         raise ValueError(f'{config_name} has no model with a backbone to measure')
     stem = Path(config_name).stem
     if weights == _UNTRAINED:
         return build_extractor(config, None, source), _UNTRAINED, f'{stem}-{_UNTRAINED}'
-    if not Path(weights).is_file():
+    if not is_there(weights):
         raise FileNotFoundError(f'there is no checkpoint {weights} for {config_name}')
     return build_extractor(config, Path(weights), source), weights, f'{stem}-{Path(weights).stem}'
 
@@ -168,7 +174,7 @@ def _of_library(kind: str, rest: str) -> tuple[FeatureExtractor, str]:
     if kind == 'hf' and not Path(name).is_dir():
         raise FileNotFoundError(f'there is no folder {name} of save_pretrained for hf:{name}')
     if weights and weights != _UNTRAINED:
-        if not Path(weights).is_file():
+        if not is_there(weights):
             raise FileNotFoundError(f'there is no checkpoint {weights} for {kind}:{name}')
         settings['checkpoint'] = weights
     else:

@@ -5,13 +5,14 @@ import os
 from collections.abc import Callable
 from inspect import signature
 from pathlib import Path
-from typing import Any
 
 from mmengine.config import Config
 
-from mmdssl.datasets.proposals.filters import ProposalFilter
+from mmdssl.core.hub import is_there, local_file
 from mmdssl.datasets.proposals.making import MakingReport, make_proposals
 from mmdssl.datasets.proposals.producers import ProposalSettings
+from mmdssl.datasets.shards.files import is_remote
+from mmdssl.datasets.shards.index import is_shards
 from mmdssl.engine.channels import channels_of, complete_channels
 from mmdssl.engine.pretraining.decisions import Decisions
 from mmdssl.engine.pretraining.machine import Machine
@@ -23,30 +24,33 @@ from mmdssl.registry import MODELS
 __all__ = ['set_channels', 'set_images', 'set_measured', 'set_proposals', 'set_start']
 
 #: What makes the proposals of a folder: folder, file, settings, processes.
-Make = Callable[[Path, Path, ProposalSettings, int], MakingReport]
+Make = Callable[[Path | str, Path, ProposalSettings, int], MakingReport]
 
 # Measured during a run on boxes or label maps.
 _NEED_LABELS = ('ObjectKNNHook', 'OverClusteringHook', 'InContextHook', 'CouplingHook')
 
 
 def set_images(config: Config, request: Request, decisions: Decisions) -> Photos:
-    """Point the training data to the folder, in place.
+    """Point the training data to the folder of images or of shards, in place.
 
     Raises:
         FileNotFoundError: If there is no such folder, or no image in it.
         ValueError: If the data set of the config is no folder of images.
     """
     dataset = config.train_dataloader.dataset
-    if dataset.get('type') not in ('ImageFolder', 'mmdssl.ImageFolder'):
+    kind = str(dataset.get('type')).removeprefix('mmdssl.')
+    if kind not in ('ImageFolder', 'ImageShards'):
         raise ValueError(
             f'{config.filename} trains on a {dataset.get("type")}: data= is for an ImageFolder'
         )
-    folder = request.data or Path(dataset.data_root)
-    if not folder.is_dir():
-        what = 'is a file' if folder.exists() else 'does not exist'
-        raise FileNotFoundError(f'data={folder} {what}: give a folder of images')
+    folder = request.data or dataset.data_root
+    if not is_remote(folder):
+        folder = Path(folder)
+        if not folder.is_dir():
+            what = 'is a file' if folder.exists() else 'does not exist'
+            raise FileNotFoundError(f'data={folder} {what}: give a folder of images')
     reason = 'searched with its sub-folders'
-    part = training_part(folder) if request.data else None
+    part = training_part(folder) if request.data and isinstance(folder, Path) else None
     if part is not None:
         reason = f'{folder} has annotations, and keeps its training images there'
         folder = part
@@ -54,8 +58,16 @@ def set_images(config: Config, request: Request, decisions: Decisions) -> Photos
         dataset.max_images = request.max_images
         reason += f'; max_images={request.max_images}, evenly spaced'
     if request.data is not None:
-        dataset.data_root = str(folder.absolute())  # the config serves from anywhere
+        # The config serves from anywhere.
+        dataset.data_root = str(folder.absolute() if isinstance(folder, Path) else folder)
         dataset.pop('folders', None)
+    sharded = is_shards(folder)
+    if sharded != (kind == 'ImageShards'):
+        dataset.type = 'ImageShards' if sharded else 'ImageFolder'
+        for own in ('cache', 'cache_gb', 'extensions'):
+            dataset.pop(own, None)
+    if sharded:
+        reason = reason.replace('searched with its sub-folders', 'in shards')
     if request.channels is not None:
         dataset.channels = request.channels
     if request.scale is not None:
@@ -99,7 +111,7 @@ def set_measured(config: Config, request: Request, decisions: Decisions) -> None
         ValueError: If the labelled folder has no such layout.
     """
     folder = request.labelled or request.data
-    found = find_labelled(folder) if folder is not None else None
+    found = find_labelled(folder) if isinstance(folder, Path) else None
     if request.labelled is not None and found is None:
         raise ValueError(
             f'labelled={request.labelled}: give a folder with annotations/instances_train*.json, '
@@ -146,12 +158,12 @@ def set_proposals(
         if asked is not None:
             raise ValueError(f'proposals={asked}: {config.model.type} uses no proposals')
         return
-    wanted: dict[str, Any] = dict(load.get('expect') or {})
-    rule = {key: wanted.pop(key) for key in ('min_side', 'max_aspect', 'size') if key in wanted}
-    if 'size' in rule:
-        rule['size'] = tuple(rule['size'])
-    settings = ProposalSettings(**wanted, filter=ProposalFilter(**rule))
+    settings = ProposalSettings.of(load.get('expect') or {})
     file = asked or _kept_at(photos.folder)
+    if file.is_dir():  # one file a part: made by jobs, and checked when it is opened
+        load['file'] = str(file)
+        decisions.add('proposals', file, 'one file a part, made before')
+        return
     file.parent.mkdir(parents=True, exist_ok=True)
     report = (make or _make)(photos.folder, file, settings, machine.cores)
     load['file'] = str(file)
@@ -162,14 +174,15 @@ def set_proposals(
     decisions.add('proposals', file, reason)
 
 
-def _make(folder: Path, file: Path, settings: ProposalSettings, workers: int) -> MakingReport:
+def _make(folder: Path | str, file: Path, settings: ProposalSettings, workers: int) -> MakingReport:
     return make_proposals(folder, file, settings, workers=workers)
 
 
-def _kept_at(folder: Path) -> Path:
+def _kept_at(folder: Path | str) -> Path:
     """Where proposals of a folder are kept: the folder itself may be nobody's to write."""
     base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
-    key = hashlib.sha1(os.fsencode(folder.resolve())).hexdigest()[:16]
+    place = folder.resolve() if isinstance(folder, Path) else folder
+    key = hashlib.sha1(os.fsencode(place)).hexdigest()[:16]
     return Path(base) / 'mmdssl' / 'proposals' / f'{key}.npz'
 
 
@@ -232,8 +245,8 @@ def _given(name: str, request: Request, own: str | None, what: str, folder: str)
     file = given or own
     if file in ('random', 'given'):
         return str(file)
-    if file is not None and Path(file).expanduser().is_file():
-        return str(Path(file).expanduser().absolute())
+    if file is not None and is_there(file):
+        return str(local_file(file).absolute())
     if given is not None:
         raise FileNotFoundError(f'{name}={given}: there is no such file')
     raise ValueError(

@@ -1,6 +1,5 @@
 """What a folder of images holds, as far as a run depends on it."""
 
-import os
 import re
 import statistics
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from mmdssl.datasets.base import evenly_spaced
 from mmdssl.datasets.channels import CHANNEL_EXTENSIONS, samples_shape
 from mmdssl.datasets.decode import IMAGE_EXTENSIONS
 from mmdssl.datasets.image_header import is_deep, picture_shape
-from mmdssl.datasets.image_list import list_images
+from mmdssl.datasets.image_sources import image_source, list_names
 
 __all__ = ['Labelled', 'Photos', 'find_labelled', 'look_at', 'training_part']
 
@@ -22,13 +21,13 @@ class Photos:
     """A folder of images.
 
     Attributes:
-        folder: Where they are, searched with its sub-folders.
+        folder: Where they are, searched with its sub-folders; of shards also an address.
         count: Images of the run.
         side: Median of the shorter sides in pixels, of some of them; 0 where none can be read.
         deep: Share of these, 0..1, that have more than 8 bits and are read as photos of 8.
     """
 
-    folder: Path
+    folder: Path | str
     count: int
     side: int
     deep: float = 0.0
@@ -49,7 +48,9 @@ class Labelled:
     query: dict[str, str]
 
 
-def look_at(folder: Path, max_images: int | None = None, channels: int | None = None) -> Photos:
+def look_at(
+    folder: Path | str, max_images: int | None = None, channels: int | None = None
+) -> Photos:
     """Count the images of a folder and read the sizes of some.
 
     Args:
@@ -60,20 +61,20 @@ def look_at(folder: Path, max_images: int | None = None, channels: int | None = 
     Raises:
         FileNotFoundError: If there is no such folder, or no image in it.
     """
-    files = list_images(folder, IMAGE_EXTENSIONS if channels is None else CHANNEL_EXTENSIONS)
+    endings = IMAGE_EXTENSIONS if channels is None else CHANNEL_EXTENSIONS
+    files = list_names(folder, endings, cache=True)
     if not len(files):
         raise FileNotFoundError(f'data={folder}: no image in it or its sub-folders')
-
-    def shape_of(index: int) -> tuple[int, int] | None:
-        path = folder / os.fsdecode(files[index])
-        return picture_shape(path) if channels is None else samples_shape(path, channels)
-
-    chosen = evenly_spaced(len(files), min(_LOOKED_AT, len(files)))
-    sides = [min(shape) for index in chosen if (shape := shape_of(int(index)))]
+    chosen = evenly_spaced(len(files), min(_LOOKED_AT, len(files))).tolist()
+    sources = [image_source(folder, files[index]) for index in chosen]
+    shapes = [
+        picture_shape(one) if channels is None else samples_shape(one, channels) for one in sources
+    ]
+    sides = [min(shape) for shape in shapes if shape]
     count = min(len(files), max_images or len(files))
     deep = 0
     if channels is None:
-        deep = sum(is_deep(folder / os.fsdecode(files[int(index)])) for index in chosen)
+        deep = sum(map(is_deep, sources))
     side = int(statistics.median(sides)) if sides else 0
     return Photos(folder, count, side, deep / len(chosen))
 

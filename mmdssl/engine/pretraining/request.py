@@ -18,7 +18,7 @@ __all__ = ['OPTIONS', 'Request', 'read_request']
 
 #: Options of the command: what each takes, for its help.
 OPTIONS = {
-    'data': 'folder of images, searched with its sub-folders',
+    'data': 'folder of images, searched with its sub-folders, or of shards, also s3://...',
     'out': 'folder of the run',
     'backbone': 'vit-tiny, vit-small, vit-base; resnet18, 34, 50, 101; vit-micro, r18w32: a CPU; '
     'with init also dinov2-small, dinov2-reg-base, dinov3-large, ...',
@@ -35,6 +35,7 @@ OPTIONS = {
     'proposals': 'file of proposals (SoCo, D3SSL); made there if it does not exist',
     'teacher': 'weights of the teacher (MaskAlign), or random',
     'init': 'weights of a backbone to start from, whoever trained it, or random',
+    'log': 'tensorboard, wandb, mlflow or clearml: the curves go there as well',
     'seed': 'of everything that is drawn',
     'resume': 'true: resume the run in out',
     'overwrite': 'true: replace the run in out',
@@ -59,6 +60,7 @@ _SAME = {
 }
 _PRECISIONS = ('bf16', 'fp16', 'fp32')
 _LAUNCHERS = ('none', 'pytorch', 'slurm')
+_LOGGERS = ('tensorboard', 'wandb', 'mlflow', 'clearml')  # its table needs mmengine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +74,7 @@ class Request:
     """
 
     method: str
-    data: Path | None = None
+    data: Path | str | None = None
     out: Path | None = None
     backbone: str | None = None
     epochs: int | None = None
@@ -88,6 +90,7 @@ class Request:
     proposals: Path | None = None
     teacher: str | None = None
     init: str | None = None
+    log: str | None = None
     seed: int | None = None
     resume: bool = False
     overwrite: bool = False
@@ -167,6 +170,12 @@ def _path(key: str, value: Any) -> Path:
     return Path(_text(key, value)).expanduser()
 
 
+def _place(key: str, value: Any) -> Path | str:
+    """A folder of this machine, or an address, which is no path."""
+    text = _text(key, value)
+    return text if '://' in text else Path(text).expanduser()
+
+
 def _whole(least: int) -> Callable[[str, Any], int]:
     def read(key: str, value: Any) -> int:
         text = str(value).strip()
@@ -215,7 +224,7 @@ def _one_of(*choices: str) -> Callable[[str, Any], str]:
 
 
 _READERS: dict[str, Callable[[str, Any], Any]] = {
-    'data': _path,
+    'data': _place,
     'out': _path,
     'backbone': lambda key, value: _text(key, value).strip().lower(),
     'epochs': _whole(1),
@@ -231,6 +240,7 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
     'proposals': _path,
     'teacher': _text,
     'init': _text,
+    'log': _one_of(*_LOGGERS),
     'seed': _whole(0),
     'resume': _flag,
     'overwrite': _flag,

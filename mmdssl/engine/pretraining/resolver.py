@@ -13,6 +13,7 @@ from mmengine.runner import Runner
 from mmdssl.engine.branch_masks import with_branch_masks
 from mmdssl.engine.config import load_config
 from mmdssl.engine.launch import set_precision
+from mmdssl.engine.loggers import add_logger, require_logger
 from mmdssl.engine.options import read_options
 from mmdssl.engine.pretraining.backbones import choose, exchange_backbone
 from mmdssl.engine.pretraining.batches import Measure, set_batch
@@ -76,6 +77,8 @@ def resolve(
         ValueError: If something asked for makes no sense.
     """
     decisions = Decisions()
+    if request.log is not None:
+        require_logger(request.log)  # before proposals are searched
     start = None
     if request.init not in (None, 'random', 'given'):
         start = look_at_start(str(request.init))
@@ -115,6 +118,9 @@ def resolve(
     set_queue(config, images=photos.count, total=total, decisions=decisions)
     set_workers(config, request.workers, machine, decisions)
     _set_intervals(config, steps=max(photos.count // total, 1))
+    if request.log is not None:
+        add_logger(config, request.log, request.out or 'run')
+        decisions.add('log', request.log, 'as asked for, besides the folder of the run')
     if request.seed is not None:
         config.randomness = {**(config.get('randomness') or {}), 'seed': request.seed}
     if entries:

@@ -13,6 +13,7 @@ from mmdssl.conversion.backbone_config import backbone_config
 from mmdssl.conversion.convert import import_weights
 from mmdssl.conversion.files import write_weights
 from mmdssl.conversion.key_maps import family_of
+from mmdssl.core.hub import local_file
 from mmdssl.core.locating import find
 from mmdssl.core.newest import newest_checkpoint
 from mmdssl.core.reading import load_checkpoint_file
@@ -60,7 +61,7 @@ def look_at_start(given: str) -> Start:
     Raises:
         FileNotFoundError: If there is no such file.
     """
-    file = Path(given).expanduser().absolute()
+    file = local_file(given).absolute()
     if file.is_dir():
         file = newest_checkpoint(file)[0] or file
     elif not file.is_file():

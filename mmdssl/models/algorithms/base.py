@@ -2,7 +2,6 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from mmengine.logging import print_log
@@ -10,6 +9,7 @@ from mmpretrain.models.selfsup.base import BaseSelfSupervisor
 from torch import Tensor, nn
 
 from mmdssl.core.clock import TrainingClock
+from mmdssl.core.hub import local_file
 from mmdssl.models.branches.branch_list import Branches
 from mmdssl.models.branches.decoupling import DecouplingBranch
 from mmdssl.models.decoupled_views import DecoupledViews
@@ -97,7 +97,7 @@ class BaseDenseSSL(BaseSelfSupervisor):
             FileNotFoundError: If there is no such file.
             ValueError: If it does not hold this backbone, see :func:`load_backbone`.
         """
-        path = Path(file).expanduser()
+        path = local_file(file)
         if not path.is_file():
             raise FileNotFoundError(
                 f'{type(self).__name__} starts from a given backbone, but there is no file {file}: '

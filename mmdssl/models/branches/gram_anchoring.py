@@ -24,7 +24,6 @@ iteration.
 
 import copy
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -34,6 +33,7 @@ from mmengine import dist
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
+from mmdssl.core.hub import is_there
 from mmdssl.models.branches.branch import Branch, Sees, shown, student_map
 from mmdssl.models.chosen_cells import choose_cells
 from mmdssl.models.dense_host import DenseHost
@@ -211,7 +211,7 @@ class GramAnchoring(Branch):
         """Read the file, if one is given; otherwise nothing: the host's weights are copied."""
         if self.checkpoint is None:
             return
-        if not Path(self.checkpoint).is_file():
+        if not is_there(self.checkpoint):
             raise FileNotFoundError(
                 f'GramAnchoring: no file {self.checkpoint}; give another as checkpoint=FILE, or '
                 'leave it out to copy the teacher at teacher_from'

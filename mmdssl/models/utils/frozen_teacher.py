@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -11,6 +10,7 @@ from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmdssl.core.hub import is_there
 from mmdssl.models.utils.backbone_weights import Source, load_backbone
 from mmdssl.models.utils.host_copies import move
 from mmdssl.registry import MODELS
@@ -110,7 +110,7 @@ class FrozenTeacher(BaseModule):
         """Refuse a missing file before anything is trained."""
         if self.init == 'random' or self.checkpoint is None:
             return
-        if not Path(self.checkpoint).expanduser().is_file():
+        if not is_there(self.checkpoint):
             raise FileNotFoundError(
                 f'no teacher at {self.checkpoint}: train or convert one first (see the header of '
                 'the config), or give its file as model.teacher.checkpoint=FILE'

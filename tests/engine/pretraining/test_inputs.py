@@ -5,7 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from mmdssl.datasets.shards.making import make_shards
 from mmdssl.engine.pretraining import inputs
+from mmdssl.registry import DATASETS
 from tests.conversion.nets import checkpoint, vit
 from tests.datasets.image_files import opencv
 from tests.engine.pretraining.photos import GPU, make, photos, resolved, said
@@ -113,6 +115,30 @@ def test_proposals_are_made_as_the_config_expects_them_and_kept_for_the_folder(
         }
     assert len(set(files)) == 1
     assert files[0].startswith(str(tmp_path / 'cache'))
+
+
+def test_shards_take_the_place_of_the_folder(tmp_path):
+    folder = photos(tmp_path / 'p', 30)
+    make_shards(folder, tmp_path / 'shards', size=9000, progress=False)
+    found = resolved('ibot', tmp_path / 'shards', tmp_path / 'run', max_images=20)
+    dataset = found.config.train_dataloader.dataset
+    assert dataset.type == 'ImageShards'
+    assert said(found, 'data').startswith(f'20 images in {tmp_path / "shards"}: in shards')
+    built = DATASETS.build({**dataset, 'pipeline': []})
+    assert len(built) == 20
+    again = tmp_path / 'sharded.py'
+    found.config.dump(again)
+    back = resolved(str(again), folder, tmp_path / 'other').config.train_dataloader.dataset
+    assert back.type == 'ImageFolder'
+
+
+def test_shards_elsewhere_are_an_address(tmp_path):
+    fsspec = pytest.importorskip('fsspec')
+    make_shards(photos(tmp_path / 'p', 9), tmp_path / 'shards', progress=False)
+    fsspec.filesystem('memory').put(str(tmp_path / 'shards'), '/inputs', recursive=True)
+    found = resolved('ibot', 'memory://inputs', tmp_path / 'run')
+    assert found.config.train_dataloader.dataset.data_root == 'memory://inputs'
+    assert said(found, 'data').startswith('9 images in memory://inputs: in shards')
 
 
 def test_photos_of_more_than_8_bits_are_told_of(tmp_path):
