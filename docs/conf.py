@@ -52,8 +52,8 @@ PAGES = {
     'projects': 'own_method',
 }
 COMMANDS = (
-    'pretrain train test analyze card convert proposals shards browse scenes study trials benchmark '
-    'doctor demo'
+    'pretrain train test analyze card convert proposals shards browse scenes study trials '
+    'benchmark doctor demo'
 )
 _INCLUDE = re.compile(r'^```\{include\} (\S+)\n(?::section: (.+)\n)?```$', re.M)
 _LINK = re.compile(r'(!?)\[([^\]]*)\]\(([^)#:\s]*)(#[^)\s]*)?\)')
