@@ -88,9 +88,16 @@ def _settings(name: str, folder: Path) -> dict[str, Any]:
         own = dict(id=uuid.uuid4().hex[:12], resume='allow', allow_val_change=True)
         return dict(init_kwargs=dict(project=_PROJECT, name=run, **own))
     if name == 'mlflow':
+        own = dict(exp_name=_PROJECT, run_name=run)
+        if server := os.environ.get('MLFLOW_TRACKING_URI'):
+            return dict(own, tracking_uri=server)
         # mmengine's own default, plain files, is refused by MLflow 3.
-        place = os.environ.get('MLFLOW_TRACKING_URI') or f'sqlite:///{folder / "mlflow.db"}'
-        return dict(exp_name=_PROJECT, run_name=run, tracking_uri=place)
+        return dict(
+            own,
+            tracking_uri=f'sqlite:///{folder / "mlflow.db"}',
+            artifact_location=str(folder / 'mlflow'),
+            artifact_suffix=(),  # the run's files lie beside it; copies would be copied in turn
+        )
     if name == 'clearml':
         return dict(init_kwargs=dict(project_name=_PROJECT, task_name=run))
     return {}

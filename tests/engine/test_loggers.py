@@ -81,10 +81,21 @@ def test_curves_reach_the_logger(tmp_path, fake, monkeypatch, name):
     assert 'rate' in said
     if name == 'mlflow':  # files, mmengine's default, are refused by MLflow 3
         assert backend['tracking_uri'] == f'sqlite:///{tmp_path}/my-run/mlflow.db'
+        assert backend['artifact_location'] == f'{tmp_path}/my-run/mlflow'  # not where it runs
         assert ('set_tracking_uri', (backend['tracking_uri'],), {}) in package.calls
     if name == 'wandb':
         assert backend['init_kwargs']['id'] in said
         assert backend['init_kwargs']['resume'] == 'allow'
+
+
+def test_a_server_of_mlflow_keeps_its_own_place(tmp_path, fake, monkeypatch):
+    fake('mlflow')
+    monkeypatch.setenv('MLFLOW_TRACKING_URI', 'http://tracking:5000')
+    config = config_of(tmp_path)
+    add_logger(config, 'mlflow', config.work_dir)
+    (backend,) = config.visualizer.vis_backends
+    assert backend['tracking_uri'] == 'http://tracking:5000'
+    assert 'artifact_location' not in backend
 
 
 def test_one_of_the_config_keeps_its_settings(tmp_path, fake):
