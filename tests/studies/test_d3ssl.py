@@ -52,6 +52,24 @@ def test_rows_of_scenes_have_the_augmentations_of_their_configs(study, row, size
     assert small == own
 
 
+@pytest.mark.parametrize(
+    ('one', 'other'),
+    [
+        ('d3ssl_table_2 OpenImage-MINI', 'd3ssl_table_3 D3SSL'),
+        ('d3ssl_table_2 COCO', 'd3ssl_table_1 D3SSL'),
+        ('d3ssl_table_4 SoCo', 'd3ssl_table_3 SoCo'),
+        ('d3ssl_table_5 PRC, RBJ, PRM', 'd3ssl_table_7 w/o L_dp'),
+        ('d3ssl_figure_4b DenseCL', 'd3ssl_table_1 DenseCL'),
+    ],
+)
+def test_tables_share_the_runs_that_they_have_in_common(one, other):
+    folders = set()
+    for study, row in (words.split(' ', 1) for words in (one, other)):
+        plan = Plan(file=f'd3ssl/{study}', scale='paper', out=Path('OUT'), seeds=(0,))
+        folders.add(Run(plan=plan, name=row, seed=0).folder)
+    assert len(folders) == 1
+
+
 @pytest.fixture(scope='module')
 def smoke(tmp_path_factory):
     """A function that gives the plan of a study of a few scenes, which are there."""
