@@ -31,6 +31,24 @@ def quiet_initialisation() -> None:
 
 
 @pytest.fixture(autouse=True, scope='session')
+def configs_are_laid_out_once() -> Iterator[None]:
+    """A run prints its config six times, and laying it out takes longer than many a test."""
+    from yapf.yapflib import yapf_api
+
+    lay_out, known = yapf_api.FormatCode, {}
+
+    def once(text: str, **style: object) -> tuple[str, bool]:
+        key = text, repr(style)
+        if key not in known:
+            known[key] = lay_out(text, **style)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(yapf_api, 'FormatCode', once)
+        yield
+
+
+@pytest.fixture(autouse=True, scope='session')
 def keyboard() -> None:
     """A suite that a shell started in the background ignores Ctrl-C, which some tests send."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
