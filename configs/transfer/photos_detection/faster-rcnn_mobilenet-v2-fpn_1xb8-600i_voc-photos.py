@@ -5,7 +5,7 @@ Command: mmdssl convert export CHECKPOINT --to mmdet --out weights/mobilenet-v2_
     mmdssl train \
         configs/transfer/photos_detection/faster-rcnn_mobilenet-v2-fpn_1xb8-600i_voc-photos.py
     photos and boxes in data/photos/voc/, or --cfg-options data_root=FOLDER
-Measured: not measured
+Measured: AP 9.2, AP50 17.8 from ImageNet, 0.8, 2.4 untrained (one seed; configs/photos).
 """
 
 _base_ = [

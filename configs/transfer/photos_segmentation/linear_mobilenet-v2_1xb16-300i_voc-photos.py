@@ -5,7 +5,7 @@ Command: mmdssl convert export CHECKPOINT --to mmseg --out weights/mobilenet-v2_
     mmdssl train \
         configs/transfer/photos_segmentation/linear_mobilenet-v2_1xb16-300i_voc-photos.py
     photos and label maps in data/photos/voc/, or --cfg-options data_root=FOLDER
-Measured: not measured
+Measured: mIoU 15.2 from ImageNet, 3.4 untrained (one seed; configs/photos).
 """
 
 _base_ = [
