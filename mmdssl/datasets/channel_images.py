@@ -34,6 +34,9 @@ class ChannelImages(ImageDataset):
         ValueError: A setting makes no sense, or no image can be read to measure its range.
     """
 
+    #: Folder or address of the images, set by the data set before all else.
+    data_root: str
+
     def __init__(
         self,
         *,
@@ -62,6 +65,11 @@ class ChannelImages(ImageDataset):
             max_bad_share=max_bad_share,
             bad_list=bad_list,
         )
+
+    @property
+    def metainfo(self) -> dict[str, Any]:
+        """``data_root``."""
+        return {'data_root': self.data_root}
 
     @abstractmethod
     def _locate(self, number: int) -> Source:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from mmdssl.datasets.base import evenly_spaced
 from mmdssl.datasets.channel_images import ChannelImages
@@ -102,11 +102,6 @@ class ImageFolder(ChannelImages):
             channels_axis=channels_axis,
             nodata=nodata,
         )
-
-    @property
-    def metainfo(self) -> dict[str, Any]:
-        """``data_root``."""
-        return {'data_root': self.data_root}
 
     def _locate(self, number: int) -> str:
         return os.path.join(self.data_root, os.fsdecode(self._paths[number]))

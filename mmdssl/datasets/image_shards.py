@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from mmdssl.core.wording import listed, printable
 from mmdssl.datasets.base import evenly_spaced
@@ -83,11 +83,6 @@ class ImageShards(ChannelImages):
             channels_axis=channels_axis,
             nodata=nodata,
         )
-
-    @property
-    def metainfo(self) -> dict[str, Any]:
-        """``data_root``."""
-        return {'data_root': self.data_root}
 
     def _locate(self, number: int) -> ShardedImage:
         return self.index.image(number if self._chosen is None else int(self._chosen[number]))
