@@ -35,14 +35,18 @@ myst_heading_anchors = 4
 html_theme = 'furo'
 html_title = f'mmdssl {release}'
 html_copy_source = False
+html_static_path = ['_static']
+html_css_files = ['wide.css']  # lines of commands fit
 autodoc_default_options = {'members': True, 'member-order': 'bysource'}
 autodoc_typehints = 'none'  # the docstrings have shapes and units, which the types lack
 autodoc_inherit_docstrings = False
 add_module_names = False
 napoleon_use_ivar = True  # an attribute is described by its class alone
 
-#: Files and folders of the checkout that have a page here.
+#: Files, folders and sections of README that have a page here.
 PAGES = {
+    '#pre-train-on-your-own-images': 'pretrain',
+    '#methods': 'pretrain',
     'README.md': 'index',
     'METHODS.md': 'methods',
     'CHANGELOG.md': 'project/changelog',
@@ -59,19 +63,21 @@ _INCLUDE = re.compile(r'^```\{include\} (\S+)\n(?::section: (.+)\n)?```$', re.M)
 _LINK = re.compile(r'(!?)\[([^\]]*)\]\(([^)#:\s]*)(#[^)\s]*)?\)')
 
 
-def _section(text: str, title: str) -> str:
-    """A section of second level, as a page of its own."""
+def _section(text: str, title: str, level: int) -> str:
+    """A section of second level, as a page of its own or a part of one."""
     found = re.search(rf'^## {re.escape(title)}\n(.*?)(?=^## |\Z)', text, re.M | re.S)
     if found is None:
         raise ValueError(f'there is no section {title!r}')
-    return f'# {title}\n{found[1]}'
+    return f'{"#" * level} {title}\n{found[1]}'
 
 
 def _links(text: str, home: Path) -> str:
     """Links between pages lead to pages; other files of the repository are named by their paths."""
 
     def link(match: re.Match[str]) -> str:
-        picture, words, target, _ = match.groups()
+        picture, words, target, anchor = match.groups()
+        if not target and home == ROOT / 'README.md' and anchor in PAGES:
+            return f'[{words}](/{PAGES[anchor]}.md{anchor})'
         if not target:
             return words if home.parent != ROOT / 'docs' else match[0]
         file = (home.parent / target).resolve()
@@ -83,6 +89,8 @@ def _links(text: str, home: Path) -> str:
             page = file.stem
         if page is not None:
             return f'[{words}](/{page}.md)'
+        if file.suffix == '.ipynb':
+            return f'{{download}}`{words} </../{path}>`'
         plain = words.strip('`')
         if text.rfind('\n|', 0, match.start()) == text.rfind('\n', 0, match.start()):
             return words  # a table is read, a path would fill it
@@ -120,7 +128,8 @@ def _read(app: object, name: str, source: list[str]) -> None:
     def included(match: re.Match[str]) -> str:
         home = (page.parent / match[1]).resolve()
         text = home.read_text(encoding='utf-8')
-        return _links(_section(text, match[2]) if match[2] else text, home)
+        level = 2 if match.start() else 1
+        return _links(_section(text, match[2], level) if match[2] else text, home)
 
     text = _INCLUDE.sub(included, _links(source[0], page))
     for place, made in (('<!-- commands -->', _helps), ('<!-- configs -->', _configs)):
@@ -131,6 +140,8 @@ def _read(app: object, name: str, source: list[str]) -> None:
 
 def _literal(app: object, what: str, name: str, obj: object, options: object, lines: list) -> None:
     """Formulas and commands, which docstrings only indent, are set as they stand."""
+    if what == 'module':  # where all lines but the first are indented, autodoc takes that away
+        lines[:] = (obj.__doc__ or '').splitlines()
     found: list[str] = []
     outer = ''
     for line in lines:

@@ -1,7 +1,7 @@
 """A trained backbone by its file, and what it makes of images: for whoever wants features.
 
-backbone = mmdssl.load_backbone('run')  # or a checkpoint, or a converted file
-maps, vectors = mmdssl.features(backbone, ['a.jpg', 'b.jpg'])
+    backbone = mmdssl.load_backbone('run')  # or a checkpoint, or a converted file
+    maps, vectors = mmdssl.features(backbone, ['a.jpg', 'b.jpg'])
 """
 
 from collections.abc import Iterator, Mapping, Sequence

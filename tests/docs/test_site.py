@@ -37,6 +37,15 @@ def test_it_builds_without_a_warning(tmp_path):
     text = (tmp_path / 'site' / 'evaluate.html').read_text()
     assert 'objects of the training images' in text  # a section of README
     assert 'In-context segmentation' in text  # and what the page says itself
+    assert 'href="pretrain.html#pre-train-on-your-own-images"' in text
+    text = (tmp_path / 'site' / 'pretrain.html').read_text()
+    assert 'href="#methods"' in text  # where the command for proposals stands
+    assert '<section id="methods">' in text
+    text = (tmp_path / 'site' / 'index.html').read_text()
+    assert re.search(r'download[^>]*href="(_downloads/\w+/notebook\.ipynb)"', text)
+    # Code in the docstring of a module, all of which but the first line is indented.
+    text = (tmp_path / 'site' / 'reference' / 'api.html').read_text()
+    assert re.search(r'<pre>(<span></span>)?<span class="n">backbone</span>', text)
 
 
 @pytest.mark.parametrize('page', PAGES)

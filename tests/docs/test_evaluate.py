@@ -1,0 +1,66 @@
+"""The page on evaluation: the commands that it adds to README's run as printed, at a small scale."""
+
+import json
+import re
+import shlex
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.registry import DefaultScope
+from PIL import Image
+
+from mmdssl.registry import MODELS
+from tests.configs.test_in_context import write
+from tests.docs.page import commands, load
+
+FEW = '--cfg-options test_dataloader.num_workers=0 test_dataloader.batch_size=2'
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """What the page takes for granted: weights, both data sets in small, a photo."""
+    folder = tmp_path_factory.mktemp('page')
+    named = dict(re.findall(r'^([A-Z]+)=(\S+)', '\n'.join(commands(load('evaluate.md'))), re.M))
+    with DefaultScope.overwrite_default_scope('mmdssl'):
+        vit = MODELS.build(
+            dict(type='DenseViT', arch='deit-small', img_size=224, patch_size=16)
+        )
+    (folder / 'weights').mkdir()
+    torch.save(dict(state_dict=vit.state_dict()), folder / named['VIT'])
+    write(folder / named['VOC'], 'voc12', ())
+    write(folder / named['ADE'], 'ade20k', ())
+    Image.effect_noise((48, 40), 60).convert('RGB').save(folder / 'photo.jpg')
+    return folder, named
+
+
+def run(line: str, named: dict[str, str], *more: str) -> None:
+    """A command of the page in this process, where the modules are loaded already."""
+    line = re.sub(r'\$([A-Z]+)', lambda match: named[match[1]], line)
+    _, name, *words = shlex.split(line)
+    assert import_module(f'mmdssl.cli.{name}').main([*words, *more]) == 0
+
+
+def test_the_commands_for_label_maps_read_both_data_sets(folder, monkeypatch):
+    root, named = folder
+    monkeypatch.chdir(root)
+    lines = [line for line in commands(load('evaluate.md')) if line.startswith('mmdssl test')]
+    assert len(lines) == 2
+    for line, prefix, classes in zip(lines, ('in_context', 'patch_knn'), (21, 151), strict=True):
+        run(line, named, '--out', 'numbers.json', *FEW.split())
+        numbers = json.loads(Path('numbers.json').read_text())
+        assert numbers[f'{prefix}/num_images'] == 2
+        assert 0 <= numbers[f'{prefix}/miou_low'] <= numbers[f'{prefix}/miou_high'] <= 100
+
+
+def test_the_commands_for_masks_draw_what_the_page_shows(folder, monkeypatch):
+    root, named = folder
+    monkeypatch.chdir(root)
+    text = load('evaluate.md')
+    lines = [line for line in commands(text) if line.startswith('mmdssl analyze masks')]
+    shown = {name for name in re.findall(r'\(pictures/(\w+)\.png\)', text)}
+    assert len(lines) == 2
+    for number, line in enumerate(lines):
+        run(line, named, '--out', f'masks{number}')
+        assert shown <= {path.stem for path in Path(f'masks{number}').glob('*.png')}
