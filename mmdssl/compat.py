@@ -64,8 +64,11 @@ _WRITERS: Mapping[str, tuple[str, ...]] = {
 _EXTRAS = {'mmdet': 'det', 'mmseg': 'seg'}
 _SAFE_LOADING = (2, 6)  # the first torch in which weights_only=True keeps what it promises
 _REINSTALL = 'pip install --force-reinstall --no-deps'
+# What a checkout has to offer cannot be called from the folder of somebody who has a wheel.
+_CHECKOUT = (Path(__file__).parents[1] / 'setup.cfg').is_file()
+_WHERE = '' if _CHECKOUT else 'in a checkout of mmdssl: '
 # FORCE: the Makefile's own note of what it installed is not believed any more.
-_COMPILE = 'make env-full FORCE=1' + (
+_COMPILE = f'{_WHERE}make env-full FORCE=1' + (
     f' VENV={sys.prefix}' if sys.prefix != sys.base_prefix else ''
 )
 
@@ -194,7 +197,8 @@ def _missing(stack: Mapping[str, Package]) -> Iterator[Problem]:
             message = 'mmcv has no compiled ops: enough to pre-train, not for mmdet and mmseg.'
             yield Problem(message, f'{_COMPILE} (compiles them, once)', _needing(module))
     for extra, modules in absent.items():
-        remedy = f"pip install -e '.[{extra}]' -c constraints.txt"
+        wheel = f"pip install 'mmdssl[{extra}]'"
+        remedy = f"pip install -e '.[{extra}]' -c constraints.txt" if _CHECKOUT else wheel
         yield Problem(f'not installed: {", ".join(modules)}.', remedy, _needing(*modules))
 
 
@@ -282,7 +286,7 @@ def diagnose(
     problems = [*_loading(torch), *_torch_pair(torch, stack['torchvision']), *_lines(stack)]
     if not (3, 10) <= python[:2] <= (3, 12):
         message = f'Python {python[0]}.{python[1]} is outside the tested range 3.10 to 3.12.'
-        problems.append(Problem(message, 'make env PYTHON=python3.11 VENV=.venv311', _EVERY))
+        problems.append(Problem(message, f'{_WHERE}make env PYTHON=python3.11 VENV=.venv311', _EVERY))
     for package in stack.values():
         if package.present:
             problems += _mixed(package)

@@ -1,6 +1,8 @@
 """The stack checks, on made-up stacks: every trouble is found and blocks what it has to block."""
 
 import configparser
+import importlib.util
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -172,6 +174,20 @@ def test_one_error_in_several_packages_is_one_problem_of_the_first():
     (problem,) = problems_of(make_stack(), failures=failures)
     assert problem.blocks == set(PURPOSES)
     assert 'make env-full' in problem.remedy
+
+
+def test_a_wheel_without_its_checkout_names_no_file_of_it(tmp_path):
+    """In the folder of whoever installed a wheel there is no Makefile and no constraints.txt."""
+    file = Path(shutil.copy(compat.__file__, tmp_path))
+    spec = importlib.util.spec_from_file_location('compat_of_a_wheel', file)
+    wheel = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(wheel)
+    stack = make_stack('mmcv._ext', 'mmdet')
+    ops, det = (problem.remedy for problem in wheel.diagnose(stack, python=(3, 11, 7)))
+    assert ops.startswith('in a checkout of mmdssl: make env-full')
+    assert det == "pip install 'mmdssl[det]'"
+    (old,) = wheel.diagnose(make_stack(), python=(3, 9, 0))
+    assert old.remedy.startswith('in a checkout of mmdssl: make env')
 
 
 def test_blocking_problems_come_first():
