@@ -140,8 +140,6 @@ def _read(app: object, name: str, source: list[str]) -> None:
 
 def _literal(app: object, what: str, name: str, obj: object, options: object, lines: list) -> None:
     """Formulas and commands, which docstrings only indent, are set as they stand."""
-    if what == 'module':  # where all lines but the first are indented, autodoc takes that away
-        lines[:] = (obj.__doc__ or '').splitlines()
     found: list[str] = []
     outer = ''
     for line in lines:

@@ -286,7 +286,9 @@ def diagnose(
     problems = [*_loading(torch), *_torch_pair(torch, stack['torchvision']), *_lines(stack)]
     if not (3, 10) <= python[:2] <= (3, 12):
         message = f'Python {python[0]}.{python[1]} is outside the tested range 3.10 to 3.12.'
-        problems.append(Problem(message, f'{_WHERE}make env PYTHON=python3.11 VENV=.venv311', _EVERY))
+        problems.append(
+            Problem(message, f'{_WHERE}make env PYTHON=python3.11 VENV=.venv311', _EVERY)
+        )
     for package in stack.values():
         if package.present:
             problems += _mixed(package)

@@ -69,6 +69,12 @@ print(config.filename)
         assert f'usage: mmdssl {name} ' in shown
 
 
+def test_the_page_on_installation_names_this_wheel(installed):
+    (wheel,) = installed.parent.glob('*.whl')
+    page = (ROOT / 'docs/installation.md').read_text()
+    assert f"pip install 'dist/{wheel.name}[pretrain]' -c constraints.txt" in page
+
+
 def test_scripts_start_from_the_wheel(installed):
     script = installed / 'mmdssl/.mim/tools/train.py'
     assert 'usage: train.py' in python(installed, str(script), '--help')

@@ -17,7 +17,6 @@ import json
 import os
 import sys
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -275,7 +274,6 @@ def report(
 def main(argv: list[str] | None = None) -> int:
     """Run the demo; 0, 2 where it cannot be done, 130 where interrupted."""
     options = parse_arguments(argv)
-    warnings.filterwarnings('ignore', message='.*MultiScaleDeformableAttention.*')
     # Threads of torch that wait must not keep a core from the data loader; read when torch loads.
     os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
     try:

@@ -18,7 +18,6 @@ import os
 import shlex
 import signal
 import sys
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,7 +83,6 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Run the study; 0, 1 where runs failed, 2 for wrong input, 130 where interrupted."""
     options = parse_arguments(arguments)
-    warnings.filterwarnings('ignore', message='.*MultiScaleDeformableAttention.*')
     # Runs inherit both. Threads that wait must not keep a core from the other runs.
     os.environ['OMP_NUM_THREADS'] = str(options.threads)
     os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')

@@ -1,5 +1,7 @@
 """A trained backbone by its file, and what it makes of images: for whoever wants features.
 
+In two lines:
+
     backbone = mmdssl.load_backbone('run')  # or a checkpoint, or a converted file
     maps, vectors = mmdssl.features(backbone, ['a.jpg', 'b.jpg'])
 """

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.docs.page import commands, options_of
+from tests.docs.page import commands, load, options_of
 from tests.reference import ROOT
 
 TEXT = (ROOT / 'README.md').read_text()
@@ -53,6 +53,13 @@ def test_every_command_is_of_a_tool_that_has_these_options():
             continue
         given = {word for word in words if word.startswith('--')}
         assert given <= options_of(words), line
+
+
+def test_the_first_commands_of_the_site_are_those_of_readme():
+    """And so they run with them, below."""
+    demo, *rest = commands(load('index.md'))
+    assert demo == 'mmdssl demo'  # make demo without make
+    assert '\n'.join(rest) in '\n'.join(commands(TEXT))
 
 
 def test_links_lead_somewhere():

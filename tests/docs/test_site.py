@@ -43,7 +43,7 @@ def test_it_builds_without_a_warning(tmp_path):
     assert '<section id="methods">' in text
     text = (tmp_path / 'site' / 'index.html').read_text()
     assert re.search(r'download[^>]*href="(_downloads/\w+/notebook\.ipynb)"', text)
-    # Code in the docstring of a module, all of which but the first line is indented.
+    # Code in a docstring.
     text = (tmp_path / 'site' / 'reference' / 'api.html').read_text()
     assert re.search(r'<pre>(<span></span>)?<span class="n">backbone</span>', text)
 
