@@ -9,16 +9,11 @@ import difflib
 import importlib
 import importlib.util
 import sys
-import warnings
 from collections.abc import Sequence
 
 from mmdssl.version import __version__
 
 __all__ = ['COMMANDS', 'main']
-
-# What mmcv says wherever its ops are not compiled. Pre-training needs none, and where one is needed
-# the command says so itself.
-warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention``')
 
 COMMANDS = {
     'pretrain': 'pre-train a method on your images; what depends on them and the device is set',

@@ -41,17 +41,6 @@ def test_the_list_of_commands_needs_nothing_but_python():
         assert f'  {name:<12} {cli.COMMANDS[name]}' in listed
 
 
-def test_ops_that_pre_training_does_not_need_are_not_missed():
-    code = (
-        'import warnings, mmdssl.cli\n'
-        'warnings.warn("Fail to import ``MultiScaleDeformableAttention`` from mmcv")\n'
-        'warnings.warn("of something else")'
-    )
-    run = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
-    assert 'MultiScale' not in run.stderr
-    assert 'of something else' in run.stderr
-
-
 def test_help_does_not_wait_for_torch():
     code = (
         'import contextlib, io, sys\nfrom mmdssl.cli import main\n'
