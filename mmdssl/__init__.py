@@ -14,6 +14,7 @@ From the import on, mmengine loads no checkpoint that could run code
 """
 
 import sys
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from mmdssl.engine.loaded_backbone import features, load_backbone
 
 guard_loading()
+# What mmcv says wherever its ops are not compiled; what needs them asks for them (`require_stack`).
+warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention``')
 
 if 'mmengine.registry' in sys.modules:
     import mmdssl.registry  # noqa: F401

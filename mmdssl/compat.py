@@ -11,7 +11,6 @@ writers; a torchvision belongs to exactly one torch.
 
 import re
 import sys
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata, util
@@ -22,7 +21,6 @@ __all__ = [
     'Package',
     'Problem',
     'diagnose',
-    'hide_missing_ops',
     'hide_new_transformers',
     'inspect_stack',
     'require_safe_loading',
@@ -345,11 +343,6 @@ def _problems(purpose: str) -> list[Problem]:
     if purpose not in PURPOSES:
         raise ValueError(f"purpose '{purpose}' is unknown: use one of {', '.join(PURPOSES)}")
     return diagnose(inspect_stack())
-
-
-def hide_missing_ops() -> None:
-    """Keep mmcv from warning of ops that are not compiled: `require_stack` speaks where needed."""
-    warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention``')
 
 
 def hide_new_transformers() -> bool:

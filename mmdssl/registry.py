@@ -17,11 +17,9 @@ from mmengine.registry import FUNCTIONS as ROOT_FUNCTIONS
 from mmengine.registry import Registry
 from mmpretrain import registry as parent
 
-from mmdssl.compat import hide_missing_ops, hide_new_transformers
+from mmdssl.compat import hide_new_transformers
 
-# Whatever imports a model of mmpretrain by way of a registry comes later.
-hide_new_transformers()
-hide_missing_ops()
+hide_new_transformers()  # whatever imports a model of mmpretrain by way of a registry comes later
 
 __all__ = [
     'DATASETS',
