@@ -159,7 +159,9 @@ class Run:
     @property
     def shares(self) -> tuple[float, ...]:
         """Shares of the run at which it is measured."""
-        return (1.0,) if self.row.is_control else self.plan.size.shares
+        size = self.plan.size
+        at_end = self.row.is_control or (bool(self.row.base) and not size.partners_along)
+        return (1.0,) if at_end else size.shares
 
     @cached_property
     def published(self) -> Config:

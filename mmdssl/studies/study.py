@@ -186,9 +186,12 @@ class Scale:
             empty: pairs of single-object images, as published.
         min_side: Smallest side, in pixels of the file, of an object in a probe.
         shares: Of a run at which it is measured; 0 is the network it starts from, 1 the end.
+        partners_along: Whether that holds for all rows but controls; otherwise only for bases, and
+            what is compared with them is measured at the end.
         iters: Length of every schedule, in iterations; None: that of the rows.
         batch: Images of a batch; None: as the configs have it.
         workers: Loader processes of a run; None: as the configs have it.
+        amp: Precision of a run as ``mmdssl train --amp`` takes it; empty: as the configs have it.
         launched: Whether a run has the processes that its config is named by (``8xb32``: eight).
     """
 
@@ -204,9 +207,11 @@ class Scale:
     ratios: tuple[float, ...] = ()
     min_side: float | None = None
     shares: tuple[float, ...] = SHARES
+    partners_along: bool = True
     iters: int | None = None
     batch: int | None = None
     workers: int | None = None
+    amp: str = ''
     launched: bool = False
 
 

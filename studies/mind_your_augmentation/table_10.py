@@ -15,9 +15,11 @@ from mmdssl.studies import Published, Row, Setting, Study, controls, with_config
 PAPER = 'densecl{}_resnet50_8xb32-coslr-200e_coco.py'
 FILES = {
     'paper': f'densecl/{PAPER}',
-    'photos': 'photos/densecl{}_r18-128px_1xb256-3000i_photos.py',
+    'photos-gpu': 'photos/densecl{}_r18-128px_1xb256-3000i_photos.py',
+    'photos': 'photos/densecl{}_r18w32-64px_1xb64-3200i_photos.py',
     'scenes': 'scenes/densecl{}_r18w32-128px_1xb32-250i_scenes.py',
 }
+PHOTOS_ITERS = 800  # a quarter of the config's, rate and momentum run down within it
 JUDGES = {
     'paper': 'transfer/voc_detection/faster-rcnn_r50-c4_8xb2-24k_voc0712.py',
     'scenes': 'transfer/voc_detection/faster-rcnn_r18w32-c4_1xb4-300i_scenes-voc.py',
@@ -35,7 +37,11 @@ MASKS = {
 def settings(ending: str) -> dict[str, Setting]:
     """By scale."""
     return {
-        scale: Setting(config=file.format(ending), transfer=JUDGES.get(scale, ''))
+        scale: Setting(
+            config=file.format(ending),
+            transfer=JUDGES.get(scale, ''),
+            iters=PHOTOS_ITERS if scale == 'photos' else None,
+        )
         for scale, file in FILES.items()
     }
 

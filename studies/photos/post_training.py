@@ -99,7 +99,7 @@ def distilled(
 
 
 scale = dataclasses.replace(
-    SCALES['photos'],
+    SCALES['photos-gpu'],
     purpose='a given MobileNetV2, one CPU core, minutes a run',
     bank_images=800,
     probes=dict(inter=100, background=300, intra=100),
