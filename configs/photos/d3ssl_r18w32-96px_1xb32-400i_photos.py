@@ -31,7 +31,7 @@ wo_depos_pipeline = load + changed(_base_.wo_depos_steps, _small)
 # C4 of 6x6 cells, and of 3x3 for x2s.
 model = dict(
     small_size=48,
-    queue_length=2048,
+    negatives='batch',
     momentum=(0.95, 0.99),
     data_preprocessor=dict(_base_.data_preprocessor, channels_last=True),
 )
