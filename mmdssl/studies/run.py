@@ -67,8 +67,9 @@ class Plan:
 
     @cached_property
     def study(self) -> Study:
-        """The study of the file."""
-        return load_study(self.file)
+        """The study of the file, as it is at the scale."""
+        found = load_study(self.file)
+        return found.at(choose_scale(found, self.scale)[1])
 
     @cached_property
     def size(self) -> Scale:

@@ -56,6 +56,8 @@ class Setting:
             the step occurs.
         transfer: Configs below ``configs/`` of the fine-tunings that judge it, a single one as it
             is; empty: none. Their scores stand side by side, so no two have a name in common.
+        continues: Whether it starts from a network that is there, so that it was never random; as
+            that of the row, at this scale alone.
     """
 
     config: str
@@ -65,6 +67,7 @@ class Setting:
     options: Mapping[str, Any] = field(default_factory=dict)
     steps: Mapping[str, Any] = field(default_factory=dict)
     transfer: str | tuple[str, ...] = ()
+    continues: bool = False
 
     @property
     def judges(self) -> tuple[str, ...]:
@@ -260,6 +263,16 @@ class Study:
                         f'values are wanted, there are {len(values)}'
                     )
         check_measures(self.measures)
+
+    def at(self, scale: str) -> 'Study':
+        """The study with rows that continue where they do so at the scale."""
+        rows = [
+            dataclasses.replace(row, continues=True)
+            if scale in row.settings and row.settings[scale].continues
+            else row
+            for row in self.rows
+        ]
+        return dataclasses.replace(self, rows=rows)
 
     def row(self, name: str) -> Row:
         """The row of a name."""
