@@ -255,10 +255,13 @@ def test_on_photos_runs_are_bf16_and_partners_measured_at_their_end(tmp_path):
     for run in runs:
         wrapper = make_config(run).optim_wrapper
         assert (wrapper.type, wrapper.dtype) == ('AmpPerParamClipOptimWrapper', 'bfloat16')
-        assert run.length == ('iter', 800)
+        assert run.length == ('iter', 100)
+        assert run.row.continues
+        assert make_config(run).model.init == 'mobilenet_v2_imagenet.pth'
     elsewhere = plan_of(tmp_path, 'mind_your_augmentation/table_10', 'photos-gpu')
     run = Run(plan=elsewhere, name='+DC_Ran', seed=11)
     assert run.shares == (0.0, 0.2, 0.4, 0.7, 1.0)
+    assert not run.row.continues
     assert not make_config(run).optim_wrapper.get('type', '').startswith('Amp')
 
 
