@@ -265,17 +265,34 @@ def readable_errors(applies: Callable[[], Any] = lambda: True) -> Iterator[None]
         applies: Asked when an error occurs; False lets it pass, unless it is one that can come
             at any time (`plain_sentence`). The environment variable ``MMDSSL_TRACEBACK`` lets all
             errors pass.
+
+    Ctrl-C before training listens for it, or a second one, ends with one word and exit code 130.
     """
     try:
         yield
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
+        # While mmengine lays out a config it makes a SyntaxError of it, with the whole config.
+        laid_out = isinstance(error, SyntaxError) and isinstance(
+            error.__context__, KeyboardInterrupt
+        )
+        if (laid_out or isinstance(error, KeyboardInterrupt)) and not _tracebacks():
+            print('interrupted', file=sys.stderr)
+            abandon_process_group()
+            raise SystemExit(130) from error
+        if isinstance(error, KeyboardInterrupt):
+            raise
         # A full disk or unreadable data are no fault of the code, whenever they show.
         message = plain_sentence(error)
         if message is None and isinstance(error, _USER_ERRORS) and applies():
             message = says_what_happened(error)
-        if message is None or os.environ.get('MMDSSL_TRACEBACK'):
+        if message is None or _tracebacks():
             raise
         # One line, so that the last line of a log is the whole sentence.
         print(f'error: {message} (traceback: set MMDSSL_TRACEBACK=1)', file=sys.stderr)
         abandon_process_group()
         raise SystemExit(2) from error
+
+
+def _tracebacks() -> bool:
+    """Whether somebody asked for them."""
+    return bool(os.environ.get('MMDSSL_TRACEBACK'))

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from mmengine.config import Config
 
 from mmdssl.core.checkpointing import atomic_text
 from mmdssl.datasets.bad_images import TooManyBadImagesError
@@ -78,6 +79,30 @@ def test_faults_of_the_code_keep_their_traceback(error):
     assert plain_sentence(error) is None
     with pytest.raises(type(error), match=str(error)), readable_errors(lambda: False):
         raise error
+
+
+def test_ctrl_c_before_training_is_one_word(monkeypatch, capsys):
+    with pytest.raises(SystemExit) as left, readable_errors():
+        raise KeyboardInterrupt
+    assert left.value.code == 130
+    assert capsys.readouterr().err == 'interrupted\n'
+    monkeypatch.setenv('MMDSSL_TRACEBACK', '1')
+    with pytest.raises(KeyboardInterrupt), readable_errors():
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_while_a_config_is_laid_out_is_no_fault_of_the_config(monkeypatch, capsys):
+    """mmengine catches everything there, and puts the whole config into its message."""
+
+    def press(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr('yapf.yapflib.yapf_api.FormatCode', press)
+    config = Config(dict(long=list(range(99))))
+    with pytest.raises(SystemExit) as left, readable_errors():
+        _ = config.pretty_text
+    assert left.value.code == 130
+    assert capsys.readouterr().err == 'interrupted\n'
 
 
 @pytest.mark.parametrize('place', ['file', 'below a file', 'self'])
