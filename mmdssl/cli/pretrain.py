@@ -107,7 +107,11 @@ def _help() -> str:
 
     options = '\n'.join(f'  {name:<11} {text}' for name, text in OPTIONS.items())
     listed = textwrap.fill(
-        ', '.join(known_methods()), 88, initial_indent='  ', subsequent_indent='  '
+        ', '.join(known_methods()),
+        88,
+        initial_indent='  ',
+        subsequent_indent='  ',
+        break_on_hyphens=False,
     )
     return (
         f'{(__doc__ or "").strip()}\n\nMethods:\n{listed}\n\nOptions, as KEY=VALUE:\n{options}\n'
