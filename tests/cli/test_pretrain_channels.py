@@ -9,11 +9,16 @@ import torch
 import mmdssl
 from mmdssl.cli.analyze import main as analyze
 from mmdssl.cli.pretrain import main, pretrain
+from mmdssl.cli.proposals import main as proposals
 from mmdssl.conversion.convert import export_backbone
 from mmdssl.conversion.files import write_weights
+from mmdssl.datasets.proposals.store import ProposalStore
 from mmdssl.datasets.scenes import PRESETS, SceneSpec, write_scenes
 from mmdssl.engine.config import load_config
+from mmdssl.engine.pretraining.request import read_request
+from mmdssl.engine.pretraining.resolver import resolve
 from tests.cli.test_pretrain import SMALL
+from tests.engine.pretraining.photos import CPU
 
 pytest.importorskip('tifffile')
 RESNET = {
@@ -108,9 +113,23 @@ def test_a_mistake_is_one_sentence(arguments, sentence, data, tmp_path, capsys):
     assert sentence in capsys.readouterr().err.strip().splitlines()[-1]
 
 
-def test_methods_that_need_proposals_say_so(data, tmp_path):
-    with pytest.raises(ValueError, match='needs proposals, which are searched in photos'):
-        pretrain('soco-d', data=data, out=tmp_path / 'r', channels=5)
+def test_a_method_with_proposals_has_them_searched_in_the_range_of_the_training(data, tmp_path):
+    pytest.importorskip('numba')
+    options = {'epochs': 1, 'batch': 4, 'workers': 0, 'views.size': 64}
+    pretrain('soco-d', data=data / 'val', out=tmp_path / 'r', channels=5, **options)
+    dataset = load_config(tmp_path / 'r' / 'config.py').train_dataloader.dataset
+    (load,) = (step for step in dataset.pipeline if step.type == 'LoadProposals')
+    parameters = ProposalStore.open(load.file).parameters
+    assert parameters['channel_range'] == [list(pair) for pair in dataset.scale]
+    # Those of a file are taken as they are, whatever they were searched in.
+    own = tmp_path / 'own.npz'
+    assert proposals([str(data / 'val'), str(own), '--channels=5', '--colours=4,2,1']) == 0
+    request = read_request(
+        'soco-d', dict(data=data / 'val', out=tmp_path / 's', channels=5, proposals=own, **options)
+    )
+    config = resolve(request, CPU).config
+    assert 'made before' in config.decisions.proposals
+    assert str(own) in config.decisions.proposals
 
 
 def test_a_converted_file_does_not_say_how_to_read(vit_run, tmp_path):
