@@ -187,7 +187,7 @@ class Scale:
         min_side: Smallest side, in pixels of the file, of an object in a probe.
         shares: Of a run at which it is measured; 0 is the network it starts from, 1 the end.
         iters: Length of every schedule, in iterations; None: that of the rows.
-        batch: Images of a batch; None: as the configs have it.
+        batch: Images of a step, of all processes; None: as the configs have it.
         workers: Loader processes of a run; None: as the configs have it.
         launched: Whether a run has the processes that its config is named by (``8xb32``: eight).
     """
