@@ -114,7 +114,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     other.add_argument('--channels', type=positive, metavar='N', help='of every image')
     other.add_argument(
         '--range',
-        help='what becomes black and white: 4095, or -20,5, or a pair a channel; default: that of '
+        help='what becomes black and white: 4095, --range=-20,5, or a pair a channel; default: of '
         'OUT, or measured as for a training',
     )
     other.add_argument(

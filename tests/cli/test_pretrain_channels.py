@@ -15,6 +15,7 @@ from mmdssl.conversion.convert import export_backbone
 from mmdssl.conversion.files import write_weights
 from mmdssl.datasets.proposals.store import ProposalStore
 from mmdssl.datasets.scenes import PRESETS, SceneSpec, write_scenes
+from mmdssl.datasets.shards.making import make_shards
 from mmdssl.engine.config import load_config
 from mmdssl.engine.pretraining.request import read_request
 from mmdssl.engine.pretraining.resolver import resolve
@@ -117,16 +118,19 @@ def test_a_mistake_is_one_sentence(arguments, sentence, data, tmp_path, capsys):
 def test_a_method_with_proposals_has_them_searched_in_the_range_of_the_training(data, tmp_path):
     pytest.importorskip('numba')
     options = {'epochs': 1, 'batch': 4, 'workers': 0, 'views.size': 64}
-    pretrain('soco-d', data=data / 'val', out=tmp_path / 'r', channels=5, **options)
+    images = tmp_path / 'shards'  # a tar of TIFF files
+    make_shards(data / 'val', images, progress=False)
+    pretrain('soco-d', data=images, out=tmp_path / 'r', channels=5, **options)
     dataset = load_config(tmp_path / 'r' / 'config.py').train_dataloader.dataset
+    assert dataset.type == 'ImageShards'
     (load,) = (step for step in dataset.pipeline if step.type == 'LoadProposals')
     parameters = ProposalStore.open(load.file).parameters
     assert parameters['channel_range'] == [list(pair) for pair in dataset.scale]
     # Those of a file are taken as they are, whatever they were searched in.
     own = tmp_path / 'own.npz'
-    assert proposals([str(data / 'val'), str(own), '--channels=5', '--colours=4,2,1']) == 0
+    assert proposals([str(images), str(own), '--channels=5', '--colours=4,2,1']) == 0
     request = read_request(
-        'soco-d', dict(data=data / 'val', out=tmp_path / 's', channels=5, proposals=own, **options)
+        'soco-d', dict(data=images, out=tmp_path / 's', channels=5, proposals=own, **options)
     )
     config = resolve(request, CPU).config
     assert 'made before' in config.decisions.proposals
