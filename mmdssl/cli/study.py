@@ -1,7 +1,7 @@
 """A study: rows of a table trained with paired seeds, measured, and set beside what was published.
 
     mmdssl study mind_your_augmentation/table_10 --scale scenes --seeds 0 1 2 --jobs 2
-    mmdssl study FILE --scale photos --data-root PHOTOS --out work_dirs/studies     # one GPU
+    mmdssl study FILE --scale photos --data-root PHOTOS --out work_dirs/studies     # cores
     mmdssl study FILE --scale paper --executor slurm --set slurm_partition=gpu timeout_min=2880
     mmdssl study FILE --dry-run          # what would run
     mmdssl study all --scale smoke --seeds 0     # every one that comes with the package
@@ -34,7 +34,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = CommandLine(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('file', help='of the study; all: every shipped one that has the scale')
     parser.add_argument(
-        '--scale', default='scenes', help='paper, photos, scenes (default), smoke, or its own'
+        '--scale',
+        default='scenes',
+        help='paper, photos-gpu, photos, scenes (default), smoke, or its own',
     )
     parser.add_argument('--seeds', type=int, nargs='+', default=(0, 1, 2), help='default: 0 1 2')
     parser.add_argument(

@@ -6,7 +6,7 @@ A study is a file of ``studies/``. Read in this order: :mod:`study` (what it dec
 :mod:`picture` (what comes out). ``mmdssl study`` is the command.
 """
 
-from mmdssl.studies.scales import RATIOS, SCALES
+from mmdssl.studies.scales import EARLY, RATIOS, SCALES
 from mmdssl.studies.study import (
     Published,
     Row,
@@ -19,6 +19,7 @@ from mmdssl.studies.study import (
 )
 
 __all__ = [
+    'EARLY',
     'RATIOS',
     'SCALES',
     'Published',

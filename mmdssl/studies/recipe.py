@@ -18,6 +18,7 @@ from mmdssl.core.config_parts import MASKS, with_masks
 from mmdssl.core.shipped import shipped
 from mmdssl.datasets.proposals.filters import ProposalFilter
 from mmdssl.datasets.proposals.producers import ProposalSettings
+from mmdssl.engine.launch import set_precision
 from mmdssl.studies.study import Scale
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ def make_config(run: 'Run') -> Config:
         if step['type'] in (*MASKS, *_AFTER_VIEWS):
             step.setdefault('stream', _STREAM)
     config.optim_wrapper.optimizer.lr *= row.lr
+    if scale.amp:
+        set_precision(config, scale.amp)
     _set_length(config, run)
     loader = config.train_dataloader
     if scale.batch is not None:

@@ -67,8 +67,9 @@ class Plan:
 
     @cached_property
     def study(self) -> Study:
-        """The study of the file."""
-        return load_study(self.file)
+        """The study of the file, as it is at the scale."""
+        found = load_study(self.file)
+        return found.at(choose_scale(found, self.scale)[1])
 
     @cached_property
     def size(self) -> Scale:
@@ -159,7 +160,9 @@ class Run:
     @property
     def shares(self) -> tuple[float, ...]:
         """Shares of the run at which it is measured."""
-        return (1.0,) if self.row.is_control else self.plan.size.shares
+        size = self.plan.size
+        at_end = self.row.is_control or (bool(self.row.base) and not size.partners_along)
+        return (1.0,) if at_end else size.shares
 
     @cached_property
     def published(self) -> Config:

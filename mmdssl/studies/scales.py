@@ -1,7 +1,8 @@
-"""The four sizes that every study is declared for, from a rehearsal to the paper's own."""
+"""The five sizes that every study is declared for, from a rehearsal to the paper's own."""
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 from mmdssl.studies.study import Scale, Study
 
@@ -11,19 +12,30 @@ __all__ = ['EARLY', 'RATIOS', 'SCALES', 'choose_scale']
 EARLY = 0.4
 RATIOS = (0.0, 0.2, 0.4, 0.6, 0.8)
 
+_PHOTOS: dict[str, Any] = dict(
+    probes=dict(inter=200, background=400, intra=400),
+    probe_data=dict(
+        data_root='voc', ann_file='annotations/instances_val2012.json', data_prefix='val2012/'
+    ),
+    ratios=RATIOS,
+    min_side=32,
+)
+
 SCALES: Mapping[str, Scale] = {
     'paper': Scale(
         purpose='COCO, the published network, batch and length; as many GPUs as the configs name',
         launched=True,
     ),
+    'photos-gpu': Scale(
+        purpose='a few thousand photos, one GPU, minutes a run (configs/photos)', **_PHOTOS
+    ),
     'photos': Scale(
-        purpose='a few thousand photos, one GPU, minutes a run (configs/photos)',
-        probes=dict(inter=200, background=400, intra=400),
-        probe_data=dict(
-            data_root='voc', ann_file='annotations/instances_val2012.json', data_prefix='val2012/'
-        ),
-        ratios=RATIOS,
-        min_side=32,
+        purpose='a few thousand photos, one core, minutes a run (configs/photos)',
+        shares=(0.0, EARLY, 1.0),
+        partners_along=False,
+        workers=0,
+        amp='bf16',
+        **_PHOTOS,
     ),
     'scenes': Scale(
         purpose='generated scenes of 128 px, one core, minutes a run (configs/scenes)',

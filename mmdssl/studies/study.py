@@ -56,6 +56,8 @@ class Setting:
             the step occurs.
         transfer: Configs below ``configs/`` of the fine-tunings that judge it, a single one as it
             is; empty: none. Their scores stand side by side, so no two have a name in common.
+        continues: Whether it starts from a network that is there, so that it was never random; as
+            that of the row, at this scale alone.
     """
 
     config: str
@@ -65,6 +67,7 @@ class Setting:
     options: Mapping[str, Any] = field(default_factory=dict)
     steps: Mapping[str, Any] = field(default_factory=dict)
     transfer: str | tuple[str, ...] = ()
+    continues: bool = False
 
     @property
     def judges(self) -> tuple[str, ...]:
@@ -186,9 +189,12 @@ class Scale:
             empty: pairs of single-object images, as published.
         min_side: Smallest side, in pixels of the file, of an object in a probe.
         shares: Of a run at which it is measured; 0 is the network it starts from, 1 the end.
+        partners_along: Whether that holds for all rows but controls; otherwise only for bases, and
+            what is compared with them is measured at the end.
         iters: Length of every schedule, in iterations; None: that of the rows.
         batch: Images of a step, of all processes; None: as the configs have it.
         workers: Loader processes of a run; None: as the configs have it.
+        amp: Precision of a run as ``mmdssl train --amp`` takes it; empty: as the configs have it.
         launched: Whether a run has the processes that its config is named by (``8xb32``: eight).
     """
 
@@ -204,9 +210,11 @@ class Scale:
     ratios: tuple[float, ...] = ()
     min_side: float | None = None
     shares: tuple[float, ...] = SHARES
+    partners_along: bool = True
     iters: int | None = None
     batch: int | None = None
     workers: int | None = None
+    amp: str = ''
     launched: bool = False
 
 
@@ -255,6 +263,16 @@ class Study:
                         f'values are wanted, there are {len(values)}'
                     )
         check_measures(self.measures)
+
+    def at(self, scale: str) -> 'Study':
+        """The study with rows that continue where they do so at the scale."""
+        rows = [
+            dataclasses.replace(row, continues=True)
+            if scale in row.settings and row.settings[scale].continues
+            else row
+            for row in self.rows
+        ]
+        return dataclasses.replace(self, rows=rows)
 
     def row(self, name: str) -> Row:
         """The row of a name."""

@@ -8,6 +8,7 @@ methods' authors. These are the runs of Table 1, and the point-level baseline of
 (configs/pointlevel). The row of the untrained network stands in tables.csv.
 """
 
+import dataclasses
 from pathlib import Path
 
 from mmdssl.studies import Published, Row, Setting, Study, load_study
@@ -20,13 +21,29 @@ POINT = Row(
         'scenes': Setting(config='scenes/pointlevel_r18w32-128px_1xb32-250i_scenes.py'),
     },
 )
+PHOTOS = {
+    'MoCo v2': Setting(config='photos/mocov2_r18w32-64px_1xb64-3200i_photos.py', iters=800),
+    'point-level': Setting(config='photos/pointlevel_r18w32-64px_1xb64-3200i_photos.py', iters=800),
+    'DenseCL': Setting(config='photos/densecl_r18w32-64px_1xb64-3200i_photos.py', iters=800),
+    'ReSim': Setting(config='photos/resim_r18w32-96px_1xb64-600i_photos.py', iters=300),
+    'SoCo': Setting(config='photos/soco_r18w32-96px_1xb64-600i_photos.py', iters=300),
+    'D3SSL': Setting(config='photos/d3ssl_r18w32-96px_1xb32-400i_photos.py'),
+}
 ORDER = 'MoCo v2', 'point-level', 'DenseCL', 'ReSim', 'PLRC', 'SoCo', 'D3SSL'
 STAGES = {'layer1': 'C2', 'layer2': 'C3', 'layer3': 'C4', 'last': 'C5'}
+
+
+def row(name: str) -> Row:
+    """That of Table 1, or the one it lacks, with what it is on photos."""
+    found = POINT if name == POINT.name else TABLE.row(name)
+    on_photos = {'photos': PHOTOS[name]} if name in PHOTOS else {}
+    return dataclasses.replace(found, settings={**found.settings, **on_photos})
+
 
 study = Study(
     title='D3SSL, Fig. 3b: coupling by layer',
     measures=('layers', 'cost'),
-    rows=[POINT if name == POINT.name else TABLE.row(name) for name in ORDER],
+    rows=[row(name) for name in ORDER],
     published=[
         Published(
             title='D3SSL, Fig. 3b',

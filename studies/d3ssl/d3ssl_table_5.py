@@ -8,12 +8,14 @@ are SoCo's, here on the same views as D3SSL's own. The last row is D3SSL without
 and the first of Table 7: with one ``--out`` the same run.
 """
 
+import dataclasses
 from pathlib import Path
 
 from mmdssl.studies import Published, Row, Setting, Study, load_study
 
 LOSS = load_study(Path(__file__).with_name('d3ssl_table_7.py')).row('w/o L_dp')
 PAPER = 'ablations/d3ssl_table_5/d3ssl-wo-depos-{}_resnet50-c4_8xb32-coslr-200e_coco.py'
+SMALL_SIDES = {'photos': 48, 'scenes': 64}  # of x2s, in pixels
 NOTHING = dict(type='EmptyMask')
 CUTOUT = dict(type='SquareCutout', ratio=(0.1, 0.3), prob=0.5, regions_key='regions')
 PRC = dict(type='ProposalRandomCutout', ratio=(0.2, 0.5), regions_key='regions')
@@ -29,18 +31,18 @@ STEPS = {
 
 
 def row(name: str) -> Row:
-    """A row with other masks and boxes of x1 and of x2s (64 px of scenes), while x2 stays plain."""
+    """A row with other masks and boxes of x1 and of x2s, while x2 stays plain."""
     variant, mask, boxes = STEPS[name]
     x1 = [dict(mask, key='erase'), *boxes]
-    x2 = [dict(NOTHING, key='erase'), dict(mask, key='erase_small', mask_size=64), *boxes]
     settings = {
         'paper': Setting(config=PAPER.format(variant), transfer=LOSS.settings['paper'].transfer),
-        'scenes': Setting(
-            config=LOSS.settings['scenes'].config,
-            transfer=LOSS.settings['scenes'].transfer,
-            options={'train_dataloader.dataset.pipeline.2.finish': [x1, x2]},
-        ),
     }
+    for scale, side in SMALL_SIDES.items():
+        x2 = [dict(NOTHING, key='erase'), dict(mask, key='erase_small', mask_size=side), *boxes]
+        settings[scale] = dataclasses.replace(
+            LOSS.settings[scale],
+            options={'train_dataloader.dataset.pipeline.2.finish': [x1, x2]},
+        )
     base = '' if name == 'none' else 'none'
     return Row(name=name, role='variant' if base else 'base', base=base, settings=settings)
 

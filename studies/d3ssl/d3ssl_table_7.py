@@ -11,6 +11,7 @@ from mmdssl.studies import Published, Row, Setting, Study
 
 FILES = {
     'paper': 'd3ssl/d3ssl{}_resnet50-c4_8xb32-coslr-200e_coco.py',
+    'photos': 'photos/d3ssl{}_r18w32-96px_1xb32-400i_photos.py',
     'scenes': 'scenes/d3ssl{}_r18w32-128px_1xb32-250i_scenes.py',
 }
 JUDGES = {
@@ -22,7 +23,7 @@ JUDGES = {
 def settings(ending: str) -> dict[str, Setting]:
     """By scale."""
     return {
-        scale: Setting(config=file.format(ending), transfer=JUDGES[scale])
+        scale: Setting(config=file.format(ending), transfer=JUDGES.get(scale, ''))
         for scale, file in FILES.items()
     }
 

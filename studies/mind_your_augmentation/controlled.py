@@ -218,7 +218,7 @@ def family(
         }
         if thousands and ending in ('', '-d'):
             file = f'photos/{host}{ending}_{thousands}_1xb256-3000i_photos.py'
-            settings['photos'] = Setting(config=file)
+            settings['photos-gpu'] = Setting(config=file)
         return Row(name=host + ending, settings=settings, **network, **role)
 
     base = row('')

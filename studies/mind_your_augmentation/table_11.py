@@ -27,6 +27,7 @@ def settings(name: str) -> dict[str, Setting]:
 study = Study(
     title='Table 11: objectives of the branch, DenseCL',
     measures=MASKS.measures,
+    scales=MASKS.scales,
     rows=[
         MASKS.row('DenseCL'),
         *(

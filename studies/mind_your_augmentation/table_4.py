@@ -12,7 +12,8 @@ from mmdssl.studies import Published, Row, Setting, Study, controls
 
 FILES = {
     'paper': 'ablations/ibot{}_vit-small-p16_8xb64-coslr-200e_coco.py',
-    'photos': 'photos/ibot{}_vit-small-p16-128px_1xb256-3000i_photos.py',
+    'photos-gpu': 'photos/ibot{}_vit-small-p16-128px_1xb256-3000i_photos.py',
+    'photos': 'photos/ibot{}_vit-micro-p16-128px_1xb32-400i_photos.py',
     'scenes': 'scenes/ibot{}_vit-micro-p16_1xb24-250i_scenes.py',
 }
 JUDGES = {

@@ -11,6 +11,7 @@ from mmdssl.studies import Published, Row, Setting, Study
 DETECTION = 'transfer/coco_detection/'
 SCENES = 'transfer/scenes_detection/'
 SOCO = {
+    'photos': ('photos/soco{}_r18w32-96px_1xb64-600i_photos.py', ''),
     'paper': (
         'soco/soco{}_resnet50-c4_16xb64-coslr-800e_coco.py',
         f'{DETECTION}mask-rcnn_r50-c4_8xb2-90k_coco.py',
@@ -25,7 +26,8 @@ IBOT = {
         'ibot/ibot_vit-small-p16_8xb64-coslr-800e_coco.py',
         f'{DETECTION}cascade-mask-rcnn_vit-small-p16_8xb4-1x_coco.py',
     ),
-    'photos': ('photos/ibot_vit-small-p16-128px_1xb256-3000i_photos.py', ''),
+    'photos-gpu': ('photos/ibot_vit-small-p16-128px_1xb256-3000i_photos.py', ''),
+    'photos': ('photos/ibot_vit-micro-p16-128px_1xb32-400i_photos.py', ''),
     'scenes': (
         'scenes/ibot_vit-micro-p16_1xb24-250i_scenes.py',
         f'{SCENES}cascade-mask-rcnn_vit-micro-p16_1xb4-300i_scenes.py',
@@ -38,10 +40,16 @@ RCC = [
 ]
 
 
-def settings(files: dict[str, tuple[str, str]], ending: str = '') -> dict[str, Setting]:
+def settings(
+    files: dict[str, tuple[str, str]], ending: str = '', photos_iters: int | None = None
+) -> dict[str, Setting]:
     """By scale."""
     return {
-        scale: Setting(config=config.format(ending), transfer=transfer)
+        scale: Setting(
+            config=config.format(ending),
+            transfer=transfer,
+            iters=photos_iters if scale == 'photos' else None,
+        )
         for scale, (config, transfer) in files.items()
     }
 
@@ -50,8 +58,14 @@ study = Study(
     title='Table 6: mask types for dense SSL',
     measures=('transfer', 'cost'),
     rows=[
-        Row(name='SoCo', settings=settings(SOCO)),
-        Row(name='SoCo-RCC', role='variant', base='SoCo', settings=settings(SOCO, '-rcc')),
+        # On photos in half of the iterations that the config has.
+        Row(name='SoCo', settings=settings(SOCO, photos_iters=300)),
+        Row(
+            name='SoCo-RCC',
+            role='variant',
+            base='SoCo',
+            settings=settings(SOCO, '-rcc', photos_iters=300),
+        ),
         Row(name='iBOT', settings=settings(IBOT)),
         Row(
             name='iBOT-RCC',

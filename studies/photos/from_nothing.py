@@ -29,7 +29,7 @@ study = Study(
     title='From nothing on photos, on CPU cores',
     scales={
         'cores': dataclasses.replace(
-            SCALES['photos'],
+            SCALES['photos-gpu'],
             purpose='a few thousand photos, one CPU core, an hour a run',
             workers=0,
         )

@@ -39,7 +39,6 @@ def row(name: str, config: str, iters: int, base: str = '', **changes: Any) -> R
         name=name,
         base=base,
         role='decoupled' if base else 'base',
-        continues=True,
         settings={
             scale: Setting(
                 config=f'photos/{config}_photos.py',
@@ -54,6 +53,7 @@ def row(name: str, config: str, iters: int, base: str = '', **changes: Any) -> R
                 },
                 steps={'RandomResizedCropWithBoxes.size': 128, **steps},
                 transfer=JUDGES,
+                continues=True,
             )
             for scale, half in HALVES.items()
         },
@@ -99,7 +99,7 @@ def distilled(
 
 
 scale = dataclasses.replace(
-    SCALES['photos'],
+    SCALES['photos-gpu'],
     purpose='a given MobileNetV2, one CPU core, minutes a run',
     bank_images=800,
     probes=dict(inter=100, background=300, intra=100),

@@ -264,7 +264,7 @@ def test_wrong_input_is_one_sentence(tmp_path, capsys, words, sentence):
 
 
 def test_dry_run_says_what_would_run(tmp_path, capsys):
-    words = ['mind_your_augmentation/table_6', '--scale', 'photos', '--dry-run']
+    words = ['mind_your_augmentation/table_6', '--scale', 'photos-gpu', '--dry-run']
     assert main([*words, '--out', str(tmp_path)]) == 0
     text = capsys.readouterr().out
     assert 'iBOT-RCC  3000 iters, 0 of 3 seeds done' in text

@@ -248,6 +248,23 @@ def test_paper_runs_have_the_published_length_and_processes(tmp_path):
         make_config(Run(plan=short, name='iBOT', seed=0))
 
 
+def test_on_photos_runs_are_bf16_and_partners_measured_at_their_end(tmp_path):
+    plan = plan_of(tmp_path, 'mind_your_augmentation/table_10', 'photos')
+    runs = [Run(plan=plan, name=name, seed=11) for name in ('DenseCL', '+DC_Ran')]
+    assert [run.shares for run in runs] == [(0.0, 0.4, 1.0), (1.0,)]
+    for run in runs:
+        wrapper = make_config(run).optim_wrapper
+        assert (wrapper.type, wrapper.dtype) == ('AmpPerParamClipOptimWrapper', 'bfloat16')
+        assert run.length == ('iter', 100)
+        assert run.row.continues
+        assert make_config(run).model.init == 'mobilenet_v2_imagenet.pth'
+    elsewhere = plan_of(tmp_path, 'mind_your_augmentation/table_10', 'photos-gpu')
+    run = Run(plan=elsewhere, name='+DC_Ran', seed=11)
+    assert run.shares == (0.0, 0.2, 0.4, 0.7, 1.0)
+    assert not run.row.continues
+    assert not make_config(run).optim_wrapper.get('type', '').startswith('Amp')
+
+
 def test_post_training_is_chosen_on_one_half_and_judged_on_the_other(tmp_path):
     asked = {}
     for scale in ('search', 'judge'):

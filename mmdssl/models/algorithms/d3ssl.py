@@ -45,6 +45,7 @@ from torch import Tensor, nn
 from mmdssl.core.step_generator import BRANCH, step_generator
 from mmdssl.models.algorithms.teacher_student import TeacherStudent
 from mmdssl.models.losses.info_nce import info_nce
+from mmdssl.models.utils.collectives import all_gather
 from mmdssl.models.utils.composition import other_images, paste_shifted
 from mmdssl.models.utils.host_copies import HostCopies, move
 from mmdssl.models.utils.queue import KeyQueue
@@ -93,6 +94,9 @@ class D3SSL(TeacherStudent):
         with_decoupling_loss: L_dc; False leaves out x2s^ and the student's pass on x1^.
         with_depositioning_loss: L_dp; False leaves out x3 and its pass.
         temperature: tau of NCE.
+        negatives: ``'queue'``: keys of earlier batches (the paper); ``'batch'``: those of both
+            views of the other images of the step, on all processes, for short runs, see
+            :class:`DenseCL`.
         queue_length: Keys held; :meth:`check_data` shortens it to what data and batch allow.
         num_boxes: K, boxes per view, as in ``CommonBoxViews``.
         small_size: Side of x2s in pixels, or (h, w).
@@ -132,6 +136,7 @@ class D3SSL(TeacherStudent):
         with_decoupling_loss: bool = True,
         with_depositioning_loss: bool = True,
         temperature: float = 0.2,
+        negatives: Literal['queue', 'batch'] = 'queue',
         queue_length: int = 65536,
         num_boxes: int = 4,
         small_size: int | tuple[int, int] = 112,
@@ -154,6 +159,8 @@ class D3SSL(TeacherStudent):
             )
         if background not in ('roll', 'random'):
             raise ValueError(f"D3SSL: background is {background!r}, give 'roll' or 'random'")
+        if negatives not in ('queue', 'batch'):
+            raise ValueError(f"D3SSL: negatives is {negatives!r}, give 'queue' or 'batch'")
         super().__init__(
             backbone=backbone,
             neck=neck,
@@ -176,7 +183,10 @@ class D3SSL(TeacherStudent):
         self.roi_size = roi_size
         self.small_roi_size = small_roi_size
         self.background = background
-        self.queue = KeyQueue(dim=self.neck.mlp[-1].out_features, length=queue_length)
+        self.negatives = negatives
+        self._step_keys: tuple[Tensor, Tensor] | None = None  # (D, K) and (M, J), of the batch
+        if negatives == 'queue':
+            self.queue = KeyQueue(dim=self.neck.mlp[-1].out_features, length=queue_length)
 
     def check_batch_size(self, batch_size: int) -> None:
         """Refuse a batch without another image for the background of x3."""
@@ -191,14 +201,23 @@ class D3SSL(TeacherStudent):
         """Fit the queue to the data: K keys of two views of every image in an epoch."""
         super().check_data(batch_size=batch_size, num_images=num_images)
         keys = 2 * self.num_boxes
-        per_step = batch_size * dist.get_world_size() * keys
-        self.queue.fit(per_step=per_step, available=num_images * keys)
+        images = batch_size * dist.get_world_size()
+        if self.negatives == 'batch':
+            if images < 2:
+                raise ValueError(
+                    "D3SSL: negatives='batch' with one image a step leaves none; use a batch of "
+                    "at least 2, or negatives='queue'"
+                )
+            return
+        self.queue.fit(per_step=images * keys, available=num_images * keys)
 
     def loss(self, inputs: dict, data_samples: list | None = None) -> dict[str, Tensor]:
         """``loss_decoupling``, ``loss_depositioning`` where switched on, and those of branches."""
         views = self.compose(inputs, step=self.clock.iteration)
         key_first = self._teach(views.first, views.boxes['first'])  # (N * K, D), z_t1
         key_second = self._teach(views.second, views.boxes['second'])  # z_t2
+        if self.negatives == 'batch':
+            self._step_keys = self._keys_of_step(key_first, key_second)
         losses = {}
         if views.small is not None:
             first = self._student(views.first, views.boxes['first'], self.roi_size)
@@ -210,8 +229,8 @@ class D3SSL(TeacherStudent):
                 moved, key_first
             )
         losses = self.with_branches(losses, inputs, {0: key_first, 1: key_second})
-        # Last: every loss of a step sees the same negatives.
-        self.queue.enqueue(torch.cat([key_first, key_second]))
+        if self.negatives == 'queue':  # last: every loss of a step sees the same negatives
+            self.queue.enqueue(torch.cat([key_first, key_second]))
         return losses
 
     def dense_map(self, backbone: nn.Module, images: Tensor) -> Tensor:
@@ -288,7 +307,23 @@ class D3SSL(TeacherStudent):
 
     def _nce(self, query: Tensor, positive: Tensor) -> Tensor:
         """Mean InfoNCE of region vectors (N * K, D)."""
-        return info_nce(query, positive, self.queue.keys, self.temperature).mean()
+        keys, own = (self.queue.keys, None) if self._step_keys is None else self._step_keys
+        return info_nce(query, positive, keys, self.temperature, own=own).mean()
+
+    def _keys_of_step(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys of both views of all processes, and whose of them lie in the image of each row.
+
+        Args:
+            first, second: Region vectors (N * K, D) of the views.
+
+        Returns:
+            (D, W * N * 2K), image by image, and (N * K, 2K) int64 columns.
+        """
+        each = torch.cat([keys.unflatten(0, (-1, self.num_boxes)) for keys in (first, second)], 1)
+        count, regions = each.shape[:2]  # (N, 2K, D)
+        start = dist.get_rank() * count * regions
+        own = start + torch.arange(count * regions, device=first.device).view(count, regions)
+        return all_gather(each.flatten(0, 1)).T, own.repeat_interleave(self.num_boxes, dim=0)
 
     @staticmethod
     def _of(inputs: dict, key: str, count: int) -> list[Any]:

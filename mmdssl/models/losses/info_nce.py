@@ -26,19 +26,19 @@ _BLOCK = {'cpu': 2**23, 'cuda': 2**26}
 
 
 class _LogSumExpOfNegatives(torch.autograd.Function):
-    """logsumexp over k of query . n_k, k != own, differentiable in the query only."""
+    """logsumexp over k of query . n_k, k not in own, differentiable in the query only."""
 
     @staticmethod
     def forward(
         ctx: Any,
         query: Float[Tensor, 'm d'],
         negatives: Float[Tensor, 'd k'],
-        own: Int64[Tensor, ' m'] | None,
+        own: Int64[Tensor, 'm own'] | None,
     ) -> Float[Tensor, ' m']:
         rows = max(_BLOCK.get(query.device.type, 2**24) // negatives.shape[1], 1)
         needs_mean = ctx.needs_input_grad[0]
         sums, means = [], []
-        columns = [None] * len(query) if own is None else own[:, None].split(rows)
+        columns = [None] * len(query) if own is None else own.split(rows)
         for block, column in zip(query.split(rows), columns, strict=False):
             logits = block @ negatives  # (rows, K)
             if column is not None:
@@ -66,7 +66,7 @@ def info_nce(
     negatives: Float[Tensor, '_ k'],
     temperature: float,
     *,
-    own: Int64[Tensor, ' m'] | None = None,
+    own: Int64[Tensor, ' m'] | Int64[Tensor, 'm own'] | None = None,
 ) -> Float[Tensor, 'm ...']:
     """InfoNCE loss of every query.
 
@@ -79,8 +79,8 @@ def info_nce(
         negatives: (D, K) unit vectors, shared by all queries (the layout of
             :class:`KeyQueue`); constants, no gradient flows into them.
         temperature: t > 0.
-        own: (M,) int64, for each query the column of ``negatives`` that is none of its own
-            negatives; None: all are. K must then be at least 2.
+        own: (M,) or (M, J) int64, for each query the column or columns of ``negatives`` that are
+            none of its own negatives; None: all are. K must then be more than J.
 
     Returns:
         (M,) losses, >= 0; (M, P) where each query has P positives.
@@ -100,8 +100,12 @@ def info_nce(
         raise ValueError(f'info_nce: temperature is {temperature}, give a positive number')
     if negatives.requires_grad:
         raise ValueError('info_nce: negatives are constants; pass negatives.detach()')
-    if own is not None and negatives.shape[1] < 2:
-        raise ValueError('info_nce: no negative is left beside the own one; give at least 2')
+    if own is not None:
+        own = own.view(len(query), -1)
+        if negatives.shape[1] <= own.shape[1]:
+            raise ValueError(
+                f'info_nce: no negative is left beside the own {own.shape[1]}; give more'
+            )
     with torch.autocast(query.device.type, enabled=False):
         dtype = torch.float64 if query.dtype == torch.float64 else torch.float32
         # Scaling the M queries instead of the M x K logits saves a pass over these.

@@ -64,9 +64,13 @@ def by_hand(model, batch) -> tuple[dict, torch.Tensor]:
     s1 = region_vector(*student, x1, b1, 4)
     s2 = region_vector(*student, small, b2 * (SMALL / SIDE), 2)
     s3 = region_vector(*student, x3, b2 + torch.cat([shift, shift], 1)[:, None], 4)
-    queue, t = model.queue.keys, model.temperature
+    t = model.temperature
     decouple, deposition = [], []
     for n in range(count):
+        if model.negatives == 'queue':
+            queue = model.queue.keys
+        else:
+            queue = torch.cat([seen[m] for m in range(count) if m != n for seen in (t1, t2)]).T
         for k in range(BOXES):
             decouple.append(nce(s1[n, k], t2[n, k], queue, t) + nce(s2[n, k], t1[n, k], queue, t))
             deposition.append(nce(s3[n, k], t2[n, k], queue, t) + nce(s3[n, k], t1[n, k], queue, t))
@@ -77,8 +81,9 @@ def by_hand(model, batch) -> tuple[dict, torch.Tensor]:
     return losses, torch.cat([t1.flatten(0, 1), t2.flatten(0, 1)])
 
 
-def test_losses_and_gradients_equal_the_equations():
-    model, batch = narrow_d3ssl().double(), double(d3ssl_batch())
+@pytest.mark.parametrize('negatives', ['queue', 'batch'])
+def test_losses_and_gradients_equal_the_equations(negatives):
+    model, batch = narrow_d3ssl(negatives=negatives).double(), double(d3ssl_batch())
     with torch.no_grad():  # a teacher of its own
         for parameter in model.teacher.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
@@ -237,6 +242,10 @@ def test_the_queue_fits_itself_to_the_data():
         narrow_d3ssl(queue_length=20).check_data(batch_size=4, num_images=100)
     with pytest.raises(ValueError, match='drop_last'):
         narrow_d3ssl(queue_length=25).loss(d3ssl_batch())
+    with pytest.raises(ValueError, match='one image a step'):
+        narrow_d3ssl(negatives='batch', with_depositioning_loss=False).check_data(
+            batch_size=1, num_images=9
+        )
 
 
 @pytest.mark.parametrize(
@@ -245,6 +254,7 @@ def test_the_queue_fits_itself_to_the_data():
         (dict(decoupling=dict(type='DecouplingBranch')), 'DecouplingBranch'),
         (dict(with_decoupling_loss=False, with_depositioning_loss=False), 'both'),
         (dict(background='flip'), 'background'),
+        (dict(negatives='all'), "'queue' or 'batch'"),
     ],
 )
 def test_unusable_settings_are_refused(settings, words):
