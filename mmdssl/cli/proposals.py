@@ -2,7 +2,7 @@
 
     mmdssl proposals data/coco/train2017 data/coco/proposals/ss_train2017.npz
     mmdssl proposals IMAGES OUT --workers 16 --shard 0/4     # on four machines: 0..3
-    mmdssl proposals IMAGES OUT --merge                      # when all have finished
+    mmdssl proposals IMAGES OUT --merge                      # when all OUT.parts/*.part are here
     mmdssl proposals IMAGES OUT --executor slurm --parts 16 --set slurm_partition=cpu
     mmdssl proposals IMAGES FOLDER --executor slurm --parts 16 --separate   # one file a part
     mmdssl proposals IMAGES OUT --validate

@@ -98,7 +98,7 @@ def draw_affinity(
     )
     for column in range(columns):
         image, point = divmod(column, per_image)
-        photo = photo_image(torch.as_tensor(images[image]))
+        photo = photo_image(images[image])
         x, y = points[image, point].tolist()
         place = picture_axes(axes[0, column])
         place.imshow(photo)

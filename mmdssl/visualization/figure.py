@@ -135,12 +135,13 @@ def loaded_image(pixels: Tensor) -> np.ndarray:
     return as_image(pixels * 255 if pixels.is_floating_point() else pixels)
 
 
-def photo_image(pixels: Tensor) -> np.ndarray:
+def photo_image(pixels: Tensor | np.ndarray) -> np.ndarray:
     """A whole image as a loader gives it, of n channels by its `false_colours`, (H, W, 3) uint8.
 
     Views of one image are drawn by :func:`loaded_image`: their colours have to be the same.
     """
-    return false_colours(pixels.detach().cpu().permute(1, 2, 0).numpy())
+    values = torch.as_tensor(pixels).detach().cpu()
+    return false_colours(values.permute(1, 2, 0).numpy())
 
 
 def overlay(

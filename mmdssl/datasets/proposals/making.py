@@ -161,7 +161,8 @@ def merge_proposals(
     if lacking:
         raise ValueError(
             f'{len(lacking)} of {len(names)} images have not been searched yet, the first '
-            f'{printable(lacking[0])}: finish all shards before --merge'
+            f'{printable(lacking[0])}: finish all shards before --merge, and copy parts that other '
+            f'machines made into {printable(str(parts_folder(out)))}'
         )
     report = MakingReport(out=out, total=len(names))
     _count(report, results, names)
