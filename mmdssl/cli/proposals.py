@@ -22,7 +22,7 @@ import re
 import sys
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mmdssl.cli.arguments import add_workers, positive
 from mmdssl.core.wording import printable
@@ -46,6 +46,15 @@ def _shard(text: str) -> tuple[int, int]:
     if not found or int(found[1]) >= int(found[2]):
         raise argparse.ArgumentTypeError(f'{text!r} is not i/n with i from 0 to n - 1, like 0/4')
     return int(found[1]), int(found[2])
+
+
+def _range(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        raise argparse.ArgumentTypeError(
+            f'{text!r}: give a number, such as 4095, or two, such as 0,4095'
+        ) from None
 
 
 def _three(text: str) -> tuple[int, ...]:
@@ -114,6 +123,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     other.add_argument('--channels', type=positive, metavar='N', help='of every image')
     other.add_argument(
         '--range',
+        type=_range,
         help='what becomes black and white: 4095, --range=-20,5, or a pair a channel; default: of '
         'OUT, or measured as for a training',
     )
@@ -215,19 +225,11 @@ def _pictures(args: argparse.Namespace) -> 'FalseColours | None':
         return None
     from mmdssl.datasets.proposals.ranges import pictures_of
 
-    scale = None
-    if args.range is not None:
-        try:
-            scale = ast.literal_eval(args.range)
-        except (ValueError, SyntaxError):
-            raise ValueError(
-                f'--range {args.range}: give a number, such as 4095, or two, such as 0,4095'
-            ) from None
     return pictures_of(
         args.images,
         args.out,
         channels=args.channels,
-        scale=scale,
+        scale=args.range,
         axis=args.channels_axis,
         nodata=args.nodata,
         colours=args.colours,

@@ -99,16 +99,16 @@ class FalseColours:
 
     @classmethod
     def of(cls, parameters: Mapping[str, Any]) -> 'FalseColours | None':
-        """From what `parameters` gives, among others; None: they are of photos."""
-        if parameters.get('channels') is None:
+        """From what `parameters` gives, or its first two; None: they are of photos."""
+        if parameters.get('channels') is None or parameters.get('channel_range') is None:
             return None
-        colours = parameters['colours']
+        colours = parameters.get('colours')
         return cls(
             reader=ChannelReader(
                 channels=parameters['channels'],
                 scale=parameters['channel_range'],
-                axis=parameters['channels_axis'],
-                nodata=parameters['nodata'],
+                axis=parameters.get('channels_axis'),
+                nodata=parameters.get('nodata'),
             ),
             colours=None if colours is None else tuple(colours),
         )

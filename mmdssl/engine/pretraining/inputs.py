@@ -180,15 +180,7 @@ def _pictures(config: Config, asked: Path | None) -> FalseColours | None:
         if made_with.get('channels') == channels_of(config):
             return FalseColours.of(made_with)
     reading = reader_settings(config)
-    return FalseColours.of(
-        dict(
-            channels=reading['channels'],
-            channel_range=reading['scale'],
-            channels_axis=reading.get('channels_axis'),
-            nodata=reading.get('nodata'),
-            colours=None,
-        )
-    )
+    return FalseColours.of({**reading, 'channel_range': reading['scale']})
 
 
 def _make(folder: Path | str, file: Path, settings: ProposalSettings, workers: int) -> MakingReport:
