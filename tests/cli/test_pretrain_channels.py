@@ -152,8 +152,12 @@ def test_measures_of_boxes_say_that_there_are_none(command, vit_run, capsys, tmp
     assert 'position, consistency, report and affinity --points need none' in said
 
 
-def test_what_needs_no_boxes_looks_at_the_images_of_the_training(vit_run, tmp_path):
+def test_what_needs_no_boxes_looks_at_the_images_of_the_training(vit_run, tmp_path, monkeypatch):
     out, checkpoint = vit_run
+    # Photos where the config was made for them are none of the run's.
+    dataset = load_config(out / 'config.py').object_knn_dataloader.dataset
+    (tmp_path / dataset.data_root / dataset.datasets.query.data_prefix).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
     run = [str(out / 'config.py'), f'five={checkpoint}', '--num-samples', '2', '--out']
     for command, options in {
         'affinity': ['--points', '0.5,0.5', '--size', '96'],

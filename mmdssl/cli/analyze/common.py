@@ -246,7 +246,7 @@ def check_annotated(args: argparse.Namespace) -> None:
 def image_folder(args: argparse.Namespace, config: 'Config') -> Path:
     """The folder of photos: the command line's, or the query images of the config's O-KNN.
 
-    Of a training on images of n channels that has none: its own images.
+    Of a training on images of n channels that was not measured on any: its own images.
     """
     if args.image_dir:
         return Path(args.data_root or '', args.image_dir)
@@ -256,7 +256,9 @@ def image_folder(args: argparse.Namespace, config: 'Config') -> Path:
     )
     from mmdssl.engine.channels import channels_of
 
-    if channels_of(config) is None or args.data_root or query.is_dir():
+    hooks = [str(hook.get('type')) for hook in config.get('custom_hooks') or ()]
+    own = any(kind.endswith('ObjectKNNHook') for kind in hooks)  # else those are a config's photos
+    if channels_of(config) is None or args.data_root or (own and query.is_dir()):
         return query
     return Path(config.train_dataloader.dataset.data_root)
 
