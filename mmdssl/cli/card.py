@@ -7,9 +7,9 @@
 BACKBONE is a run, a checkpoint or a converted file of this package, CONFIG:CHECKPOINT, timm:NET,
 torchvision:NET or hf:FOLDER; ':untrained' in place of weights measures the network without any, and
 NAME= in front names it. COCO is a folder with annotations/instances_train*.json beside train*/, and
-val likewise. Writes card.html, which needs no network to be read, and NAME.json of every network.
-What is measured is kept: the same command goes on where it was interrupted, and further networks
-may be added.
+val likewise; of images of n channels for networks that were trained on such. Writes card.html,
+which needs no network to be read, and NAME.json of every network. What is measured is kept: the
+same command goes on where it was interrupted, and further networks may be added.
 """
 
 import argparse
@@ -86,6 +86,7 @@ def main(argv: list[str] | None = None) -> int:
             ann_files=args.ann_file,
             image_dirs=args.image_dir,
             photos=args.photos,
+            reader=networks[0].reader,
         )
         cards = []
         for network in networks:

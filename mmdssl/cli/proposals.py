@@ -2,30 +2,34 @@
 
     mmdssl proposals data/coco/train2017 data/coco/proposals/ss_train2017.npz
     mmdssl proposals IMAGES OUT --workers 16 --shard 0/4     # on four machines: 0..3
-    mmdssl proposals IMAGES OUT --merge                      # when all have finished
+    mmdssl proposals IMAGES OUT --merge                      # when all OUT.parts/*.part are here
     mmdssl proposals IMAGES OUT --executor slurm --parts 16 --set slurm_partition=cpu
     mmdssl proposals IMAGES FOLDER --executor slurm --parts 16 --separate   # one file a part
     mmdssl proposals IMAGES OUT --validate
     mmdssl proposals IMAGES OUT --draw 4       # look first: OUT's name with .png
+    mmdssl proposals IMAGES OUT --channels 5   # images that are no photos
 
 Interrupted, the same command resumes where it stopped; with new images in the folder it adds them.
 Unreadable images are skipped and reported. Defaults are SoCo's settings (selective search,
-`ratio3size0308`).
+`ratio3size0308`). Images of n channels are searched in a picture of three colours,
+which --draw shows.
 """
 
 import argparse
+import ast
 import os
 import re
 import sys
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mmdssl.cli.arguments import add_workers, positive
 from mmdssl.core.wording import printable
 from mmdssl.engine.command_line import CommandLine
 
 if TYPE_CHECKING:  # imported where it is needed: --help need not wait for the search
+    from mmdssl.datasets.channels import FalseColours
     from mmdssl.datasets.proposals.making import MakingReport
     from mmdssl.datasets.proposals.producers import ProposalSettings
 
@@ -42,6 +46,22 @@ def _shard(text: str) -> tuple[int, int]:
     if not found or int(found[1]) >= int(found[2]):
         raise argparse.ArgumentTypeError(f'{text!r} is not i/n with i from 0 to n - 1, like 0/4')
     return int(found[1]), int(found[2])
+
+
+def _range(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        raise argparse.ArgumentTypeError(
+            f'{text!r}: give a number, such as 4095, or two, such as 0,4095'
+        ) from None
+
+
+def _three(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(word) for word in text.split(','))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'{text!r} is not R,G,B like 3,2,1') from None
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -99,7 +119,29 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         metavar=('MIN', 'MAX'),
         help='sqrt of box area over sqrt of image area (0.3 0.8)',
     )
+    other = parser.add_argument_group('images that are no photos (TIFF, .npy, ...)')
+    other.add_argument('--channels', type=positive, metavar='N', help='of every image')
+    other.add_argument(
+        '--range',
+        type=_range,
+        help='what becomes black and white: 4095, --range=-20,5, or a pair a channel; default: of '
+        'OUT, or measured as for a training',
+    )
+    other.add_argument(
+        '--colours',
+        type=_three,
+        metavar='R,G,B',
+        help='channels, from 1, searched as red, green and blue; default: principal components',
+    )
+    other.add_argument('--channels-axis', choices=('first', 'last'), help='where channels stand')
+    other.add_argument('--nodata', type=float, help='a value that stands for none')
     args = parser.parse_args(argv)
+    of_channels = (args.range, args.colours, args.channels_axis, args.nodata)
+    if args.channels is None and any(one is not None for one in of_channels):
+        parser.error(
+            '--range, --colours, --channels-axis and --nodata are of images of n channels: give '
+            '--channels as well'
+        )
     if bool(args.executor) != bool(args.parts):
         parser.error('--executor and --parts belong together: how, and in how many parts')
     if args.executor and (args.shard[1] > 1 or args.merge or args.validate or args.draw):
@@ -150,11 +192,11 @@ def _draw(args: argparse.Namespace, settings: 'ProposalSettings') -> Path:
         ValueError: No picture can be drawn.
     """
     from mmdssl.datasets.base import evenly_spaced
-    from mmdssl.datasets.decode import ImageDecodeError, decode_image
+    from mmdssl.datasets.decode import ImageDecodeError
     from mmdssl.datasets.image_sources import image_source, list_names
     from mmdssl.visualization.proposals import draw_proposals, search_image
 
-    found = list_names(args.images)
+    found = list_names(args.images, settings.extensions)
     if args.draw < 1 or not len(found):
         raise ValueError(
             f'--draw {args.draw} of {len(found)} images in {args.images}: none to draw'
@@ -163,7 +205,7 @@ def _draw(args: argparse.Namespace, settings: 'ProposalSettings') -> Path:
     chosen = evenly_spaced(len(found), args.draw)
     for index in chosen.tolist():
         try:
-            image = decode_image(image_source(args.images, found[index]), exif=settings.exif)
+            image = settings.read(image_source(args.images, found[index]))
         except ImageDecodeError as error:
             print(f'skipped {error}', file=sys.stderr)
             continue
@@ -171,6 +213,27 @@ def _draw(args: argparse.Namespace, settings: 'ProposalSettings') -> Path:
     if not searched:
         raise ValueError(f'none of {len(chosen)} images of {args.images} can be read')
     return draw_proposals(searched, Path(args.out).with_suffix('.png'))
+
+
+def _pictures(args: argparse.Namespace) -> 'FalseColours | None':
+    """What makes pictures of the images; None: they are photos.
+
+    Raises:
+        ValueError: A setting makes no sense, or no image can be read.
+    """
+    if args.channels is None:
+        return None
+    from mmdssl.datasets.proposals.ranges import pictures_of
+
+    return pictures_of(
+        args.images,
+        args.out,
+        channels=args.channels,
+        scale=args.range,
+        axis=args.channels_axis,
+        nodata=args.nodata,
+        colours=args.colours,
+    )
 
 
 def _by_jobs(args: argparse.Namespace, settings: 'ProposalSettings') -> bool:
@@ -222,12 +285,13 @@ def main(argv: list[str] | None = None) -> int:
                 min_side=args.min_side, max_aspect=args.max_aspect, size=tuple(args.box_size)
             ),
             exif=not args.no_exif,
+            channels=_pictures(args),
         )
         if args.draw is not None:
             print(f'wrote {_draw(args, settings)}')
             return 0
         if args.validate:
-            trouble = validate_proposals(args.images, args.out, expect=settings.parameters())
+            trouble = validate_proposals(args.images, args.out, expect=settings.expected())
             print('\n'.join(trouble) or f'{args.out} fits {args.images}')
             return 1 if trouble else 0
         if args.executor:

@@ -12,12 +12,15 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmdssl.datasets.channels import ChannelStatistics
+from mmdssl.datasets.channels import ChannelReader, ChannelStatistics
+from mmdssl.datasets.transforms.loading import LoadImage
 from mmdssl.registry import DATASETS, MODELS
 
-__all__ = ['channels_of', 'complete_channels', 'reader_settings']
+__all__ = ['channels_of', 'complete_channels', 'reader_of', 'reader_settings', 'set_loading']
 
 _READING = ('channels', 'scale', 'dtype', 'channels_axis', 'nodata')
+# Data sets that compose images of those they read by themselves.
+_COMPOSED = ('ObjectPairs', 'ObjectParts', 'ObjectBackgrounds', 'ImageGrids')
 # In configs of photos these are the defaults, and not what somebody has measured.
 _IMAGENET = [123.675, 116.28, 103.53]
 
@@ -34,6 +37,11 @@ def reader_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """How the training images of a complete config are read, as `LoadImage` takes it."""
     dataset = config['train_dataloader']['dataset']
     return {key: dataset[key] for key in _READING if dataset.get(key) is not None}
+
+
+def reader_of(config: Mapping[str, Any]) -> ChannelReader | None:
+    """What reads images as the training of a complete config does; None: photos."""
+    return None if channels_of(config) is None else LoadImage(**reader_settings(config)).reader
 
 
 def complete_channels(config: Config) -> ChannelStatistics | None:
@@ -72,8 +80,9 @@ def complete_channels(config: Config) -> ChannelStatistics | None:
         # Statistics of R, G, B that it was trained with say nothing of these channels.
         teacher.update(mean=None, std=None)
     for name in list(config):
-        if str(name).endswith('dataloader') and name != 'train_dataloader':
-            _set_loading(config[name], reader_settings(config))
+        measures = str(name).endswith('dataloader') or name == 'coupling_diagnostics'
+        if measures and name != 'train_dataloader':
+            set_loading(config[name], reader_settings(config))
     return found
 
 
@@ -113,16 +122,18 @@ def _set_channels(network: Any, channels: int) -> None:
     network['in_channels'] = channels
 
 
-def _set_loading(part: Any, settings: Mapping[str, Any]) -> None:
+def set_loading(part: Any, settings: Mapping[str, Any]) -> None:
     """Load images of a loader as those of the training, wherever its config does, in place."""
     if isinstance(part, dict):
         kind = str(part.get('type')).removeprefix('mmdssl.')
         if kind == 'LoadImage':
             part.update(settings)
+        elif kind in _COMPOSED:
+            part['load'] = dict(settings)
         elif kind == 'DisturbBackground' and part.get('load') is None:
             part['load'] = [dict(type='LoadImage', **settings)]
         for entry in part.values():
-            _set_loading(entry, settings)
+            set_loading(entry, settings)
     elif isinstance(part, (list, tuple)):
         for entry in part:
-            _set_loading(entry, settings)
+            set_loading(entry, settings)

@@ -23,9 +23,8 @@ from mmdssl.core.newest import newest_checkpoint
 from mmdssl.core.reading import load_checkpoint_file
 from mmdssl.datasets.channels import ChannelReader
 from mmdssl.datasets.decode import decode_image
-from mmdssl.datasets.transforms.loading import LoadImage
 from mmdssl.datasets.transforms.views import resize_image
-from mmdssl.engine.channels import channels_of, reader_settings
+from mmdssl.engine.channels import reader_of
 from mmdssl.evaluation.extractors.feature_extractor import FeatureExtractor
 from mmdssl.evaluation.guards import evaluating
 from mmdssl.models.utils.pretrained import load_part
@@ -119,7 +118,7 @@ def load_backbone(
             backbone=network,
             data_preprocessor=dict(type='MultiViewPreprocessor', **statistics),
             image_size=_image_size(network, settings),
-            reader=_reader(settings),
+            reader=reader_of(settings),
         )
     except KeyError as error:  # a class of somebody's project
         raise ValueError(
@@ -190,13 +189,6 @@ def _settings(content: Any) -> dict[str, Any]:
     meta = content.get('meta') if isinstance(content, Mapping) else None
     text = meta.get('cfg') if isinstance(meta, Mapping) else None
     return read_config_text(text) if isinstance(text, str) else {}
-
-
-def _reader(settings: Mapping[str, Any]) -> ChannelReader | None:
-    """What reads images of n channels as in the training; None: photos."""
-    if channels_of(settings) is None:
-        return None
-    return LoadImage(**reader_settings(settings)).reader
 
 
 def _image_size(network: Mapping[str, Any], settings: Mapping[str, Any]) -> int:

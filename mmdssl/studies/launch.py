@@ -74,12 +74,13 @@ def run_all(
 
     Raises:
         KeyboardInterrupt: On Ctrl-C, once the local runs have left their checkpoints.
-        ValueError: If a config cannot be made.
+        ValueError: If a config cannot be made, or the executor has no such places for a run.
     """
     waiting = {run.folder: run for run in plan.runs if not is_done(run)}  # equal ones once
     for run in waiting.values():
         if not run.row.statistic:
             make_config(run)  # mistakes show before anything has run
+        _places(run, executor, parameters or {})
     jobs = jobs or (len(waiting) if executor == 'slurm' else 1)
     failures: list[Failure] = []
 
@@ -172,17 +173,40 @@ def _mark_done(run: Run, begin: float) -> None:
         atomic_text(json.dumps(record, indent=1) + '\n', run.folder / 'done.json')
 
 
+def _places(run: Run, executor: str, parameters: Mapping[str, Any]) -> dict[str, int]:
+    """Nodes of a run, and processes on each: what is asked for, else full nodes of eight.
+
+    Raises:
+        ValueError: If that is not the run's number of processes, or several machines are asked for
+            where there is one.
+    """
+    usual = -(-run.processes // _GPUS_A_NODE) if executor == 'slurm' else 1
+    nodes = int(parameters.get('nodes', usual))
+    if nodes > 1 and executor != 'slurm':
+        raise ValueError(
+            f'--set nodes={nodes}: --executor {executor} has this machine alone; runs on several '
+            'are jobs of SLURM, --executor slurm, whose nodes share the folder --out'
+        )
+    tasks = int(parameters.get('tasks_per_node', run.processes // max(nodes, 1)))
+    if nodes * tasks != run.processes:
+        raise ValueError(
+            f'--set nodes={nodes}, {tasks} processes on each: {run.name} has {run.processes}, '
+            'which share the images of a step; choose nodes and tasks_per_node, or --processes, '
+            'to fit'
+        )
+    return dict(nodes=nodes, tasks_per_node=tasks)
+
+
 def _submit(run: Run, executor: str, parameters: Mapping[str, Any]) -> Any:
     """Start the job of a run, or hand it to SLURM."""
     import torch
 
     gpus = run.processes if executor == 'slurm' or torch.cuda.is_available() else 0
-    nodes = -(-run.processes // _GPUS_A_NODE)
+    places = _places(run, executor, parameters)
     defaults: dict[str, Any] = dict(
         name=f'{run.plan.study.name}-{run.name}-{run.seed}',
-        nodes=nodes,
-        tasks_per_node=run.processes // nodes,
-        gpus_per_node=gpus // nodes,
+        **places,
+        gpus_per_node=gpus // places['nodes'],
     )
     visible = os.environ.get('CUDA_VISIBLE_DEVICES', '')
     if executor == 'local' and gpus and all(part.isdigit() for part in visible.split(',')):

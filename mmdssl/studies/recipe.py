@@ -78,6 +78,7 @@ def make_config(run: 'Run') -> Config:
     loader = config.train_dataloader
     if scale.batch is not None:
         loader.batch_size = scale.batch
+        share_batch(config, f'scale {run.plan.scale}', run.processes)
     else:
         share_batch(config, setting.config, run.processes)
     if scale.workers is not None:

@@ -192,7 +192,7 @@ class Scale:
         partners_along: Whether that holds for all rows but controls; otherwise only for bases, and
             what is compared with them is measured at the end.
         iters: Length of every schedule, in iterations; None: that of the rows.
-        batch: Images of a batch; None: as the configs have it.
+        batch: Images of a step, of all processes; None: as the configs have it.
         workers: Loader processes of a run; None: as the configs have it.
         amp: Precision of a run as ``mmdssl train --amp`` takes it; empty: as the configs have it.
         launched: Whether a run has the processes that its config is named by (``8xb32``: eight).

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from mmdssl.evaluation.features import dense_map
 from mmdssl.evaluation.guards import evaluating
-from mmdssl.visualization.figure import as_image, picture_axes, save_figure, sheet
+from mmdssl.visualization.figure import photo_image, picture_axes, save_figure, sheet
 
 __all__ = ['affinity_of', 'draw_affinity', 'point_affinity']
 
@@ -83,7 +83,7 @@ def draw_affinity(
     1; the scale is printed, because an untrained network's cosines span a sliver only.
 
     Args:
-        images: (N, 3, H, W) uint8 RGB.
+        images: (N, 3, H, W) uint8 RGB, or of n channels.
         points: (N, P, 2) x, y in [0, 1].
         maps: (N, P, S, S) cosines by name of the network.
         path: PNG to write.
@@ -98,7 +98,7 @@ def draw_affinity(
     )
     for column in range(columns):
         image, point = divmod(column, per_image)
-        photo = as_image(images[image])
+        photo = photo_image(images[image])
         x, y = points[image, point].tolist()
         place = picture_axes(axes[0, column])
         place.imshow(photo)

@@ -24,7 +24,7 @@ from PIL import Image
 from torch import Tensor
 
 from mmdssl.visualization.feature_codec import pack_features, packing_error
-from mmdssl.visualization.figure import as_image
+from mmdssl.visualization.figure import photo_image
 
 __all__ = ['write_affinity_page']
 
@@ -55,7 +55,7 @@ def write_affinity_page(
     """Write the page; a reader never meets half a file.
 
     Args:
-        images: N photos (3, H, W) uint8 RGB, square, e.g. 448 px.
+        images: N photos (3, H, W) uint8 RGB, square, e.g. 448 px, or of n channels.
         maps: By network, N dense maps (C, h, w) of the photos.
         lsc: By network (the same ones), N maps (I, J) of cosines; None: no toggle.
         tables: By heading, rows of one table: dicts of the same keys, the first the row's name.
@@ -75,7 +75,7 @@ def write_affinity_page(
         ValueError: If there is no photo or network, the numbers of photos and maps differ, photos
             are not square, or no page of ``max_bytes`` can be made.
     """
-    pictures = [as_image(image) for image in images]
+    pictures = [photo_image(image) for image in images]
     names = list(names) if names is not None else [f'photo {n + 1}' for n in range(len(pictures))]
     _check(pictures, names, maps, lsc)
     shared = [

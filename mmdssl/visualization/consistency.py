@@ -10,7 +10,7 @@ from matplotlib.colors import Normalize
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor
 
-from mmdssl.visualization.figure import MUTED, as_image, picture_axes, save_figure, sheet
+from mmdssl.visualization.figure import MUTED, photo_image, picture_axes, save_figure, sheet
 
 __all__ = ['draw_consistency']
 
@@ -31,7 +31,7 @@ def draw_consistency(
     left blank.
 
     Args:
-        images: N photos (3, H, W) uint8 RGB.
+        images: N photos (3, H, W) uint8 RGB, or of n channels.
         maps: By network, N maps (I, J) of cosines.
         path: PNG to write.
         border: Rim on each side without crop centres, as a share of the photo's side: two of 32
@@ -60,7 +60,7 @@ def draw_consistency(
     if isinstance(engine, ConstrainedLayoutEngine):
         engine.set(w_pad=0.12)  # the names of the rows stand left of the axes
     for column, image in enumerate(images):
-        picture_axes(axes[0, column]).imshow(as_image(image), extent=(0, 1, 1, 0))
+        picture_axes(axes[0, column]).imshow(photo_image(image), extent=(0, 1, 1, 0))
         for row, own in enumerate(rows.values(), start=1):
             place = picture_axes(axes[row, column])
             place.imshow(

@@ -16,6 +16,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
+from mmdssl.datasets.channels import false_colours
+
 __all__ = [
     'COLOURS',
     'INK',
@@ -24,6 +26,7 @@ __all__ = [
     'as_image',
     'loaded_image',
     'overlay',
+    'photo_image',
     'picture_axes',
     'save_figure',
     'sheet',
@@ -130,6 +133,15 @@ def as_image(pixels: Tensor | np.ndarray) -> np.ndarray:
 def loaded_image(pixels: Tensor) -> np.ndarray:
     """:func:`as_image` of pixels as a loader gives them: uint8, or float in [0, 1]."""
     return as_image(pixels * 255 if pixels.is_floating_point() else pixels)
+
+
+def photo_image(pixels: Tensor | np.ndarray) -> np.ndarray:
+    """A whole image as a loader gives it, of n channels by its `false_colours`, (H, W, 3) uint8.
+
+    Views of one image are drawn by :func:`loaded_image`: their colours have to be the same.
+    """
+    values = torch.as_tensor(pixels).detach().cpu()
+    return false_colours(values.permute(1, 2, 0).numpy())
 
 
 def overlay(

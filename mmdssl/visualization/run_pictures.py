@@ -178,14 +178,17 @@ def query_images(config: Config, count: int, size: int) -> tuple[Tensor, Tensor]
         size: Side that they are squashed to, pixels.
 
     Returns:
-        (n, 3, size, size) uint8 RGB and (n, 2, 2) points x, y in [0, 1].
+        (n, 3, size, size) uint8 RGB, or n channels as the loader reads them, and (n, 2, 2) points
+        x, y in [0, 1].
 
     Raises:
         ValueError: If no image has two objects.
     """
     settings = config.object_knn_dataloader.dataset.to_dict()
     part = {'data_root': settings.get('data_root', ''), **settings['datasets']['query']}
-    dataset = DATASETS.build({**part, 'pipeline': [dict(type='LoadImage')]})
+    steps = settings.get('pipeline') or ()
+    load = next((s for s in steps if s['type'].endswith('LoadImage')), dict(type='LoadImage'))
+    dataset = DATASETS.build({**part, 'pipeline': [load]})
     crowded = [
         index
         for index in range(len(dataset))
@@ -197,10 +200,11 @@ def query_images(config: Config, count: int, size: int) -> tuple[Tensor, Tensor]
     pictures, points = [], []
     for index in chosen:
         sample = dataset[index]
-        image = torch.from_numpy(sample['img']).permute(2, 0, 1)[None].float()
+        image = torch.from_numpy(sample['img']).permute(2, 0, 1)[None]
         grown = F.interpolate(
-            image, size=(size, size), mode='bicubic', align_corners=False, antialias=True
+            image.float(), size=(size, size), mode='bicubic', align_corners=False, antialias=True
         )
-        pictures.append(grown.round().clamp(0, 255).byte())
+        whole = image.dtype == torch.uint8
+        pictures.append(grown.round().clamp(0, 255).byte() if whole else grown.clamp(0, 1))
         points.append(torch.from_numpy(pick_points(sample['gt_bboxes'], sample['img_shape'])))
     return torch.cat(pictures), torch.stack(points)

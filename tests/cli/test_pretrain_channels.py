@@ -8,12 +8,19 @@ import torch
 
 import mmdssl
 from mmdssl.cli.analyze import main as analyze
+from mmdssl.cli.card import main as card
 from mmdssl.cli.pretrain import main, pretrain
+from mmdssl.cli.proposals import main as proposals
 from mmdssl.conversion.convert import export_backbone
 from mmdssl.conversion.files import write_weights
+from mmdssl.datasets.proposals.store import ProposalStore
 from mmdssl.datasets.scenes import PRESETS, SceneSpec, write_scenes
+from mmdssl.datasets.shards.making import make_shards
 from mmdssl.engine.config import load_config
+from mmdssl.engine.pretraining.request import read_request
+from mmdssl.engine.pretraining.resolver import resolve
 from tests.cli.test_pretrain import SMALL
+from tests.engine.pretraining.photos import CPU
 
 pytest.importorskip('tifffile')
 RESNET = {
@@ -108,9 +115,26 @@ def test_a_mistake_is_one_sentence(arguments, sentence, data, tmp_path, capsys):
     assert sentence in capsys.readouterr().err.strip().splitlines()[-1]
 
 
-def test_methods_that_need_proposals_say_so(data, tmp_path):
-    with pytest.raises(ValueError, match='needs proposals, which are searched in photos'):
-        pretrain('soco-d', data=data, out=tmp_path / 'r', channels=5)
+def test_a_method_with_proposals_has_them_searched_in_the_range_of_the_training(data, tmp_path):
+    pytest.importorskip('numba')
+    options = {'epochs': 1, 'batch': 4, 'workers': 0, 'views.size': 64}
+    images = tmp_path / 'shards'  # a tar of TIFF files
+    make_shards(data / 'val', images, progress=False)
+    pretrain('soco-d', data=images, out=tmp_path / 'r', channels=5, **options)
+    dataset = load_config(tmp_path / 'r' / 'config.py').train_dataloader.dataset
+    assert dataset.type == 'ImageShards'
+    (load,) = (step for step in dataset.pipeline if step.type == 'LoadProposals')
+    parameters = ProposalStore.open(load.file).parameters
+    assert parameters['channel_range'] == [list(pair) for pair in dataset.scale]
+    # Those of a file are taken as they are, whatever they were searched in.
+    own = tmp_path / 'own.npz'
+    assert proposals([str(images), str(own), '--channels=5', '--colours=4,2,1']) == 0
+    request = read_request(
+        'soco-d', dict(data=images, out=tmp_path / 's', channels=5, proposals=own, **options)
+    )
+    config = resolve(request, CPU).config
+    assert 'made before' in config.decisions.proposals
+    assert str(own) in config.decisions.proposals
 
 
 def test_a_converted_file_does_not_say_how_to_read(vit_run, tmp_path):
@@ -120,7 +144,68 @@ def test_a_converted_file_does_not_say_how_to_read(vit_run, tmp_path):
         mmdssl.load_backbone(tmp_path / 'five.pth')
 
 
-def test_analyze_says_that_it_looks_at_photos(vit_run, capsys, tmp_path):
-    config = str(vit_run[0] / 'config.py')
-    assert analyze(['affinity', config, '--out', str(tmp_path)]) == 2
-    assert 'images of 5 channels, and analyze looks at photos' in capsys.readouterr().err
+@pytest.mark.parametrize('command', ['affinity', 'object-knn', 'coupling'])
+def test_measures_of_boxes_say_that_there_are_none(command, vit_run, capsys, tmp_path):
+    assert analyze([command, str(vit_run[0] / 'config.py'), '--out', str(tmp_path)]) == 2
+    (said,) = capsys.readouterr().err.strip().splitlines()
+    assert 'images of 5 channels, and there are no boxes of such images in data' in said
+    assert 'position, consistency, report and affinity --points need none' in said
+
+
+def test_what_needs_no_boxes_looks_at_the_images_of_the_training(vit_run, tmp_path, monkeypatch):
+    out, checkpoint = vit_run
+    # Photos where the config was made for them are none of the run's.
+    dataset = load_config(out / 'config.py').object_knn_dataloader.dataset
+    (tmp_path / dataset.data_root / dataset.datasets.query.data_prefix).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    run = [str(out / 'config.py'), f'five={checkpoint}', '--num-samples', '2', '--out']
+    for command, options in {
+        'affinity': ['--points', '0.5,0.5', '--size', '96'],
+        'consistency': ['--size', '96'],
+        'position': ['--cell', '48', '--stride', '16'],
+        'report': ['--size', '96', '--no-lsc'],
+    }.items():
+        assert analyze([command, *run, str(tmp_path), *options]) == 0
+    maps = json.loads((tmp_path / 'affinity.json').read_text())
+    assert maps['data']['photos'] == ['000000.tif', '000008.tif']
+    assert all(np.isfinite(row['std']) for row in maps['rows'])
+    page = (tmp_path / 'report.html').read_text()
+    assert 'of 5 channels, shown in false colours' in page
+    pictures = {path.stem for path in tmp_path.glob('*.png')}
+    assert pictures == {'affinity', 'consistency', 'position'}
+
+
+def test_what_needs_boxes_is_measured_on_five_channels(vit_run, data, tmp_path):
+    out, checkpoint = vit_run
+    run = [str(out / 'config.py'), f'five={checkpoint}', '--data-root', str(data)]
+    files = ['--ann-file', 'annotations/instances_train.json', '--image-dir', 'train']
+    small = ['--num-samples', '5', '--size', '96', '--out', str(tmp_path)]
+    assert analyze(['coupling', *run, *files, *small, '--pairs', 'crop']) == 0
+    rows = json.loads((tmp_path / 'coupling.json').read_text())['rows']
+    assert {'cr_inter', 'cr_intra', 'bg_self'} <= {row['measure'] for row in rows}
+    both = [files[0], files[1], files[1].replace('train', 'val'), files[2], 'train', 'val']
+    assert analyze(['object-knn', *run, *both, *small, '--bootstrap', '5']) == 0
+    (first, *_) = json.loads((tmp_path / 'object_knn.json').read_text())['rows']
+    assert first['num_bank'] > 0
+
+
+def test_a_card_is_measured_of_networks_of_the_same_images(vit_run, data, tmp_path, capsys):
+    _, checkpoint = vit_run
+    options = '--size 96 --num 6 --bootstrap 5 --workers 0 --measures objects inter position speed'
+    command = ['--data', str(data), '--out', str(tmp_path / 'card'), *options.split()]
+    assert card([f'five={checkpoint}', *command]) == 0
+    content = json.loads((tmp_path / 'card' / 'five.json').read_text())
+    assert set(content['groups']) == {'speed', 'objects', 'inter', 'position'}
+    assert content['asked']['load']['channels'] == 5
+    assert content['missing'] == {}
+    other = 'photo=torchvision:squeezenet1_1:untrained'
+    assert card([f'five={checkpoint}', other, *command]) == 2
+    said = capsys.readouterr().err
+    assert 'five takes images of 5 channels and photo photos: a card compares networks on' in said
+
+
+def test_masks_are_drawn_on_a_picture_of_five_channels(data, tmp_path):
+    image = str(data / 'val' / '000000.tif')
+    command = ['masks', '--image', image, '--channels', '5', '--count', '1']
+    assert analyze([*command, '--out', str(tmp_path)]) == 0
+    assert (tmp_path / 'rcc_steps.png').is_file()

@@ -8,7 +8,7 @@ from PIL import Image
 
 from mmdssl.cli import proposals as tool
 from mmdssl.datasets.proposals.store import ProposalStore
-from tests.datasets.proposals.photos import folder_of_photos
+from tests.datasets.proposals.photos import folder_of_photos, photo
 
 pytest.importorskip('skimage')
 
@@ -111,3 +111,31 @@ def test_interrupt_says_how_to_go_on(images, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr('mmdssl.datasets.proposals.making.make_proposals', interrupted)
     assert tool.main([str(images), str(tmp_path / 'p.npz')]) == 130
     assert 'the same command resumes' in capsys.readouterr().err
+
+
+def test_images_of_n_channels_need_no_other_command(tmp_path, capsys):
+    """Chosen channels of a known range are the photo they are made of, in a file that says so."""
+    images, out = tmp_path / 'five', tmp_path / 'p.npz'
+    images.mkdir()
+    pixels = photo(0)
+    np.save(images / '0.npy', np.concatenate([pixels[..., :1], pixels], axis=2).astype(np.int16))
+    command = [str(images), str(out), '--workers', '1', '--channels', '4']
+    assert tool.main([*command, '--range=0,255', '--colours', '2,3,4']) == 0
+    store = ProposalStore.open(out)
+    assert store.parameters['channel_range'] == [[0, 255]] * 4
+    assert len(store.boxes('0.npy', unique=True)) > 1
+    assert tool.main([*command, '--colours', '2,3,4', '--validate']) == 0  # the range that it has
+    capsys.readouterr()
+    for words, sentence in (
+        (['--range=0,255', '--colours', '2,3,5'], 'colours=2,3,5: give the three channels'),
+        (['--range=9,3'], 'scale=(9, 3): give the value that becomes white'),
+        (['--colours', '2,3,4', '--nodata', '7'], 'made with nodata=None, not 7.0'),
+    ):
+        assert tool.main([*command, *words]) == 2
+        assert sentence in capsys.readouterr().err
+    for words in (['--range=dark'], ['--colours', 'red']):
+        with pytest.raises(SystemExit):
+            tool.main([*command, *words])
+    with pytest.raises(SystemExit):
+        tool.main([str(images), str(out), '--colours', '1,2,3'])
+    assert 'give --channels as well' in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """The page on images of other kinds: its commands run as printed."""
 
+import json
 import os
 import subprocess
 import sys
@@ -15,7 +16,10 @@ from tests.docs.page import commands, load, small
 PAGE = 'channels.md'
 SMALL = (
     ('--images 400', '--images 10 --preset demo'),
-    ('channels=5', 'channels=5 epochs=1 batch=4 workers=0'),
+    ('out=work_dirs/five channels=5', 'out=work_dirs/five channels=5 epochs=1 batch=4 workers=0'),
+    ('proposals=five.npz', 'proposals=five.npz epochs=1 batch=4 workers=0 views.size=64'),
+    ('five=$CHECKPOINT --num-samples 4', 'five=$CHECKPOINT --num-samples 2 --size 96 --no-lsc'),
+    ('--data data/five', '--data data/five --num 6 --size 96 --bootstrap 5 --workers 0'),
 )
 
 
@@ -49,3 +53,9 @@ def test_all_commands_of_the_page_run_in_order(tmp_path):
     state = load_file(tmp_path / 'work_dirs/five/timm.safetensors')
     assert state['patch_embed.proj.weight'].shape[1] == 5
     assert (tmp_path / 'work_dirs/five/browse/batch_000.png').is_file()
+    assert 'five.npz fits data/five/train' in output
+    assert (tmp_path / 'other.png').read_bytes() != (tmp_path / 'five.png').read_bytes()
+    page = tmp_path / 'work_dirs/five/report/report.html'
+    assert 'shown in false colours' in page.read_text()
+    card = json.loads((tmp_path / 'work_dirs/five/card/five.json').read_text())
+    assert {'speed', 'objects', 'background', 'position', 'consistency'} <= card['groups'].keys()

@@ -93,6 +93,20 @@ def test_slurm_gets_the_processes_of_the_paper(tmp_path, monkeypatch):
     assert parameters['slurm_partition'] == 'gpu'
 
 
+def test_places_are_those_that_are_asked_for_and_have_to_fit(tmp_path):
+    soco = run(plan_of(tmp_path, 'mind_your_augmentation/table_6', 'paper'), 'SoCo', 0)
+    assert soco.processes == 16
+    asked = launch._places(soco, 'slurm', {'nodes': 4})
+    assert asked == dict(nodes=4, tasks_per_node=4)
+    assert launch._places(soco, 'local', {}) == dict(nodes=1, tasks_per_node=16)
+    with pytest.raises(ValueError, match='nodes=3, 5 processes on each: SoCo has 16'):
+        launch._places(soco, 'slurm', {'nodes': 3})
+    with pytest.raises(ValueError, match=r'nodes=2, 4 processes on each'):
+        launch._places(soco, 'slurm', {'nodes': 2, 'tasks_per_node': 4})
+    with pytest.raises(ValueError, match='local has this machine alone; runs on several are jobs'):
+        run_all(soco.plan, executor='local', parameters={'nodes': 2})
+
+
 def test_a_study_runs_and_goes_on(tmp_path, capsys):
     """The smoke of one row, in this process: data, run, tables, figure; then nothing is left."""
     words = ['mind_your_augmentation/table_10', '--scale', 'smoke', '--rows', 'DenseCL']

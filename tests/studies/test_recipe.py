@@ -298,3 +298,6 @@ def test_a_batch_that_does_not_divide_is_refused(tmp_path):
         make_config(Run(plan=plan, name='iBOT', seed=0))
     plan = plan_of(tmp_path, 'mind_your_augmentation/table_4', 'paper', processes=16)
     assert make_config(Run(plan=plan, name='iBOT', seed=0)).train_dataloader.batch_size == 32
+    # The batch of a scale likewise, which was that of each process.
+    plan = plan_of(tmp_path, 'mind_your_augmentation/table_10', 'smoke', processes=4)
+    assert make_config(Run(plan=plan, name='DenseCL', seed=0)).train_dataloader.batch_size == 2

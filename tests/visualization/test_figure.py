@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from mmdssl.datasets.channels import false_colours
 from mmdssl.models.data_preprocessors import MultiViewPreprocessor
-from mmdssl.visualization.figure import Denormalise, as_image, loaded_image
+from mmdssl.visualization.figure import Denormalise, as_image, loaded_image, photo_image
 
 PIXELS = torch.randint(0, 256, (5, 6, 4), generator=torch.Generator().manual_seed(0))
 
@@ -32,3 +33,11 @@ def test_normalised_images_come_back(channels):
     images = PIXELS[None, :channels].byte()
     back = Denormalise(preprocessor)(preprocessor(dict(inputs=images))['inputs'])
     torch.testing.assert_close(back, images.float(), atol=0.01, rtol=1e-4)
+
+
+def test_whole_images_of_n_channels_are_shown_in_false_colours():
+    shares = PIXELS / 255
+    wanted = false_colours(shares.permute(1, 2, 0).numpy())
+    np.testing.assert_array_equal(photo_image(shares), wanted)
+    np.testing.assert_array_equal(photo_image(PIXELS[:3].byte()), as_image(PIXELS[:3].byte()))
+    assert (wanted != loaded_image(shares)).any()

@@ -7,6 +7,7 @@ from mmdssl.cli.analyze.common import (
     Run,
     add_data_arguments,
     add_network_arguments,
+    check_boxes,
     data_config,
     image_folder,
     load_networks,
@@ -80,7 +81,7 @@ def _rows(network: str, maps: 'Tensor') -> list[dict[str, Any]]:
 
 
 def _photos(args: argparse.Namespace, config: 'Config') -> 'tuple[Tensor, Tensor, dict[str, Any]]':
-    """Photos (N, 3, S, S) uint8, points (N, P, 2), and what they are.
+    """Photos (N, 3, S, S) uint8 or as read of n channels, points (N, P, 2), and what they are.
 
     Raises:
         ValueError: If a point is not as said.
@@ -89,11 +90,12 @@ def _photos(args: argparse.Namespace, config: 'Config') -> 'tuple[Tensor, Tensor
     from mmengine.config import Config
 
     from mmdssl.datasets.few_photos import load_photos
+    from mmdssl.engine.channels import reader_of
     from mmdssl.visualization.run_pictures import query_images
 
     if args.points or (args.image_dir and not args.ann_file):
         folder = image_folder(args, config)
-        names, found = load_photos(folder, args.num_samples, args.size)
+        names, found = load_photos(folder, args.num_samples, args.size, reader_of(config))
         chosen = torch.tensor([_point(text) for text in args.points or ['0.5,0.5']])
         data = dict(folder=folder, photos=names, size=args.size)
         return torch.stack(found), chosen.expand(len(found), -1, -1), data
@@ -103,6 +105,7 @@ def _photos(args: argparse.Namespace, config: 'Config') -> 'tuple[Tensor, Tensor
         dataset['data_root'] = str(args.data_root or '')
     query |= dict(ann_file=args.ann_file) if args.ann_file else {}
     query |= dict(data_prefix=args.image_dir) if args.image_dir else {}
+    check_boxes(args, config, dataset, query['ann_file'])
     photos, points = query_images(
         Config(dict(object_knn_dataloader=loader)), args.num_samples, args.size
     )

@@ -33,6 +33,7 @@ __all__ = [
     'add_data_arguments',
     'add_network_arguments',
     'check_annotated',
+    'check_boxes',
     'check_layers',
     'data_config',
     'image_folder',
@@ -119,20 +120,15 @@ def read_config(args: argparse.Namespace) -> 'Config':
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it has no backbone, or trains on other images than photos.
+        ValueError: If it has no backbone, or one that cannot take the images it trains on.
     """
-    from mmdssl.engine.channels import channels_of
+    from mmdssl.engine.channels import complete_channels
     from mmdssl.engine.config import load_config
 
     config = load_config(args.config, args.cfg_options)
     if config.get('model', {}).get('backbone') is None:
         raise ValueError(f'{args.config} has no model with a backbone to measure')
-    channels = channels_of(config)
-    if channels is not None:
-        raise ValueError(
-            f'{args.config} trains on images of {channels} channels, and analyze looks at photos: '
-            'measure it by mmdssl test'
-        )
+    complete_channels(config)
     return config
 
 
@@ -186,7 +182,38 @@ def data_config(config: 'Config', key: str, base: str) -> Any:
         return found
     from mmengine.config import Config
 
-    return Config.fromfile(shipped('configs') / '_base_' / 'datasets' / base)[key]
+    from mmdssl.engine.channels import channels_of, reader_settings, set_loading
+
+    own = Config.fromfile(shipped('configs') / '_base_' / 'datasets' / base)[key]
+    if channels_of(config) is not None:
+        set_loading(own, reader_settings(config))
+    return own
+
+
+def check_boxes(
+    args: argparse.Namespace, config: 'Config', dataset: Mapping[str, Any], ann_file: str
+) -> None:
+    """Say where labels are needed that images of n channels do not have.
+
+    Args:
+        args: The command line.
+        config: Of the networks.
+        dataset: Whose ``data_root`` the file is relative to.
+        ann_file: The COCO json file that is read next.
+
+    Raises:
+        ValueError: If the network takes images of n channels and there is no such file.
+    """
+    from mmdssl.engine.channels import channels_of
+
+    channels = channels_of(config)
+    file = Path(dataset.get('data_root') or '', ann_file)
+    if channels is not None and not file.is_file():
+        raise ValueError(
+            f'{args.config} trains on images of {channels} channels, and there are no boxes of '
+            f'such images in {file}: give --data-root and --ann-file of labelled ones; position, '
+            'consistency, report and affinity --points need none'
+        )
 
 
 def moved(dataset: Mapping[str, Any], args: argparse.Namespace) -> dict[str, Any]:
@@ -217,11 +244,23 @@ def check_annotated(args: argparse.Namespace) -> None:
 
 
 def image_folder(args: argparse.Namespace, config: 'Config') -> Path:
-    """The folder of photos: the command line's, or the query images of the config's O-KNN."""
+    """The folder of photos: the command line's, or the query images of the config's O-KNN.
+
+    Of a training on images of n channels that was not measured on any: its own images.
+    """
     if args.image_dir:
         return Path(args.data_root or '', args.image_dir)
     dataset = data_config(config, 'object_knn_dataloader', 'coco_object_knn.py')['dataset']
-    return Path(args.data_root or dataset['data_root'], dataset['datasets']['query']['data_prefix'])
+    query = Path(
+        args.data_root or dataset['data_root'], dataset['datasets']['query']['data_prefix']
+    )
+    from mmdssl.engine.channels import channels_of
+
+    hooks = [str(hook.get('type')) for hook in config.get('custom_hooks') or ()]
+    own = any(kind.endswith('ObjectKNNHook') for kind in hooks)  # else those are a config's photos
+    if channels_of(config) is None or args.data_root or (own and query.is_dir()):
+        return query
+    return Path(config.train_dataloader.dataset.data_root)
 
 
 def result_rows(network: str, numbers: Mapping[str, float]) -> list[dict[str, Any]]:

@@ -46,6 +46,7 @@ def _run(args: argparse.Namespace) -> None:
     from rich.progress import track
 
     from mmdssl.datasets.few_photos import load_photos
+    from mmdssl.engine.channels import reader_of
     from mmdssl.evaluation.consistency import (
         LocalSemanticConsistency,
         local_consistency,
@@ -55,7 +56,7 @@ def _run(args: argparse.Namespace) -> None:
 
     config = read_config(args)
     folder = image_folder(args, config)
-    names, photos = load_photos(folder, args.num_samples, args.size)
+    names, photos = load_photos(folder, args.num_samples, args.size, reader_of(config))
     networks = load_networks(args, config)
     check_layers(networks[:1], [args.layer])
     rows, maps = [], {}

@@ -11,6 +11,7 @@ from mmdssl.cli.analyze.common import (
     Run,
     add_data_arguments,
     add_network_arguments,
+    check_boxes,
     check_layers,
     data_config,
     load_networks,
@@ -66,6 +67,9 @@ def _run(args: argparse.Namespace) -> None:
 
     config = read_config(args)
     configs = _probes(args, data_config(config, 'coupling_diagnostics', 'coco_coupling.py'))
+    for one in configs.values():
+        own = one['dataloader']['dataset']
+        check_boxes(args, config, own, own['ann_file'])
     networks = load_networks(args, config)
     if args.against:
         for network in networks:

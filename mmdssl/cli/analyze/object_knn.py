@@ -12,6 +12,7 @@ from mmdssl.cli.analyze.common import (
     add_data_arguments,
     add_network_arguments,
     check_annotated,
+    check_boxes,
     data_config,
     load_networks,
     read_config,
@@ -121,6 +122,7 @@ def _loader(args: argparse.Namespace, config: 'Config') -> dict[str, Any]:
             part['ann_file'] = args.ann_file[side]
         if args.image_dir:
             part['data_prefix'] = args.image_dir[side]
+        check_boxes(args, config, dataset, part['ann_file'])
     for step in dataset['pipeline']:
         if args.size and step['type'].endswith('ResizeWithBoxes'):
             step['size'] = args.size

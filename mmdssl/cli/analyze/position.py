@@ -41,6 +41,7 @@ def position(parser: argparse.ArgumentParser) -> Run:
 
 
 def _run(args: argparse.Namespace) -> None:
+    from mmdssl.engine.channels import channels_of, reader_settings
     from mmdssl.evaluation.measure import build_diagnostic, measure
     from mmdssl.visualization.position import draw_position
 
@@ -56,6 +57,7 @@ def _run(args: argparse.Namespace) -> None:
         seed=args.seed,
         cell=args.cell,
         stride=args.stride or None,
+        load=None if channels_of(config) is None else reader_settings(config),
     )
     loader = dict(
         batch_size=1,

@@ -40,6 +40,7 @@ def _run(args: argparse.Namespace) -> None:
     from rich.progress import track
 
     from mmdssl.datasets.few_photos import load_photos
+    from mmdssl.engine.channels import reader_of
     from mmdssl.evaluation.consistency import LocalSemanticConsistency, step_of
     from mmdssl.visualization.affinity_page import write_affinity_page
     from mmdssl.visualization.report import hardware, versions, without_paths
@@ -47,8 +48,11 @@ def _run(args: argparse.Namespace) -> None:
     tables = {path.stem.replace('_', ' '): _read_csv(path) for path in args.tables}
     config = read_config(args)
     folder = image_folder(args, config)
-    names, photos = load_photos(folder, args.num_samples, args.size)
-    large = [] if args.no_lsc else load_photos(folder, args.num_samples, args.lsc_size)[1]
+    reader = reader_of(config)
+    names, photos = load_photos(folder, args.num_samples, args.size, reader)
+    large = []
+    if not args.no_lsc:
+        large = load_photos(folder, args.num_samples, args.lsc_size, reader)[1]
     console = Console(stderr=True)
     maps: dict[str, list[Tensor]] = {}
     lsc: dict[str, list[Tensor]] = {}
@@ -75,6 +79,8 @@ def _run(args: argparse.Namespace) -> None:
             }
         )
     data = f'{len(names)} photos, evenly spaced over a folder, squashed to {args.size} px'
+    if reader is not None:
+        data += f', of {reader.channels} channels, shown in false colours'
     path = write_affinity_page(
         photos,
         maps,
@@ -97,7 +103,7 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _images(network: Network, photo: 'Tensor') -> 'Tensor':
-    """A photo (3, H, W) as the batch (1, 3, H, W) that the backbone wants."""
+    """A photo (C, H, W) as the batch (1, C, H, W) that the backbone wants."""
     device = next(network.backbone.parameters()).device
     return network.preprocessor(dict(inputs=photo[None].to(device)), False)['inputs']
 

@@ -56,6 +56,17 @@ class ChannelReader:
             raise ValueError(f"channels_axis={self.axis!r}: give 'first', 'last' or None")
         object.__setattr__(self, 'limits', _pairs(self.scale, self.channels))
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What `LoadImage` takes to read the same."""
+        return dict(
+            channels=self.channels,
+            scale=[list(pair) for pair in self.limits],
+            dtype=self.dtype,
+            channels_axis=self.axis,
+            nodata=self.nodata,
+        )
+
     def __call__(self, source: Source) -> npt.NDArray[Any]:
         """An image (H, W, C), contiguous; pixels without a value have the mean of the others.
 

@@ -30,8 +30,9 @@ _opened: WeakValueDictionary[str, CocoObjects] = WeakValueDictionary()
 class CocoDiagnostic(Dataset):
     """Base of the diagnostics over a COCO json file.
 
-    A sample is ``inputs`` (V, 3, H, W) uint8 RGB, the views, and ``data_samples`` with the fields
-    :class:`DiagnosticExtractor` reads. Collate with ``default_collate``.
+    A sample is ``inputs`` (V, 3, H, W) uint8 RGB, the views (with ``load`` of n channels), and
+    ``data_samples`` with the fields :class:`DiagnosticExtractor` reads. Collate with
+    ``default_collate``.
 
     Args:
         ann_file: The json file, relative to ``data_root`` unless absolute.
@@ -41,6 +42,7 @@ class CocoDiagnostic(Dataset):
         seed: Seed of everything that is drawn.
         min_side: Smallest width and height, in pixels of the file, of an object that is used.
         with_masks: Keep the outlines.
+        load: Settings of `LoadImage`, for images of n channels; None: photos.
 
     Raises:
         ValueError: If ``num`` is below 1 or ``min_side`` not positive.
@@ -56,6 +58,7 @@ class CocoDiagnostic(Dataset):
         seed: int,
         min_side: float,
         with_masks: bool = False,
+        load: Mapping[str, Any] | None = None,
     ) -> None:
         if num < 1:
             raise ValueError(f'{type(self).__name__}: num={num} must be at least 1')
@@ -68,7 +71,7 @@ class CocoDiagnostic(Dataset):
         self.num = num
         self.seed = seed
         self.min_side = min_side
-        self._read = LoadImage()
+        self._read = LoadImage(**(load or {}))
 
     @property
     def metainfo(self) -> dict[str, Any]:
@@ -94,7 +97,7 @@ class CocoDiagnostic(Dataset):
         return np.random.default_rng([self.seed, crc32(purpose.encode()), index])
 
     def read_image(self, index: int) -> np.ndarray:
-        """Pixels (H, W, 3) uint8 RGB of an image; an unreadable one is an error."""
+        """Pixels (H, W, 3) uint8 RGB of an image, or as ``load`` says; raises where unreadable."""
         return self._read(self.objects.get_data_info(index))['img']
 
     def large_enough(self, boxes: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ is a multiple of s: otherwise even one without padding samples them at different
 side of a cell is a multiple of the stride, 224 px on a 672 px canvas by default.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ import torch
 from mmengine.structures import BaseDataElement
 from torch.utils.data import Dataset
 
-from mmdssl.datasets.decode import IMAGE_EXTENSIONS, decode_image
+from mmdssl.datasets.channels import CHANNEL_EXTENSIONS
+from mmdssl.datasets.decode import IMAGE_EXTENSIONS
 from mmdssl.datasets.image_list import list_images
+from mmdssl.datasets.transforms.loading import LoadImage
 from mmdssl.datasets.transforms.views import resize_image
 from mmdssl.registry import DATASETS
 
@@ -41,6 +44,7 @@ class ImageGrids(Dataset):
         margin: Pixels that the boxes stay inside their cells, e.g. to keep away from the cells
             of the map that no padding-free network can fill.
         cache: Keep the list of files for the next run, as :class:`ImageFolder` does.
+        load: Settings of `LoadImage`, for images of n channels; None: photos.
 
     Raises:
         ValueError: If an argument is not as said, ``cell`` is no multiple of ``stride``, or there
@@ -60,6 +64,7 @@ class ImageGrids(Dataset):
         grid: int = 3,
         margin: int = 0,
         cache: bool | str | Path = True,
+        load: Mapping[str, Any] | None = None,
     ) -> None:
         if num < 1 or cell < 1:
             raise ValueError(f'ImageGrids: num={num} and cell={cell} must be at least 1')
@@ -74,7 +79,9 @@ class ImageGrids(Dataset):
                 'measure nevertheless'
             )
         self.data_root = str(data_root)
-        paths = list_images(self.data_root, IMAGE_EXTENSIONS, cache)
+        endings = CHANNEL_EXTENSIONS if load else IMAGE_EXTENSIONS
+        paths = list_images(self.data_root, endings, cache)
+        self._read = LoadImage(**(load or {}))
         if len(paths) < num:
             raise ValueError(
                 f'ImageGrids: {self.data_root} holds {len(paths)} images, not the num={num} asked '
@@ -106,7 +113,8 @@ class ImageGrids(Dataset):
         if not 0 <= index < len(self):
             raise IndexError(f'index {index} is out of range for {len(self)} pictures')
         path = Path(self.data_root, self._paths[index].decode(errors='surrogateescape'))
-        picture = resize_image(decode_image(path), (self.cell, self.cell))  # (cell, cell, 3)
+        image = self._read(dict(img_path=str(path)))['img']
+        picture = resize_image(image, (self.cell, self.cell))  # (cell, cell, 3)
         canvas = torch.from_numpy(picture).permute(2, 0, 1).repeat(1, self.grid, self.grid)
         edges = torch.arange(self.grid, dtype=torch.float32) * self.cell
         top, left = torch.meshgrid(edges, edges, indexing='ij')

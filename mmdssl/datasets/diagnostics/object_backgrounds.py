@@ -44,6 +44,7 @@ class ObjectBackgrounds(CocoDiagnostic):
         keep: What stays: every pixel the 'box' touches, as O-KNN-D, or the object's 'mask'.
         area: Smallest and largest share of the image that the box of a usable object covers.
         min_side: Smallest width and height, in pixels of the file, of a usable object.
+        load: Settings of `LoadImage`, for images of n channels; None: photos.
 
     Raises:
         ValueError: If an argument is not as said, masks are asked for where the file has none, or
@@ -62,6 +63,7 @@ class ObjectBackgrounds(CocoDiagnostic):
         keep: Literal['box', 'mask'] = 'box',
         area: tuple[float, float] = (0.01, 0.5),
         min_side: float = 16,
+        load: Mapping[str, Any] | None = None,
     ) -> None:
         if keep not in ('box', 'mask'):
             raise ValueError(f"ObjectBackgrounds: keep={keep!r} must be 'box' or 'mask'")
@@ -75,6 +77,7 @@ class ObjectBackgrounds(CocoDiagnostic):
             seed=seed,
             min_side=min_side,
             with_masks=keep == 'mask',
+            load=load,
         )
         self.size = size
         self.keep = keep

@@ -67,6 +67,7 @@ class ObjectPairs(CocoDiagnostic):
         mask_fill: What stands in place of removed patches: 'black' pixels, or the 'token' of a
             backbone with a mask token.
         min_side: Smallest width and height, in pixels of the file, of an object that is used.
+        load: Settings of `LoadImage`, for images of n channels; None: photos.
 
     Raises:
         ValueError: If an argument is not as said or the file does not hold enough pairs.
@@ -88,6 +89,7 @@ class ObjectPairs(CocoDiagnostic):
         mask_a1: bool = False,
         mask_fill: Literal['black', 'token'] = 'black',
         min_side: float = 32,
+        load: Mapping[str, Any] | None = None,
     ) -> None:
         for name, value, choices in (
             ('source', source, ('single', 'crop')),
@@ -114,6 +116,7 @@ class ObjectPairs(CocoDiagnostic):
             num=num,
             seed=seed,
             min_side=min_side,
+            load=load,
         )
         self.source = source
         self.size = size
@@ -185,7 +188,7 @@ class ObjectPairs(CocoDiagnostic):
         # Centred, as far as the patch grid allows.
         top = patch + (inner - height) // 2 // patch * patch
         left += patch + (inner - width) // 2 // patch * patch
-        canvas = np.zeros((self.size, 2 * self.size, 3), np.uint8)
+        canvas = np.zeros((self.size, 2 * self.size, crop.shape[2]), crop.dtype)
         canvas[top : top + height, left : left + width] = resize_image(crop, (height, width))
         return canvas, np.array([left, top, left + width, top + height], np.float64)
 

@@ -53,6 +53,7 @@ class ObjectParts(CocoDiagnostic):
         min_part: Smallest share of the image that the part, and the rest of the object, covers;
             the default is one of 14 x 14 patches.
         min_side: Smallest width and height, in pixels of the file, of a usable object.
+        load: Settings of `LoadImage`, for images of n channels; None: photos.
 
     Raises:
         ValueError: If an argument is not as said, the file has no masks or not enough objects.
@@ -70,6 +71,7 @@ class ObjectParts(CocoDiagnostic):
         rests: Sequence[Rest] = RESTS,
         min_part: float = 1 / 196,
         min_side: float = 16,
+        load: Mapping[str, Any] | None = None,
     ) -> None:
         if isinstance(rests, str) or not rests or not set(rests) <= set(RESTS):
             raise ValueError(f'ObjectParts: rests={rests!r} must be a list out of {RESTS}')
@@ -83,6 +85,7 @@ class ObjectParts(CocoDiagnostic):
             seed=seed,
             min_side=min_side,
             with_masks=True,
+            load=load,
         )
         self.size = size
         self.rests = tuple(rests)
@@ -108,7 +111,7 @@ class ObjectParts(CocoDiagnostic):
         views = []
         for rest in self.rests:
             gone = (whole & ~part if rest == 'object' else ~part)[..., None]
-            views += [np.where(gone, np.uint8(0), image), np.where(gone, other, image)]
+            views += [np.where(gone, image.dtype.type(0), image), np.where(gone, other, image)]
         weights = torch.from_numpy(part).expand(len(views), 1, -1, -1)
         sample = BaseDataElement(
             diagnostic_weights=weights,

@@ -23,7 +23,7 @@ import torch
 
 from mmdssl.core.stopping import stoppable
 from mmdssl.core.wording import printable
-from mmdssl.datasets.decode import ImageDecodeError, decode_image
+from mmdssl.datasets.decode import ImageDecodeError
 from mmdssl.datasets.image_sources import image_source, list_names
 from mmdssl.datasets.proposals.filters import Rule, counted_boxes
 from mmdssl.datasets.proposals.fingerprint import fingerprint
@@ -112,7 +112,7 @@ def make_proposals(
         if out.suffix == '.npz':
             raise ValueError(f'{out} is the name of a file: one file a part needs a folder')
         out = part_file(out, index, count)
-    names = list(_list(images))
+    names = list(_list(images, settings))
     chosen = names[index::count]
     if separate and not chosen:
         raise ValueError(f'{len(names)} images make no {count} files: give fewer parts')
@@ -155,13 +155,14 @@ def merge_proposals(
         ValueError: Images have not been searched yet, or parts were made with other settings.
     """
     out = Path(out)
-    names = list(_list(images))
+    names = list(_list(images, settings))
     results, _, _ = gather_results(out, settings, images)
     lacking = [name for name in names if name not in results]
     if lacking:
         raise ValueError(
             f'{len(lacking)} of {len(names)} images have not been searched yet, the first '
-            f'{printable(lacking[0])}: finish all shards before --merge'
+            f'{printable(lacking[0])}: finish all shards before --merge, and copy parts that other '
+            f'machines made into {printable(str(parts_folder(out)))}'
         )
     report = MakingReport(out=out, total=len(names))
     _count(report, results, names)
@@ -169,9 +170,9 @@ def merge_proposals(
     return report
 
 
-def _list(images: str | Path) -> Iterator[bytes]:
+def _list(images: str | Path, settings: ProposalSettings) -> Iterator[bytes]:
     """Names of the images of a folder relative to it."""
-    found = list_names(images)
+    found = list_names(images, settings.extensions)
     if not len(found):
         raise FileNotFoundError(f'no image in {images} or its sub-folders: check the folder')
     return iter(found)
@@ -219,7 +220,7 @@ def _search(settings: ProposalSettings, folder: str, name: bytes) -> Entry | Bad
     """The work on one image."""
     source = image_source(folder, name)
     try:
-        image = decode_image(source, exif=settings.exif)
+        image = settings.read(source)
     except ImageDecodeError as error:
         return BadEntry(name, error.reason)
     rows, rule = settings.propose(image)

@@ -22,7 +22,7 @@ from mmdssl.core.locking import FileLock, LockedError
 from mmdssl.datasets.proposals.facts import FORMAT, check_format, check_parameters
 from mmdssl.datasets.proposals.store import Entry
 
-__all__ = ['BadEntry', 'PartFile', 'parts_folder', 'read_parts']
+__all__ = ['BadEntry', 'PartFile', 'kept_parameters', 'parts_folder', 'read_parts']
 
 _FRAME = struct.Struct('<II')  # length of the record, CRC-32 of it
 _RECORD = struct.Struct('<BIIHQ')  # rule or _BAD, height, width, length of the name, fingerprint
@@ -134,6 +134,18 @@ def read_parts(
             if isinstance(entry, Entry) or entry.name not in results:
                 results[entry.name] = entry
     return results, {name: ', '.join(sorted(seen)) for name, seen in versions.items()}
+
+
+def kept_parameters(path: Path) -> dict[str, Any]:
+    """What a part states that it is made with; nothing where its beginning is not whole.
+
+    Raises:
+        ValueError: It is damaged, or of another format.
+    """
+    for _, record in _records(path):
+        _check_facts(path, record, {})
+        return dict(json.loads(record)['parameters'])
+    return {}
 
 
 def _records(path: Path) -> Iterator[tuple[int, bytes]]:

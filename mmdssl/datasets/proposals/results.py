@@ -25,7 +25,7 @@ def gather_results(
         Results by image name, the versions that made them, and the names of images that are other
         pictures now than when they were searched: these have no result.
     """
-    parameters = settings.parameters()
+    parameters = settings.expected()
     results, versions = read_parts(parts_folder(out), parameters)
     changed = {name for name, entry in results.items() if _is_other(entry, images)}
     results = {name: entry for name, entry in results.items() if name not in changed}

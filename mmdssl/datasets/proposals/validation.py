@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mmdssl.core.wording import listed, printable
+from mmdssl.datasets.channels import CHANNEL_EXTENSIONS, FalseColours
+from mmdssl.datasets.decode import IMAGE_EXTENSIONS
 from mmdssl.datasets.image_header import picture_shape
 from mmdssl.datasets.image_sources import image_source, list_names
 from mmdssl.datasets.proposals.part_files import open_proposals
@@ -39,7 +41,8 @@ def validate_proposals(
         ValueError: The file itself is bad; see `ProposalStore.open`.
     """
     store = open_proposals(path, expect=expect)
-    names = list_names(images)
+    pictures = FalseColours.of(store.parameters)
+    names = list_names(images, CHANNEL_EXTENSIONS if pictures else IMAGE_EXTENSIONS)
     missing, other, exchanged = [], [], []
     for name in show_progress(names, 'validating', len(names), shown=progress):
         text = name.decode('utf-8', 'surrogateescape')
@@ -49,7 +52,7 @@ def validate_proposals(
             continue
         exif = store.parameters.get('exif', True)
         source = image_source(images, name)
-        shape = picture_shape(source, exif=exif)
+        shape = pictures.shape(source) if pictures else picture_shape(source, exif=exif)
         if shape != store.shape(row):
             was = ' x '.join(map(str, store.shape(row)))
             now = 'unreadable' if shape is None else ' x '.join(map(str, shape))

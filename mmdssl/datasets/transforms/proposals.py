@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from mmdssl.datasets.channels import false_colours
 from mmdssl.datasets.proposals.filters import ProposalFilter, counted_boxes, whole_image
 from mmdssl.datasets.proposals.part_files import open_proposals
 from mmdssl.datasets.proposals.producers import ProposalSettings
@@ -134,7 +135,8 @@ class SelectiveSearch(BaseTransform):
     """Search the picture here and now, for a quick try: a quarter of a second a COCO photo.
 
     Required keys: ``img``. Added keys: as `LoadProposals`. For training make the proposals once
-    with ``mmdssl proposals``: the same boxes come out.
+    with ``mmdssl proposals``: the same boxes come out. Of images of n channels `false_colours` are
+    searched.
 
     Args:
         producer: 'numba' (segments of scikit-image) or 'opencv', see `ProposalSettings`.
@@ -178,7 +180,7 @@ class SelectiveSearch(BaseTransform):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Write the boxes; see the class."""
-        image = results['img']
+        image = false_colours(results['img'])
         boxes, counts = counted_boxes(self.settings.propose(image)[0])
         if not self.unique:
             boxes = np.repeat(boxes, counts, axis=0)

@@ -9,7 +9,7 @@ import logging
 import os
 import shutil
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from mmdssl.core.checkpointing import atomic_text
 from mmdssl.core.text_files import read_json
 from mmdssl.core.wording import listed, printable
 from mmdssl.datasets.base import evenly_spaced
+from mmdssl.datasets.channels import CHANNEL_EXTENSIONS, ChannelReader
 from mmdssl.datasets.coco_file import parse_coco
 from mmdssl.datasets.decode import IMAGE_EXTENSIONS, decode_image
 from mmdssl.datasets.image_header import ImageDecodeError
@@ -65,6 +66,7 @@ def choose_data(
     ann_files: Sequence[str] | None = None,
     image_dirs: Sequence[str] | None = None,
     photos: Path | None = None,
+    reader: ChannelReader | None = None,
 ) -> CardData:
     """Choose photos, evenly spaced over those with objects, and leave out what cannot be read.
 
@@ -77,6 +79,7 @@ def choose_data(
         image_dirs: Their folders.
         photos: Folder of photos without labels for position and local consistency; None: of the
             queries.
+        reader: Of images of n channels; None: photos.
 
     Raises:
         FileNotFoundError: If a file or folder is missing.
@@ -87,6 +90,9 @@ def choose_data(
     stamps = [[str(f.resolve()), f.stat().st_mtime_ns, str(d.resolve())] for f, d in files]
     place = str((photos or files[1][1]).resolve())
     asked = dict(files=stamps, num=num, photos=place)
+    if reader is not None:
+        asked['channels'] = reader.channels
+    read = reader or decode_image
     chosen = [out / f'{name}.json' for name in names]
     kept = out / _FACTS
     known = read_json(kept) if kept.is_file() else {}
@@ -94,10 +100,11 @@ def choose_data(
         facts: dict[str, Any] = dict(folder=data.name)
         outlines = True
         for name, (file, folder), target in zip(names, files, chosen, strict=True):
-            own, with_outlines = _write_part(file, folder, target, num, name)
+            own, with_outlines = _write_part(file, folder, target, num, name, read)
             facts[name], outlines = own, outlines and with_outlines
-        paths = _photo_files(photos, files[1][1], chosen[1])
-        facts['photos'] = _copy_photos(paths, out / 'photos')
+        endings = IMAGE_EXTENSIONS if reader is None else CHANNEL_EXTENSIONS
+        paths = _photo_files(photos, files[1][1], chosen[1], endings)
+        facts['photos'] = _copy_photos(paths, out / 'photos', read)
         known = dict(asked=asked, facts=facts, outlines=outlines)
         atomic_text(json.dumps(known, indent=1) + '\n', kept)
     return CardData(
@@ -145,7 +152,7 @@ def _sides(
 
 
 def _write_part(
-    file: Path, folder: Path, target: Path, num: int, side: str
+    file: Path, folder: Path, target: Path, num: int, side: str, read: Callable[[Path], Any]
 ) -> tuple[dict[str, Any], bool]:
     """A COCO file of ``num`` readable photos with objects; what it holds, and all outlines?"""
     content = read_json(file)
@@ -161,7 +168,7 @@ def _write_part(
         used, f'photos of {side}', console=console, disable=not console.is_terminal, transient=True
     ):
         try:
-            decode_image(folder / parsed.names[index])
+            read(folder / parsed.names[index])
         except (ImageDecodeError, OSError) as error:
             reason = getattr(error, 'reason', '') or type(error).__name__
             bad.append(f'{printable(parsed.names[index])} ({reason})')
@@ -193,14 +200,16 @@ def _write_part(
     return facts, all(one.get('segmentation') for one in whole)
 
 
-def _photo_files(photos: Path | None, images: Path, query: Path) -> list[Path]:
+def _photo_files(
+    photos: Path | None, images: Path, query: Path, endings: Sequence[str]
+) -> list[Path]:
     if photos is None:
         return [images / one['file_name'] for one in read_json(query)['images']]
-    names = list_images(photos, IMAGE_EXTENSIONS, cache=False)
+    names = list_images(photos, endings, cache=False)
     return [photos / os.fsdecode(name) for name in names]
 
 
-def _copy_photos(files: list[Path], folder: Path) -> dict[str, Any]:
+def _copy_photos(files: list[Path], folder: Path, read: Callable[[Path], Any]) -> dict[str, Any]:
     """Copy a few readable photos, evenly spaced; what they are."""
     if folder.exists():
         shutil.rmtree(folder)
@@ -209,7 +218,7 @@ def _copy_photos(files: list[Path], folder: Path) -> dict[str, Any]:
     spread = evenly_spaced(len(files), 2 * _PHOTOS)
     for index in (*spread[::2], *spread[1::2]):  # the second half where some are unreadable
         try:
-            decode_image(files[index])
+            read(files[index])
         except (ImageDecodeError, OSError):
             continue
         copy = folder / f'{len(names):02d}{files[index].suffix.lower()}'

@@ -49,6 +49,7 @@ def _probe(name: str) -> Group:
             data_prefix=str(data.bank_images.resolve()),
             size=settings.size,
             seed=settings.seed,
+            load=network.load,
         )
         config['dataloader'] |= dict(num_workers=settings.workers)
         for metric in config['evaluator']:
@@ -116,6 +117,7 @@ def _position(network: CardNetwork, data: CardData, settings: CardSettings, fold
         cell=settings.size,
         stride=stride,
         cache=False,
+        load=network.load,
     )
     loader = dict(
         batch_size=1,
@@ -148,10 +150,11 @@ def _seen_layers(network: CardNetwork, size: int) -> dict[str, str]:
     found = {}
     names = layers_by_depth(backbone, _LAYERS)
     device = next(backbone.parameters()).device
+    images = torch.zeros(1, network.channels, size, size, device=device)
     for number, name in enumerate(names, start=1):
         with evaluating(backbone):
             try:
-                own = layer_maps(backbone, torch.zeros(1, 3, size, size, device=device), [name])
+                own = layer_maps(backbone, images, [name])
             except ValueError:
                 continue  # not a place with a map
         if own[name].shape[-1] == own[name].shape[-2]:
@@ -166,7 +169,7 @@ def _consistency(
     backbone = network.extractor.backbone
     step = step_of(backbone)
     side = round(_LSC_SIDE * settings.size / 224 / step) * step
-    names, photos = load_photos(data.photos, _LSC_PHOTOS, side)
+    names, photos = load_photos(data.photos, _LSC_PHOTOS, side, network.reader)
     metric = LocalSemanticConsistency()
     device = next(backbone.parameters()).device
     console = Console(stderr=True)
@@ -184,7 +187,7 @@ def _speed(network: CardNetwork, data: CardData, settings: CardSettings, folder:
     """Size, operations, and the time of forward passes on this machine."""
     backbone = network.extractor.backbone
     device = next(backbone.parameters()).device
-    images = torch.zeros(1, 3, settings.size, settings.size, device=device)
+    images = torch.zeros(1, network.channels, settings.size, settings.size, device=device)
     with evaluating(backbone):
         with FlopCounterMode(display=False) as counter:
             backbone(images)

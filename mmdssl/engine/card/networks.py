@@ -20,9 +20,11 @@ from torch import nn
 from mmdssl.core.hub import hub_file, is_there
 from mmdssl.core.locating import Source
 from mmdssl.core.text_files import read_json
+from mmdssl.datasets.channels import ChannelReader
+from mmdssl.engine.channels import complete_channels, reader_of
 from mmdssl.engine.config import load_config
 from mmdssl.engine.extractor import build_extractor
-from mmdssl.engine.loaded_backbone import load_backbone
+from mmdssl.engine.loaded_backbone import LoadedBackbone, load_backbone
 from mmdssl.evaluation.extractors.feature_extractor import FeatureExtractor
 from mmdssl.registry import MODELS
 
@@ -42,6 +44,7 @@ class CardNetwork:
         weights: Where they are from, in words.
         extractor: Backbone and normalisation, in evaluation mode.
         fingerprint: Of all weights; equal networks have equal ones.
+        reader: Of its images, where they are no photos.
     """
 
     name: str
@@ -49,6 +52,22 @@ class CardNetwork:
     weights: str
     extractor: FeatureExtractor
     fingerprint: int
+    reader: ChannelReader | None = None
+
+    @property
+    def channels(self) -> int:
+        """Of its images."""
+        return 3 if self.reader is None else self.reader.channels
+
+    @property
+    def takes(self) -> str:
+        """Its images, in words."""
+        return 'photos' if self.reader is None else f'images of {self.channels} channels'
+
+    @property
+    def load(self) -> dict[str, Any] | None:
+        """Settings of `LoadImage` for its images; None: photos."""
+        return None if self.reader is None else self.reader.settings
 
 
 def open_networks(
@@ -57,7 +76,7 @@ def open_networks(
     """The networks in order, see :func:`open_network`.
 
     Raises:
-        ValueError: If there are none, or two have one name.
+        ValueError: If there are none, two have one name, or they take other images.
     """
     if not texts:
         raise ValueError('name at least one backbone: a checkpoint, a run, or timm:NET')
@@ -66,6 +85,11 @@ def open_networks(
         one = open_network(text, seed=seed, source=source, device=device)
         if any(one.name == other.name for other in networks):
             raise ValueError(f'two networks are named {one.name!r}: give NAME={one.backbone}')
+        if networks and one.takes != networks[0].takes:
+            raise ValueError(
+                f'{networks[0].name} takes {networks[0].takes} and {one.name} {one.takes}: a card '
+                'compares networks on the same images'
+            )
         networks.append(one)
     return networks
 
@@ -89,20 +113,22 @@ def open_network(
     name, place = _named(text)
     kind, colon, rest = place.partition(':')
     set_random_seed(seed)
+    reader: ChannelReader | None = None
     address = hub_file(place)
     if address is not None:
-        found, weights, default = load_backbone(place, source=source, device='cpu'), place, ''
-        default = address.name
+        loaded, weights, default = _loaded(place, source), place, address.name
+        found, reader = loaded, loaded.reader
     elif colon and kind in _LIBRARIES:
         net, weights = _of_library(kind, rest)
         found, default = net, f'{kind}-{Path(rest.partition(":")[0]).name}'
         untrained = rest.endswith(f':{_UNTRAINED}')
         default += f'-{_UNTRAINED}' if untrained else ''
     elif Path(place).exists():
-        found, weights, default = load_backbone(place, source=source, device='cpu'), place, ''
+        loaded, weights = _loaded(place, source), place
+        found, reader = loaded, loaded.reader
         default = Path(place).name if Path(place).is_dir() else Path(place).stem
     elif colon:
-        found, weights, default = _of_config(place, source)
+        found, weights, default, reader = _of_config(place, source)
     else:
         advice = (
             f': {place}:{_UNTRAINED} is its network without weights' if _is_config(place) else ''
@@ -119,8 +145,12 @@ def open_network(
     extractor.eval()
     extractor.to(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
     return CardNetwork(
-        name or default, place, weights, extractor, fingerprint_of(extractor.backbone)
+        name or default, place, weights, extractor, fingerprint_of(extractor.backbone), reader
     )
+
+
+def _loaded(place: str, source: Source) -> LoadedBackbone:
+    return load_backbone(place, source=source, device='cpu')
 
 
 def fingerprint_of(backbone: nn.Module) -> int:
@@ -151,18 +181,22 @@ def _is_config(place: str) -> bool:
     return True
 
 
-def _of_config(place: str, source: Source) -> tuple[FeatureExtractor, str, str]:
+def _of_config(
+    place: str, source: Source
+) -> tuple[FeatureExtractor, str, str, ChannelReader | None]:
     # An address of the hub has a colon of its own.
     config_name, _, weights = place.partition(':') if ':hf:/' in place else place.rpartition(':')
     config = load_config(Path(config_name))
     if config.get('model', {}).get('backbone') is None:
         raise ValueError(f'{config_name} has no model with a backbone to measure')
-    stem = Path(config_name).stem
+    complete_channels(config)
+    stem, reader = Path(config_name).stem, reader_of(config)
     if weights == _UNTRAINED:
-        return build_extractor(config, None, source), _UNTRAINED, f'{stem}-{_UNTRAINED}'
+        return build_extractor(config, None, source), _UNTRAINED, f'{stem}-{_UNTRAINED}', reader
     if not is_there(weights):
         raise FileNotFoundError(f'there is no checkpoint {weights} for {config_name}')
-    return build_extractor(config, Path(weights), source), weights, f'{stem}-{Path(weights).stem}'
+    found = build_extractor(config, Path(weights), source)
+    return found, weights, f'{stem}-{Path(weights).stem}', reader
 
 
 def _of_library(kind: str, rest: str) -> tuple[FeatureExtractor, str]:

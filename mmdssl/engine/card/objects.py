@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 from mmdssl.engine.card.data import CardData
 from mmdssl.engine.card.networks import CardNetwork
 from mmdssl.engine.card.parts import CardSettings, Found, base_config
+from mmdssl.engine.channels import set_loading
 from mmdssl.evaluation.extractors.feature_extractor import FeatureExtractor
 from mmdssl.evaluation.features import dense_map
 from mmdssl.evaluation.guards import evaluating, preserve_rng_state
@@ -63,7 +64,9 @@ def objects(network: CardNetwork, data: CardData, settings: CardSettings, folder
         configs.append(dict(type='ObjectDiscovery', features='keys', **query))
     configs.append(dict(type='ArtefactTokens', **query))
     with preserve_rng_state(), DefaultScope.overwrite_default_scope('mmdssl'):
-        loader = Runner.build_dataloader(_object_loader(data, settings), seed=settings.seed)
+        loader = Runner.build_dataloader(
+            _object_loader(network, data, settings), seed=settings.seed
+        )
         metrics = [METRICS.build(one) for one in configs]
     evaluator = _PatientEvaluator(metrics)
     numbers = evaluate_loader(extractor, loader, evaluator, f'{network.name}: objects')
@@ -96,12 +99,13 @@ def _whole_patches(network: CardNetwork, size: int) -> bool:
     """Whether a cell of the last map is a whole number of pixels, which label maps need."""
     backbone = network.extractor.backbone
     device = next(backbone.parameters()).device
+    images = torch.zeros(1, network.channels, size, size, device=device)
     with evaluating(backbone):
-        cells = dense_map(backbone, torch.zeros(1, 3, size, size, device=device)).shape[-2:]
+        cells = dense_map(backbone, images).shape[-2:]
     return all(size % side == 0 for side in cells)
 
 
-def _object_loader(data: CardData, settings: CardSettings) -> dict[str, Any]:
+def _object_loader(network: CardNetwork, data: CardData, settings: CardSettings) -> dict[str, Any]:
     """The loader of O-KNN over the chosen photos, whose clean parts carry their maps."""
     loader = base_config('coco_object_knn.py')['object_knn_dataloader'].to_dict()
     loader |= dict(batch_size=settings.batch, num_workers=settings.workers)
@@ -130,4 +134,6 @@ def _object_loader(data: CardData, settings: CardSettings) -> dict[str, Any]:
             own = maps.get(name, [])
         drawn = [dict(type='ResizeMap', size=settings.size, as_original=False)] if own else []
         part['pipeline'] = [*before, *own, *after, *drawn, *part['pipeline']]
+    if network.load is not None:
+        set_loading(loader, network.load)
     return loader

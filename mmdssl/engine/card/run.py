@@ -70,6 +70,8 @@ def measure_card(
         data=data.facts,
         settings={k: v for k, v in asdict(settings).items() if k not in ('batch', 'workers')},
     )
+    if network.load is not None:
+        asked['load'] = network.load
     asked = json.loads(json.dumps(asked))  # as it comes back from the file
     before = read_json(path) if path.is_file() else {}
     same = before.get('asked') == asked

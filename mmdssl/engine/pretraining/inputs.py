@@ -3,17 +3,20 @@
 import hashlib
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from inspect import signature
 from pathlib import Path
 
 from mmengine.config import Config
 
 from mmdssl.core.hub import is_there, local_file
+from mmdssl.datasets.channels import FalseColours
 from mmdssl.datasets.proposals.making import MakingReport, make_proposals
 from mmdssl.datasets.proposals.producers import ProposalSettings
+from mmdssl.datasets.proposals.store import ProposalStore
 from mmdssl.datasets.shards.files import is_remote
 from mmdssl.datasets.shards.index import is_shards
-from mmdssl.engine.channels import channels_of, complete_channels
+from mmdssl.engine.channels import channels_of, complete_channels, reader_settings
 from mmdssl.engine.pretraining.decisions import Decisions
 from mmdssl.engine.pretraining.machine import Machine
 from mmdssl.engine.pretraining.photos import Photos, find_labelled, look_at, training_part
@@ -86,17 +89,11 @@ def set_channels(config: Config, decisions: Decisions) -> None:
     """Measure images of n channels and make network and measures fit them, in place.
 
     Raises:
-        ValueError: If the method cannot take them, or no image can be read.
+        ValueError: If the network cannot take them, or no image can be read.
     """
     channels = channels_of(config)
     if channels is None:
         return
-    pipeline = config.train_dataloader.dataset.pipeline
-    if any(step.get('type') == 'LoadProposals' for step in pipeline):
-        raise ValueError(
-            f'channels={channels}: {config.model.type} needs proposals, which are searched in '
-            'photos: take a method without, such as ibot-d or densecl-d'
-        )
     found = complete_channels(config)
     reason = 'as the config says' if found is None else str(found)
     if channels != 3:
@@ -159,7 +156,9 @@ def set_proposals(
             raise ValueError(f'proposals={asked}: {config.model.type} uses no proposals')
         return
     settings = ProposalSettings.of(load.get('expect') or {})
-    file = asked or _kept_at(photos.folder)
+    if channels_of(config) is not None:
+        settings = replace(settings, channels=_pictures(config, asked))
+    file = asked or _kept_at(photos.folder, settings)
     if file.is_dir():  # one file a part: made by jobs, and checked when it is opened
         load['file'] = str(file)
         decisions.add('proposals', file, 'one file a part, made before')
@@ -174,15 +173,26 @@ def set_proposals(
     decisions.add('proposals', file, reason)
 
 
+def _pictures(config: Config, asked: Path | None) -> FalseColours | None:
+    """How images of n channels are searched: as they were, else in the range of the training."""
+    if asked is not None and asked.is_file():
+        made_with = ProposalStore.open(asked).parameters
+        if made_with.get('channels') == channels_of(config):
+            return FalseColours.of(made_with)
+    reading = reader_settings(config)
+    return FalseColours.of({**reading, 'channel_range': reading['scale']})
+
+
 def _make(folder: Path | str, file: Path, settings: ProposalSettings, workers: int) -> MakingReport:
     return make_proposals(folder, file, settings, workers=workers)
 
 
-def _kept_at(folder: Path | str) -> Path:
+def _kept_at(folder: Path | str, settings: ProposalSettings) -> Path:
     """Where proposals of a folder are kept: the folder itself may be nobody's to write."""
     base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
     place = folder.resolve() if isinstance(folder, Path) else folder
-    key = hashlib.sha1(os.fsencode(place)).hexdigest()[:16]
+    own = '' if settings.channels is None else f' {settings.channels.parameters()}'
+    key = hashlib.sha1(os.fsencode(place) + own.encode()).hexdigest()[:16]
     return Path(base) / 'mmdssl' / 'proposals' / f'{key}.npz'
 
 

@@ -92,7 +92,8 @@ class DiagnosticExtractor(FrozenBackbone):
         """Add ``diagnostic_features`` to the samples.
 
         Args:
-            inputs: (N, V, 3, H, W) uint8 RGB, not normalised; or N tensors (V, 3, H, W).
+            inputs: (N, V, 3, H, W) uint8 RGB, not normalised; or N tensors (V, 3, H, W); of as many
+                channels as the preprocessor has means.
             data_samples: N samples with regions, see the class.
             mode: Only 'predict'.
 
@@ -109,10 +110,12 @@ class DiagnosticExtractor(FrozenBackbone):
             )
         if not isinstance(inputs, Tensor):
             inputs = torch.stack(list(inputs))
-        if inputs.ndim != 5 or inputs.shape[2] != 3 or len(inputs) != len(data_samples):
+        mean = getattr(self.data_preprocessor, 'mean', None)
+        channels = 3 if mean is None else len(mean)
+        if inputs.ndim != 5 or inputs.shape[2] != channels or len(inputs) != len(data_samples):
             raise ValueError(
-                f'inputs are (N, V, 3, H, W) with a data sample each, got {tuple(inputs.shape)} '
-                f'and {len(data_samples)} samples'
+                f'inputs are (N, V, {channels}, H, W) with a data sample each, got '
+                f'{tuple(inputs.shape)} and {len(data_samples)} samples'
             )
         views = inputs.shape[1]
         key = 'diagnostic_boxes' if 'diagnostic_boxes' in data_samples[0] else 'diagnostic_weights'
