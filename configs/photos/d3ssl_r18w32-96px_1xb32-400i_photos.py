@@ -10,24 +10,20 @@ _base_ = [
     '../_base_/models/d3ssl_resnet18w32-128px.py',
     '../_base_/datasets/d3ssl_views_128px.py',
     '../_base_/datasets/photos_loader.py',
-    '../_base_/datasets/photos_object_knn.py',
+    '../_base_/datasets/photos_random_boxes.py',
+    '../_base_/datasets/photos_object_knn_128px.py',
     '../_base_/schedules/densecl_sgd_1xb32-250i.py',
     '../default_runtime.py',
 ]
 
 from mmdssl.core.config_parts import changed  # _base_ comes first: this is no lazy config
 
-# Random boxes in place of a search for proposals: nothing has to be made before.
-load = [
-    dict(type='LoadImage'),
-    dict(type='GridRegions', grid=3, scale=(0.1, 0.4), key='proposals'),
-]
 _small = (
     (dict(size=128), dict(size=96)),
     (dict(mask_size=64), dict(mask_size=48)),
 )
-d3ssl_pipeline = load + changed(_base_.d3ssl_steps, _small)
-wo_depos_pipeline = load + changed(_base_.wo_depos_steps, _small)
+d3ssl_pipeline = _base_.load + changed(_base_.d3ssl_steps, _small)
+wo_depos_pipeline = _base_.load + changed(_base_.wo_depos_steps, _small)
 # C4 of 6x6 cells, and of 3x3 for x2s.
 model = dict(
     small_size=48,
@@ -37,16 +33,6 @@ model = dict(
 )
 efficiency = dict(workers=1)
 train_dataloader = dict(batch_size=32, dataset=dict(pipeline=d3ssl_pipeline))
-# Objects are about as large as in the views.
-object_knn_dataloader = dict(
-    dataset=dict(
-        pipeline=[
-            dict(type='LoadImage'),
-            dict(type='SelectObjects', select='all'),
-            dict(type='ResizeWithBoxes', size=128),
-        ]
-    ),
-)
 train_cfg = dict(max_iters=400)
 optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=1e-3, weight_decay=0.01))
 param_scheduler = [

@@ -10,7 +10,7 @@ _base_ = [
     '../_base_/models/densecl_resnet18w32-128px.py',
     '../_base_/datasets/mocov2_views_128px.py',
     '../_base_/datasets/photos_loader.py',
-    '../_base_/datasets/photos_object_knn.py',
+    '../_base_/datasets/photos_object_knn_128px.py',
     '../_base_/schedules/densecl_sgd_1xb32-250i.py',
     '../default_runtime.py',
 ]
@@ -34,8 +34,8 @@ colour = dict(
     jitter=dict(brightness=0.4, contrast=0.4, saturation=0.2, hue=0.05, prob=0.8),
     grayscale=0.1,
 )
-# The last stage keeps the resolution: 4x4 cells. Against a queue this net learns nothing: it tells
-# keys by their age.
+# The last stage keeps the resolution: 4x4 cells, so that at 128 px nothing is enlarged before it.
+# Against a queue this net learns nothing: it tells keys by their age.
 model = dict(
     backbone=dict(strides=(1, 2, 2, 1)),
     loss_lambda=0.3,
@@ -50,17 +50,6 @@ train_dataloader = dict(
             dict(type='LoadImage'),
             dict(type='MultiViewWithBoxes', num_views=[2], pipelines=[crop]),
             dict(type='PackViews'),
-        ]
-    ),
-)
-# Objects are about as large as in the crops; nothing is enlarged before the last stage, which has
-# been trained at this resolution.
-object_knn_dataloader = dict(
-    dataset=dict(
-        pipeline=[
-            dict(type='LoadImage'),
-            dict(type='SelectObjects', select='all'),
-            dict(type='ResizeWithBoxes', size=128),
         ]
     ),
 )

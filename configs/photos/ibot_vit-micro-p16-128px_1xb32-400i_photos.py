@@ -10,7 +10,7 @@ _base_ = [
     '../_base_/models/ibot_vit-micro-p16.py',
     '../_base_/datasets/ibot_views_128px.py',
     '../_base_/datasets/photos_loader.py',
-    '../_base_/datasets/photos_object_knn.py',
+    '../_base_/datasets/photos_object_knn_128px.py',
     '../_base_/schedules/ibot_adamw_1xb24-250i.py',
     '../default_runtime.py',
 ]
@@ -18,16 +18,6 @@ _base_ = [
 model = dict(data_preprocessor=_base_.data_preprocessor)
 efficiency = dict(workers=1)
 train_dataloader = dict(batch_size=32, dataset=dict(pipeline=_base_.block_pipeline))
-# Measured at the size of the training views: the position table is made for it.
-object_knn_dataloader = dict(
-    dataset=dict(
-        pipeline=[
-            dict(type='LoadImage'),
-            dict(type='SelectObjects', select='all'),
-            dict(type='ResizeWithBoxes', size=128),
-        ],
-    ),
-)
 train_cfg = dict(max_iters=400)
 custom_hooks = [
     *_base_.custom_hooks,

@@ -10,7 +10,7 @@ _base_ = [
     '../_base_/models/ibot_vit-small-p16.py',
     '../_base_/datasets/ibot_views_128px.py',
     '../_base_/datasets/photos_loader.py',
-    '../_base_/datasets/photos_object_knn.py',
+    '../_base_/datasets/photos_object_knn_128px.py',
     '../_base_/schedules/ibot_adamw_1xb24-250i.py',
     '../default_runtime.py',
 ]
@@ -24,16 +24,6 @@ model = dict(
     data_preprocessor=_base_.data_preprocessor,
 )
 train_dataloader = dict(batch_size=256, dataset=dict(pipeline=_base_.block_pipeline))
-# Measured at the size of the training views: the position table is made for it.
-object_knn_dataloader = dict(
-    dataset=dict(
-        pipeline=[
-            dict(type='LoadImage'),
-            dict(type='SelectObjects', select='all'),
-            dict(type='ResizeWithBoxes', size=128),
-        ],
-    ),
-)
 train_cfg = dict(max_iters=3000)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [

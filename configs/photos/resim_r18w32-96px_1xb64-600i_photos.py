@@ -10,7 +10,7 @@ _base_ = [
     '../_base_/models/resim_resnet18w32-128px.py',
     '../_base_/datasets/mocov2_views_128px.py',
     '../_base_/datasets/photos_loader.py',
-    '../_base_/datasets/photos_object_knn.py',
+    '../_base_/datasets/photos_object_knn_128px.py',
     '../_base_/schedules/densecl_sgd_1xb32-250i.py',
     '../default_runtime.py',
 ]
@@ -37,16 +37,6 @@ train_dataloader = dict(
             dict(type='RandomFlipWithBoxes', prob=0.5),
             dict(type='MultiViewWithBoxes', num_views=[2], pipelines=[crop]),
             dict(type='PackViews', keys=('crop_box', 'flip')),
-        ]
-    ),
-)
-# Objects are about as large as in the views.
-object_knn_dataloader = dict(
-    dataset=dict(
-        pipeline=[
-            dict(type='LoadImage'),
-            dict(type='SelectObjects', select='all'),
-            dict(type='ResizeWithBoxes', size=128),
         ]
     ),
 )

@@ -10,16 +10,12 @@ _base_ = [
     '../_base_/models/soco_resnet18w32-c4-128px.py',
     '../_base_/datasets/soco_views_128px.py',
     '../_base_/datasets/photos_loader.py',
-    '../_base_/datasets/photos_object_knn.py',
+    '../_base_/datasets/photos_random_boxes.py',
+    '../_base_/datasets/photos_object_knn_128px.py',
     '../_base_/schedules/soco_lars_1xb32-250i.py',
     '../default_runtime.py',
 ]
 
-# Random boxes in place of a search for proposals: nothing has to be made before.
-load = [
-    dict(type='LoadImage'),
-    dict(type='GridRegions', grid=3, scale=(0.1, 0.4), key='proposals'),
-]
 crop = dict(
     type='RandomResizedCropWithBoxes', size=96, ratio=(3 / 4, 4 / 3), interpolation='bilinear'
 )
@@ -29,7 +25,7 @@ views = [
 ]
 common = dict(_base_.common, pipelines=views)
 decoupled_pipeline = [
-    *load,
+    *_base_.load,
     dict(
         common,
         finish=[_base_.no_erase + _base_.branch_mask, _base_.square_erase + _base_.branch_mask],
@@ -41,19 +37,9 @@ efficiency = dict(workers=1)
 train_dataloader = dict(
     dataset=dict(
         pipeline=[
-            *load,
+            *_base_.load,
             dict(common, finish=[_base_.no_erase, _base_.square_erase]),
             dict(type='PackViews', keys=('boxes', 'box_ids', 'erase')),
-        ]
-    ),
-)
-# Objects are about as large as in the views.
-object_knn_dataloader = dict(
-    dataset=dict(
-        pipeline=[
-            dict(type='LoadImage'),
-            dict(type='SelectObjects', select='all'),
-            dict(type='ResizeWithBoxes', size=128),
         ]
     ),
 )
