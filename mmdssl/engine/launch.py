@@ -275,12 +275,12 @@ def readable_errors(applies: Callable[[], Any] = lambda: True) -> Iterator[None]
         laid_out = isinstance(error, SyntaxError) and isinstance(
             error.__context__, KeyboardInterrupt
         )
-        if (laid_out or isinstance(error, KeyboardInterrupt)) and not _tracebacks():
+        if laid_out or isinstance(error, KeyboardInterrupt):
+            if _tracebacks():
+                raise
             print('interrupted', file=sys.stderr)
             abandon_process_group()
             raise SystemExit(130) from error
-        if isinstance(error, KeyboardInterrupt):
-            raise
         # A full disk or unreadable data are no fault of the code, whenever they show.
         message = plain_sentence(error)
         if message is None and isinstance(error, _USER_ERRORS) and applies():

@@ -48,10 +48,7 @@ def settings(ending: str) -> dict[str, Setting]:
     """By scale."""
     given = GIVEN.row(f'densecl{ending}').settings['judge']
     return {
-        scale: Setting(
-            config=file.format(ending),
-            transfer=JUDGES.get(scale, ''),
-        )
+        scale: Setting(config=file.format(ending), transfer=JUDGES.get(scale, ''))
         for scale, file in FILES.items()
     } | {'photos': dataclasses.replace(given, iters=100, warmup=10, transfer=())}
 

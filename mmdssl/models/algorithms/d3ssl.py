@@ -45,7 +45,12 @@ from torch import Tensor, nn
 from mmdssl.core.step_generator import BRANCH, step_generator
 from mmdssl.models.algorithms.teacher_student import TeacherStudent
 from mmdssl.models.losses.info_nce import info_nce
-from mmdssl.models.utils.collectives import all_gather
+from mmdssl.models.utils.batch_negatives import (
+    Negatives,
+    check_negatives,
+    check_other_images,
+    keys_of_step,
+)
 from mmdssl.models.utils.composition import other_images, paste_shifted
 from mmdssl.models.utils.host_copies import HostCopies, move
 from mmdssl.models.utils.queue import KeyQueue
@@ -136,7 +141,7 @@ class D3SSL(TeacherStudent):
         with_decoupling_loss: bool = True,
         with_depositioning_loss: bool = True,
         temperature: float = 0.2,
-        negatives: Literal['queue', 'batch'] = 'queue',
+        negatives: Negatives = 'queue',
         queue_length: int = 65536,
         num_boxes: int = 4,
         small_size: int | tuple[int, int] = 112,
@@ -159,8 +164,7 @@ class D3SSL(TeacherStudent):
             )
         if background not in ('roll', 'random'):
             raise ValueError(f"D3SSL: background is {background!r}, give 'roll' or 'random'")
-        if negatives not in ('queue', 'batch'):
-            raise ValueError(f"D3SSL: negatives is {negatives!r}, give 'queue' or 'batch'")
+        check_negatives('D3SSL', negatives)
         super().__init__(
             backbone=backbone,
             neck=neck,
@@ -203,11 +207,7 @@ class D3SSL(TeacherStudent):
         keys = 2 * self.num_boxes
         images = batch_size * dist.get_world_size()
         if self.negatives == 'batch':
-            if images < 2:
-                raise ValueError(
-                    "D3SSL: negatives='batch' with one image a step leaves none; use a batch of "
-                    "at least 2, or negatives='queue'"
-                )
+            check_other_images('D3SSL', images)
             return
         self.queue.fit(per_step=images * keys, available=num_images * keys)
 
@@ -319,11 +319,9 @@ class D3SSL(TeacherStudent):
         Returns:
             (D, W * N * 2K), image by image, and (N * K, 2K) int64 columns.
         """
-        each = torch.cat([keys.unflatten(0, (-1, self.num_boxes)) for keys in (first, second)], 1)
-        count, regions = each.shape[:2]  # (N, 2K, D)
-        start = dist.get_rank() * count * regions
-        own = start + torch.arange(count * regions, device=first.device).view(count, regions)
-        return all_gather(each.flatten(0, 1)).T, own.repeat_interleave(self.num_boxes, dim=0)
+        views = [keys.unflatten(0, (-1, self.num_boxes)) for keys in (first, second)]
+        keys, own = keys_of_step(torch.cat(views, dim=1))  # (N, 2K, D)
+        return keys, own.repeat_interleave(self.num_boxes, dim=0)
 
     @staticmethod
     def _of(inputs: dict, key: str, count: int) -> list[Any]:

@@ -58,10 +58,15 @@ from mmdssl.models.correspondence import (
 from mmdssl.models.foreground import Foreground
 from mmdssl.models.losses.info_nce import info_nce
 from mmdssl.models.objectives import Objective, unit_mean_of_samples
+from mmdssl.models.utils.batch_negatives import (
+    Negatives,
+    check_negatives,
+    check_other_images,
+    keys_of_step,
+)
 from mmdssl.models.utils.batch_statistics import frozen_running_stats
 from mmdssl.models.utils.cell_places import Convention, boxes_of_views
 from mmdssl.models.utils.collectives import (
-    all_gather,
     all_reduce,
     shuffle_batch,
     unshuffle_batch,
@@ -138,7 +143,7 @@ class DenseCL(TeacherStudent):
         neck: dict | nn.Module,
         loss_lambda: float = 0.5,
         temperature: float = 0.2,
-        negatives: Literal['queue', 'batch'] = 'queue',
+        negatives: Negatives = 'queue',
         queue_length: int = 65536,
         correspondence: Rule | Literal['place'] = 1,
         match: Match = 'nearest',
@@ -152,8 +157,7 @@ class DenseCL(TeacherStudent):
     ) -> None:
         if not 0 <= loss_lambda <= 1:
             raise ValueError(f'DenseCL: loss_lambda is {loss_lambda}, give a number from 0 to 1')
-        if negatives not in ('queue', 'batch'):
-            raise ValueError(f"DenseCL: negatives is {negatives!r}, give 'queue' or 'batch'")
+        check_negatives('DenseCL', negatives)
         if correspondence != 'place':
             check_rule(correspondence)
         if match not in MATCHES or (match != 'nearest' and correspondence != 'place'):
@@ -196,11 +200,7 @@ class DenseCL(TeacherStudent):
         super().check_data(batch_size=batch_size, num_images=num_images)
         per_step = batch_size * dist.get_world_size()
         if self.negatives == 'batch':
-            if per_step < 2:
-                raise ValueError(
-                    "DenseCL: negatives='batch' with one image a step leaves none; use a batch of "
-                    "at least 2, or negatives='queue'"
-                )
+            check_other_images('DenseCL', per_step)
             return
         for queue in (self.queue, self.dense_queue) if self.loss_lambda else (self.queue,):
             queue.fit(per_step=per_step, available=num_images)
@@ -299,10 +299,9 @@ class DenseCL(TeacherStudent):
         """
         if self.negatives == 'queue':
             return None
-        self._step_keys = dict(queue=all_gather(key.vector).T, dense_queue=all_gather(key.pooled).T)
-        count = len(key.vector)
-        first = dist.get_rank() * count
-        return torch.arange(first, first + count, device=key.vector.device)
+        keys, own = keys_of_step(key.vector[:, None])
+        self._step_keys = dict(queue=keys, dense_queue=keys_of_step(key.pooled[:, None])[0])
+        return own[:, 0]
 
     def _positives(
         self, query: Encoded, key: Encoded, inputs: dict
