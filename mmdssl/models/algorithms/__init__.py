@@ -1,5 +1,6 @@
 """Hosts: one method a file."""
 
+from mmdssl.models.algorithms.backbone_distillation import BackboneDistillation
 from mmdssl.models.algorithms.byol import BYOL
 from mmdssl.models.algorithms.d3ssl import D3SSL
 from mmdssl.models.algorithms.dense_distillation import DenseDistillation
@@ -20,6 +21,7 @@ __all__ = [
     'D3SSL',
     'IBOT',
     'PLRC',
+    'BackboneDistillation',
     'DenseCL',
     'DenseDistillation',
     'Leopart',

@@ -200,14 +200,4 @@ class MaskAlign(BaseDenseSSL):
                 f'MaskAlign: the student has {grid} patches and the teacher {teacher.grid}; set '
                 "img_size of the teacher's backbone to the student's grid times its own patch size"
             )
-        wanted = getattr(teacher, 'mean', None)
-        if wanted is not None:
-            mean = getattr(self.data_preprocessor, 'mean', None)
-            std = getattr(self.data_preprocessor, 'std', None)
-            if mean is None or std is None:
-                raise ValueError(
-                    'MaskAlign: the teacher has a mean and std of its own, but '
-                    f'{type(self.data_preprocessor).__name__} does not say what it normalises by; '
-                    'use MultiViewPreprocessor'
-                )
-            teacher.expect_normalised_by(mean, std)
+        teacher.expect_normalised_by(self.data_preprocessor, 'MaskAlign')

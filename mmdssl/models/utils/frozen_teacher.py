@@ -2,17 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from mmengine.logging import print_log
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmdssl.core.hub import is_there
-from mmdssl.models.utils.backbone_weights import Source, load_backbone
-from mmdssl.models.utils.host_copies import move
+from mmdssl.models.utils.frozen_net import FrozenNet
 from mmdssl.registry import MODELS
 
 __all__ = ['FrozenTeacher', 'TeacherView', 'cls_attention', 'queries_and_keys']
@@ -32,60 +28,14 @@ class TeacherView(NamedTuple):
 
 
 @MODELS.register_module()
-class FrozenTeacher(BaseModule):
+class FrozenTeacher(FrozenNet):
     """A ViT that is never trained: no gradients, always in evaluation mode.
 
     Any ViT of mmpretrain's build serves: ``layers`` with ``attn.qkv`` in one linear, ``img_size``,
     ``patch_resolution``, one class token. Its images are made from the student's: resized where
     the patches have another size, and normalised anew where ``mean`` and ``std`` are given.
-
-    Args:
-        backbone: The ViT. A config needs ``checkpoint``, an ``init_cfg`` of its own or
-            ``init='random'``; a module keeps its weights unless ``checkpoint`` is given.
-        checkpoint: File with its weights: one of this package's runs, or any that
-            :func:`mmdssl.models.utils.backbone_weights.load_backbone` reads. Read by
-            :meth:`init_weights`.
-        source: Which backbone of a run to take, see there.
-        mean: Mean of R, G, B, 0..255, that the ViT was trained with (CLIP has its own); None:
-            the student's.
-        std: Standard deviation of R, G, B, in the same way.
-        init: ``'random'`` leaves the weights random, whatever ``checkpoint`` says, and warns:
-            for trying out the rest.
-
-    Raises:
-        ValueError: Without weights, or with only one of ``mean`` and ``std``.
+    Arguments and errors: :class:`FrozenNet`.
     """
-
-    def __init__(
-        self,
-        *,
-        backbone: dict | nn.Module,
-        checkpoint: str | None = None,
-        source: Source = 'auto',
-        mean: Sequence[float] | None = None,
-        std: Sequence[float] | None = None,
-        init: Literal['pretrained', 'random'] = 'pretrained',
-    ) -> None:
-        super().__init__()
-        given = isinstance(backbone, nn.Module)
-        self.backbone: Any = backbone if given else MODELS.build(backbone)
-        if init not in ('pretrained', 'random'):
-            raise ValueError(f"FrozenTeacher: init is {init!r}, give 'pretrained' or 'random'")
-        own_weights = given or getattr(self.backbone, 'init_cfg', None) is not None
-        if init == 'pretrained' and checkpoint is None and not own_weights:
-            raise ValueError(
-                "FrozenTeacher: no weights: give checkpoint=FILE, or init='random' to try out "
-                'the rest without'
-            )
-        if (mean is None) != (std is None):
-            raise ValueError(f'FrozenTeacher: mean={mean!r} and std={std!r} are given together')
-        self.checkpoint, self.source, self.init = checkpoint, source, init
-        self._given = given
-        self.mean, self.std = mean, std
-        self._factor: tuple[float, ...] = (1.0, 1.0, 1.0)
-        self._shift: tuple[float, ...] = (0.0, 0.0, 0.0)
-        self.requires_grad_(False)
-        self.eval()
 
     @property
     def depth(self) -> int:
@@ -102,64 +52,12 @@ class FrozenTeacher(BaseModule):
         """Patches (h, w) of its images."""
         return tuple(self.backbone.patch_resolution)
 
-    def train(self, mode: bool = True) -> 'FrozenTeacher':
-        """Stays in evaluation mode, whatever the host is told."""
-        return super().train(False)
-
-    def check_checkpoint(self) -> None:
-        """Refuse a missing file before anything is trained."""
-        if self.init == 'random' or self.checkpoint is None:
-            return
-        if not is_there(self.checkpoint):
-            raise FileNotFoundError(
-                f'no teacher at {self.checkpoint}: train or convert one first (see the header of '
-                'the config), or give its file as model.teacher.checkpoint=FILE'
-            )
-
-    def init_weights(self) -> None:
-        """Read the checkpoint."""
-        if self.init == 'random':
-            self.backbone.init_weights()
-            print_log(
-                "FrozenTeacher: RANDOM WEIGHTS (init='random'): the student learns nothing of "
-                'use from them',
-                logger='current',
-                level=30,
-            )
-        elif self.checkpoint is not None:
-            self.check_checkpoint()
-            report = load_backbone(self.backbone, self.checkpoint, source=self.source)
-            print_log(f'Teacher from {self.checkpoint}: {report}', logger='current')
-        elif not self._given:
-            self.backbone.init_weights()
-
-    def expect_normalised_by(self, mean: Sequence[float], std: Sequence[float]) -> None:
-        """State how the images are normalised that it will get.
-
-        Args:
-            mean: R, G, B, 0..255.
-            std: R, G, B, 0..255.
-        """
-        if self.mean is None or self.std is None:
-            return
-        # x = (p - mean) / std, wanted: (p - own_mean) / own_std
-        self._factor = tuple(s / own for s, own in zip(std, self.std, strict=True))
-        self._shift = tuple(
-            (m - own) / scale for m, own, scale in zip(mean, self.mean, self.std, strict=True)
-        )
-
     def view(self, images: Tensor) -> Tensor:
         """Images (N, 3, H, W) of the student as the teacher wants them."""
         size = tuple(self.backbone.img_size)
         if tuple(images.shape[2:]) != size:
             images = F.interpolate(images, size, mode='bicubic', align_corners=False)
-        if self.mean is None:
-            return images
-        factor, shift = (
-            move(torch.tensor(x, dtype=images.dtype), images.device)[:, None, None]
-            for x in (self._factor, self._shift)
-        )
-        return images * factor + shift
+        return self.normalised(images)
 
     @torch.no_grad()
     def forward(self, images: Tensor, layers: Sequence[int] | None = None) -> TeacherView:
