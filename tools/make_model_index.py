@@ -105,6 +105,11 @@ METHODS: Mapping[str, tuple[str, str, dict[str, str]]] = {
         'ResNet',
         dict(Title='Self-EMD: Self-Supervised Object Detection without ImageNet'),
     ),
+    'crossdistill': (
+        'CrossDistillation',
+        'any',
+        dict(Title='Mind Your Augmentation: The Key to Decoupling Dense Self-Supervised Learning'),
+    ),
     'distill': (
         'DenseDistillation',
         'any',

@@ -6,6 +6,14 @@ iBOT, 200 epochs of COCO; only the mask of the branch changes. Settings of the m
 in patches. The mask tokens of iBOT itself are blocks without the branch and RCC with it, as the
 public code of iBOT-D has them. So beside the paper's rows stands iBOT-RCC, which differs from those
 with the branch by the branch alone, besides the usual controls.
+
+On photos (configs/photos/README.md has what came out) iBOT goes on from a small ViT that learnt
+from MobileNetV2 of ImageNet:
+
+    mmdssl train configs/photos/crossdistill_vit-micro-p16-128px_1xb32-1500i_photos.py \\
+        --work-dir distilled --amp bf16 --cfg-options data_root=PHOTOS
+    ln -s distilled/iter_1500.pth vit-micro_distilled.pth
+    mmdssl study mind_your_augmentation/table_4 --scale photos --data-root PHOTOS --seeds 0 1 2
 """
 
 from mmdssl.studies import Published, Row, Setting, Study, controls
@@ -13,7 +21,7 @@ from mmdssl.studies import Published, Row, Setting, Study, controls
 FILES = {
     'paper': 'ablations/ibot{}_vit-small-p16_8xb64-coslr-200e_coco.py',
     'photos-gpu': 'photos/ibot{}_vit-small-p16-128px_1xb256-3000i_photos.py',
-    'photos': 'photos/ibot{}_vit-micro-p16-128px_1xb32-400i_photos.py',
+    'photos': 'photos/ibot{}_vit-micro-p16-128px_1xb32-200i_photos.py',
     'scenes': 'scenes/ibot{}_vit-micro-p16_1xb24-250i_scenes.py',
 }
 JUDGES = {
@@ -37,6 +45,7 @@ def settings(ending: str, mask: str = '') -> dict[str, Setting]:
         scale: Setting(
             config=file.format(ending + mask if scale == 'paper' else ending),
             transfer=JUDGES.get(scale, ''),
+            continues=scale == 'photos',
         )
         for scale, file in FILES.items()
     }

@@ -126,7 +126,7 @@ def train_one_step(path: str, data: str, work_dir: str, options: dict | None = N
         config.model.init = 'random'
         if 'norm_eval' in config.model:  # statistics of a random net are not its own yet
             config.model.norm_eval = False
-    if config.model.type == 'MaskAlign':  # the teacher's file is another run's
+    if 'teacher' in config.model:  # its file is another run's
         config.model.teacher.init = 'random'
     wrapper = config.optim_wrapper
     if wrapper.type.startswith('Amp'):  # half precision needs a GPU

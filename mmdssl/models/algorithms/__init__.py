@@ -1,7 +1,7 @@
 """Hosts: one method a file."""
 
-from mmdssl.models.algorithms.backbone_distillation import BackboneDistillation
 from mmdssl.models.algorithms.byol import BYOL
+from mmdssl.models.algorithms.cross_distillation import CrossDistillation
 from mmdssl.models.algorithms.d3ssl import D3SSL
 from mmdssl.models.algorithms.dense_distillation import DenseDistillation
 from mmdssl.models.algorithms.densecl import DenseCL
@@ -21,7 +21,7 @@ __all__ = [
     'D3SSL',
     'IBOT',
     'PLRC',
-    'BackboneDistillation',
+    'CrossDistillation',
     'DenseCL',
     'DenseDistillation',
     'Leopart',

@@ -137,4 +137,3 @@ class FrozenNet(BaseModule):
             for x in (self._factor, self._shift)
         )
         return images * factor + shift
-

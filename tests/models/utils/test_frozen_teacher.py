@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmdssl.models.utils import frozen_teacher
+from mmdssl.models.utils import frozen_net
 from mmdssl.models.utils.frozen_teacher import FrozenTeacher
 from tests.models.tiny_maskalign import SIDE, arch, teacher_config, tiny_teacher
 
@@ -103,7 +103,7 @@ def test_no_weights_are_refused_unless_random_ones_are_asked_for(monkeypatch):
     teacher = FrozenTeacher(backbone=vit, init='random', checkpoint='gone.pth')
     teacher.check_checkpoint()
     said = []
-    monkeypatch.setattr(frozen_teacher, 'print_log', lambda text, **_: said.append(text))
+    monkeypatch.setattr(frozen_net, 'print_log', lambda text, **_: said.append(text))
     teacher.init_weights()
     assert len(said) == 1
     assert 'RANDOM WEIGHTS' in said[0]

@@ -1,7 +1,7 @@
 """A ViT of width 192 and depth 4 learns the cells of a given MobileNetV2 on photos: a CPU core.
 
 Purpose: a small vision transformer that knows objects, for hosts that are slow to begin.
-Command: mmdssl train configs/photos/distill_vit-micro-p16-128px_1xb32-1500i_photos.py
+Command: mmdssl train configs/photos/crossdistill_vit-micro-p16-128px_1xb32-1500i_photos.py
     --amp bf16 --cfg-options data_root=PHOTOS model.teacher.checkpoint=FILE
     FILE: mmpretrain's mobilenet_v2_batch256_imagenet
 Measured: see README.md beside this file.
@@ -18,8 +18,8 @@ _base_ = [
 # A cell of the teacher, of stride 32, is as wide as 4/3 patches of the student: 6 x 6 for 8 x 8.
 model = dict(
     _delete_=True,
-    type='BackboneDistillation',
-    backbone=_base_.model.backbone,
+    type='CrossDistillation',
+    backbone=dict(_base_.model.backbone, with_mask_token=False),
     neck=dict(type='PointMLP', in_channels=192, hidden_channels=0, out_channels=1280, num_layers=1),
     teacher=dict(
         type='FrozenMaps',

@@ -17,7 +17,6 @@ learns from itself.
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -32,7 +31,7 @@ from mmdssl.registry import MODELS
 
 
 @MODELS.register_module()
-class BackboneDistillation(BaseDenseSSL):
+class CrossDistillation(BaseDenseSSL):
     """Distillation of a given backbone into another one, cell by cell.
 
     Args:
@@ -129,7 +128,7 @@ class BackboneDistillation(BaseDenseSSL):
         found = self.teacher(images)
         if found.shape[1] != self.neck.out_channels:
             raise ValueError(
-                f'BackboneDistillation: the teacher gives {found.shape[1]} channels and the neck '
+                f'CrossDistillation: the teacher gives {found.shape[1]} channels and the neck '
                 f'{self.neck.out_channels}; set model.neck.out_channels={found.shape[1]}'
             )
         return found
