@@ -51,8 +51,9 @@ def draw_study(plan: Plan, folder: Path, points: Sequence[Point]) -> list[Path]:
         title = f'{plan.study.title}; scale {plan.scale}, seeds {seeds}'
         files.append(draw_tradeoff(rows, folder / name, y_label=_LABELS[score], title=title))
     if plan.study.axis:
-        path = folder / 'coupling.png'
-        files.append(draw_coupling_against(_curves(plan, points), path, xlabel=plan.study.axis))
+        curves = _over_places(plan, points) if plan.study.places else _curves(plan, points)
+        labels = dict(xlabel=plan.study.axis, ylabel=plan.study.measured)
+        files.append(draw_coupling_against(curves, folder / 'coupling.png', **labels))
     return files
 
 
@@ -68,6 +69,23 @@ def _cut_shares(points: Sequence[Point]) -> list[dict[str, Any]]:
                 row = dict(variant=name, regions=int(match[1]), realised=mean / 100)
                 rows.append(row | dict(standard_error=error / 100))
     return rows
+
+
+def _over_places(plan: Plan, points: Sequence[Point]) -> dict[str, dict[str, tuple[float, float]]]:
+    """By row, and for the untrained network, mean and error over the seeds at each place."""
+    places = plan.study.places
+    found: dict[str, dict[str, tuple[float, float]]] = {}
+    for name in dict.fromkeys(point.row for point in points):
+        of_row = [p for p in points if p.row == name]
+        for share, curve in ((1, name), (0, 'untrained')):
+            ends = {p.seed: p.values for p in of_row if p.share == share}
+            known = {key for values in ends.values() for key in values}
+            measured = {x: _mean_and_error(ends, k) for x, k in places.items() if k in known}
+            if measured and curve not in found:
+                found[curve] = measured
+    if 'untrained' in found:  # last, as nothing that was trained
+        found['untrained'] = found.pop('untrained')
+    return found
 
 
 def _curves(

@@ -229,6 +229,9 @@ class Study:
         measures: What is measured besides O-KNN and coupling.
         axis: Of a figure of coupling between objects: what stands on it, the ``point`` of each row
             or, where rows have none, the missing share of A. Empty: no such figure.
+        places: What stands on that axis in place of these, and the name of what is measured there:
+            a row is a curve, and the untrained network one more.
+        measured: What that figure shows.
         scales: In place of, or besides, :data:`mmdssl.studies.scales.SCALES`.
         name: Of its file; :func:`load_study` fills it in.
 
@@ -243,6 +246,8 @@ class Study:
     measures: Sequence[str] = ('cost',)
     scales: Mapping[str, Scale] = field(default_factory=dict)
     axis: str = ''
+    places: Mapping[str, str] = field(default_factory=dict)
+    measured: str = 'CR between objects'
     name: str = ''
 
     def __post_init__(self) -> None:

@@ -21,8 +21,9 @@ __all__ = [
     'draw_coupling_histogram',
 ]
 
-_ORDER = ('blue', 'vermillion', 'green', 'purple', 'orange', 'sky')
-_MARKERS = 'osD^vP'
+_NAMES = ('blue', 'vermillion', 'green', 'purple', 'orange', 'sky')
+_ORDER = (*(COLOURS[name] for name in _NAMES), MUTED)
+_MARKERS = 'osD^vPX'
 
 
 def draw_coupling_curves(
@@ -230,7 +231,7 @@ def draw_coupling_against(
 
 def _look(number: int) -> tuple[str, str]:
     """Colour and marker of the n-th network."""
-    return COLOURS[_ORDER[number % len(_ORDER)]], _MARKERS[number % len(_MARKERS)]
+    return _ORDER[number % len(_ORDER)], _MARKERS[number % len(_MARKERS)]
 
 
 def _errors(values: np.ndarray) -> np.ndarray:

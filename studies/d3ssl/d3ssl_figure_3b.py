@@ -5,7 +5,7 @@
 The ratio of cosines of objects A and B side by side, with all of A in the picture, at the four
 stages of a ResNet (C2 to C5). The paper draws curves, without values, of checkpoints of the
 methods' authors. These are the runs of Table 1, and the point-level baseline of Sec. 3
-(configs/pointlevel). The row of the untrained network stands in tables.csv.
+(configs/pointlevel). The figure, coupling.png, has the untrained network as well.
 """
 
 import dataclasses
@@ -43,6 +43,9 @@ def row(name: str) -> Row:
 study = Study(
     title='D3SSL, Fig. 3b: coupling by layer',
     measures=('layers', 'cost'),
+    axis='stage of the ResNet',
+    places={name: f'cr_inter_cosine/{stage}@0/mean' for stage, name in STAGES.items()},
+    measured='CR between objects, ratio of cosines',
     rows=[row(name) for name in ORDER],
     published=[
         Published(

@@ -4,7 +4,7 @@
 
 MCS, the mean cosine of a picture in the middle of a 3 x 3 grid with its copies around it, at the
 four stages of a ResNet. The paper draws curves, without values. The runs are those of Fig. 3b; the
-row of the untrained network stands in tables.csv.
+figure, coupling.png, has the untrained network as well.
 """
 
 import dataclasses
@@ -18,6 +18,8 @@ STAGES = {'layer1': 'C2', 'layer2': 'C3', 'layer3': 'C4', 'last': 'C5'}
 study = dataclasses.replace(
     COUPLING,
     title='D3SSL, Fig. 4b: position bias by layer',
+    places={name: f'mcs/{stage}/mean' for stage, name in STAGES.items()},
+    measured='MCS',
     published=[
         Published(
             title='D3SSL, Fig. 4b',

@@ -20,7 +20,7 @@ FOLDER = 'mind_your_augmentation'
 
 def plan_of(name: str, folder: Path, **options) -> Plan:
     options = {'seeds': (0, 1), 'scale': 'scenes', **options}
-    return Plan(file=f'{FOLDER}/{name}', out=folder, **options)
+    return Plan(file=name if '/' in name else f'{FOLDER}/{name}', out=folder, **options)
 
 
 def said(tables) -> str:
@@ -111,6 +111,27 @@ def test_rows_without_points_are_curves_over_what_is_missing_of_a(tmp_path, draw
     assert drawn['series'] == {'SoCo-D': {0.0: (1.0, 0.0), 0.6: (1.4, 0.0)}}
     text = said(published_tables(plan.study, build_cells(plan.study, points)))
     assert 'not stated | 1.40' in text
+
+
+@pytest.mark.parametrize(
+    ('name', 'key'), [('3b', 'cr_inter_cosine/{}@0/mean'), ('4b', 'mcs/{}/mean')]
+)
+def test_layers_are_curves_beside_that_of_the_untrained_network(tmp_path, drawn, name, key):
+    plan = plan_of(f'd3ssl/d3ssl_figure_{name}', tmp_path)
+    first, last = key.format('layer1'), key.format('last')
+    points = points_of({row: {first: [1.0, 1.2], last: [2.0, 2.0]} for row in ('SoCo', 'D3SSL')})
+    start = {**points[0].values, first: 0.9, last: 0.8}
+    points.append(Point('D3SSL', 0, 0, 0.0, start))
+    picture.draw_study(plan, tmp_path, points)
+    one = {'C2': pytest.approx((1.1, 0.1)), 'C5': (2.0, 0.0)}
+    assert drawn['series'] == {
+        'SoCo': one,
+        'D3SSL': one,
+        'untrained': {'C2': (0.9, 0.0), 'C5': (0.8, 0.0)},
+    }
+    assert list(drawn['series'])[-1] == 'untrained'
+    assert drawn['ylabel'] == plan.study.measured
+    assert drawn['xlabel'] == 'stage of the ResNet'
 
 
 def test_more_and_more_is_masked_without_the_branch(tmp_path):
