@@ -16,6 +16,9 @@ from mmdssl.visualization.tradeoff import Trajectory, draw_tradeoff
 
 __all__ = ['draw_study']
 
+# By curve, mean and its error at each place of an axis.
+_Curves = dict[str, dict[float | str, tuple[float, float]]]
+
 # Colours of the rows of a role in their order, and the mark of their ends.
 _LOOK: dict[Role, tuple[tuple[str, ...], str]] = {
     'base': (('vermillion',), 'o'),
@@ -71,10 +74,10 @@ def _cut_shares(points: Sequence[Point]) -> list[dict[str, Any]]:
     return rows
 
 
-def _over_places(plan: Plan, points: Sequence[Point]) -> dict[str, dict[str, tuple[float, float]]]:
+def _over_places(plan: Plan, points: Sequence[Point]) -> _Curves:
     """By row, and for the untrained network, mean and error over the seeds at each place."""
     places = plan.study.places
-    found: dict[str, dict[str, tuple[float, float]]] = {}
+    found: _Curves = {}
     for name in dict.fromkeys(point.row for point in points):
         of_row = [p for p in points if p.row == name]
         for share, curve in ((1, name), (0, 'untrained')):
@@ -88,11 +91,9 @@ def _over_places(plan: Plan, points: Sequence[Point]) -> dict[str, dict[str, tup
     return found
 
 
-def _curves(
-    plan: Plan, points: Sequence[Point]
-) -> dict[str, dict[float | str, tuple[float, float]]]:
+def _curves(plan: Plan, points: Sequence[Point]) -> _Curves:
     """By curve, mean CR and its error over the seeds at each place of the axis."""
-    found: dict[str, dict[float | str, tuple[float, float]]] = {}
+    found: _Curves = {}
     for name in dict.fromkeys(point.row for point in points):
         ends = {p.seed: p.values for p in points if p.row == name and p.share == 1}
         own = plan.study.row(name).point

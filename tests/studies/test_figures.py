@@ -121,7 +121,7 @@ def test_layers_are_curves_beside_that_of_the_untrained_network(tmp_path, drawn,
     first, last = key.format('layer1'), key.format('last')
     points = points_of({row: {first: [1.0, 1.2], last: [2.0, 2.0]} for row in ('SoCo', 'D3SSL')})
     start = {**points[0].values, first: 0.9, last: 0.8}
-    points.append(Point('D3SSL', 0, 0, 0.0, start))
+    points += [Point('D3SSL', seed, 0, 0.0, start) for seed in (0, 1)]
     picture.draw_study(plan, tmp_path, points)
     one = {'C2': pytest.approx((1.1, 0.1)), 'C5': (2.0, 0.0)}
     assert drawn['series'] == {
