@@ -83,7 +83,9 @@ def _over_places(plan: Plan, points: Sequence[Point]) -> _Curves:
         for share, curve in ((1, name), (0, 'untrained')):
             ends = {p.seed: p.values for p in of_row if p.share == share}
             known = {key for values in ends.values() for key in values}
-            measured = {x: _mean_and_error(ends, k) for x, k in places.items() if k in known}
+            measured: dict[float | str, tuple[float, float]] = {
+                x: _mean_and_error(ends, key) for x, key in places.items() if key in known
+            }
             if measured and curve not in found:
                 found[curve] = measured
     if 'untrained' in found:  # last, as nothing that was trained
