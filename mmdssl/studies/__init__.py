@@ -8,6 +8,7 @@ A study is a file of ``studies/``. Read in this order: :mod:`study` (what it dec
 
 from mmdssl.studies.scales import EARLY, RATIOS, SCALES
 from mmdssl.studies.study import (
+    Figure,
     Published,
     Row,
     Scale,
@@ -22,6 +23,7 @@ __all__ = [
     'EARLY',
     'RATIOS',
     'SCALES',
+    'Figure',
     'Published',
     'Row',
     'Scale',

@@ -54,9 +54,14 @@ def draw_study(plan: Plan, folder: Path, points: Sequence[Point]) -> list[Path]:
         title = f'{plan.study.title}; scale {plan.scale}, seeds {seeds}'
         files.append(draw_tradeoff(rows, folder / name, y_label=_LABELS[score], title=title))
     if plan.study.axis:
-        curves = _over_places(plan, points) if plan.study.places else _curves(plan, points)
-        labels = dict(xlabel=plan.study.axis, ylabel=plan.study.measured)
-        files.append(draw_coupling_against(curves, folder / 'coupling.png', **labels))
+        drawn = {
+            one.file: (_over_places(points, one.places), one.shows) for one in plan.study.figures
+        }
+        drawn = drawn or {'coupling': (_curves(plan, points), 'CR between objects')}
+        for file, (curves, shows) in drawn.items():
+            path = folder / f'{file}.png'
+            labels = dict(xlabel=plan.study.axis, ylabel=shows)
+            files.append(draw_coupling_against(curves, path, **labels))
     return files
 
 
@@ -74,9 +79,8 @@ def _cut_shares(points: Sequence[Point]) -> list[dict[str, Any]]:
     return rows
 
 
-def _over_places(plan: Plan, points: Sequence[Point]) -> _Curves:
+def _over_places(points: Sequence[Point], places: Mapping[str, str]) -> _Curves:
     """By row, and for the untrained network, mean and error over the seeds at each place."""
-    places = plan.study.places
     found: _Curves = {}
     for name in dict.fromkeys(point.row for point in points):
         of_row = [p for p in points if p.row == name]

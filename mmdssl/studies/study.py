@@ -19,6 +19,7 @@ from mmdssl.core.shipped import shipped
 
 __all__ = [
     'AFTERWARDS',
+    'Figure',
     'Published',
     'Role',
     'Row',
@@ -219,6 +220,21 @@ class Scale:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Figure:
+    """Curves of a paper: one a row, and one of the untrained network.
+
+    Attributes:
+        file: Name of the PNG, without its ending.
+        places: What stands on the axis, and the name of what is measured there.
+        shows: Label of the other axis.
+    """
+
+    file: str
+    places: Mapping[str, str]
+    shows: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Study:
     """Rows that are compared, and what a paper has for them.
 
@@ -229,9 +245,7 @@ class Study:
         measures: What is measured besides O-KNN and coupling.
         axis: Of a figure of coupling between objects: what stands on it, the ``point`` of each row
             or, where rows have none, the missing share of A. Empty: no such figure.
-        places: What stands on that axis in place of these, and the name of what is measured there:
-            a row is a curve, and the untrained network one more.
-        measured: What that figure shows.
+        figures: In place of that one, figures over the same axis.
         scales: In place of, or besides, :data:`mmdssl.studies.scales.SCALES`.
         name: Of its file; :func:`load_study` fills it in.
 
@@ -246,8 +260,7 @@ class Study:
     measures: Sequence[str] = ('cost',)
     scales: Mapping[str, Scale] = field(default_factory=dict)
     axis: str = ''
-    places: Mapping[str, str] = field(default_factory=dict)
-    measured: str = 'CR between objects'
+    figures: Sequence[Figure] = ()
     name: str = ''
 
     def __post_init__(self) -> None:

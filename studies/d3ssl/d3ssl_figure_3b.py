@@ -6,12 +6,14 @@ The ratio of cosines of objects A and B side by side, with all of A in the pictu
 stages of a ResNet (C2 to C5). The paper draws curves, without values, of checkpoints of the
 methods' authors. These are the runs of Table 1, and the point-level baseline of Sec. 3
 (configs/pointlevel). The figure, coupling.png, has the untrained network as well.
+coupling_masked.png is the measure of "Mind Your Augmentation" (ICLR 2024), whose mean is over A
+whole and with parts missing.
 """
 
 import dataclasses
 from pathlib import Path
 
-from mmdssl.studies import Published, Row, Setting, Study, load_study
+from mmdssl.studies import Figure, Published, Row, Setting, Study, load_study
 
 TABLE = load_study(Path(__file__).with_name('d3ssl_table_1.py'))
 POINT = Row(
@@ -44,8 +46,18 @@ study = Study(
     title='D3SSL, Fig. 3b: coupling by layer',
     measures=('layers', 'cost'),
     axis='stage of the ResNet',
-    places={name: f'cr_inter_cosine/{stage}@0/mean' for stage, name in STAGES.items()},
-    measured='CR between objects, ratio of cosines',
+    figures=(
+        Figure(
+            file='coupling',
+            places={name: f'cr_inter_cosine/{stage}@0/mean' for stage, name in STAGES.items()},
+            shows='CR between objects, ratio of cosines',
+        ),
+        Figure(
+            file='coupling_masked',
+            places={name: f'cr_inter/{stage}/mean' for stage, name in STAGES.items()},
+            shows='CR between objects, ratio of angles',
+        ),
+    ),
     rows=[row(name) for name in ORDER],
     published=[
         Published(

@@ -4,13 +4,13 @@
 
 MCS, the mean cosine of a picture in the middle of a 3 x 3 grid with its copies around it, at the
 four stages of a ResNet. The paper draws curves, without values. The runs are those of Fig. 3b; the
-figure, coupling.png, has the untrained network as well.
+figure, position.png, has the untrained network as well.
 """
 
 import dataclasses
 from pathlib import Path
 
-from mmdssl.studies import Published, load_study
+from mmdssl.studies import Figure, Published, load_study
 
 COUPLING = load_study(Path(__file__).with_name('d3ssl_figure_3b.py'))
 STAGES = {'layer1': 'C2', 'layer2': 'C3', 'layer3': 'C4', 'last': 'C5'}
@@ -18,8 +18,13 @@ STAGES = {'layer1': 'C2', 'layer2': 'C3', 'layer3': 'C4', 'last': 'C5'}
 study = dataclasses.replace(
     COUPLING,
     title='D3SSL, Fig. 4b: position bias by layer',
-    places={name: f'mcs/{stage}/mean' for stage, name in STAGES.items()},
-    measured='MCS',
+    figures=(
+        Figure(
+            file='position',
+            places={name: f'mcs/{stage}/mean' for stage, name in STAGES.items()},
+            shows='MCS',
+        ),
+    ),
     published=[
         Published(
             title='D3SSL, Fig. 4b',

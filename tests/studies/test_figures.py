@@ -113,9 +113,7 @@ def test_rows_without_points_are_curves_over_what_is_missing_of_a(tmp_path, draw
     assert 'not stated | 1.40' in text
 
 
-@pytest.mark.parametrize(
-    ('name', 'key'), [('3b', 'cr_inter_cosine/{}@0/mean'), ('4b', 'mcs/{}/mean')]
-)
+@pytest.mark.parametrize(('name', 'key'), [('3b', 'cr_inter/{}/mean'), ('4b', 'mcs/{}/mean')])
 def test_layers_are_curves_beside_that_of_the_untrained_network(tmp_path, drawn, name, key):
     plan = plan_of(f'd3ssl/d3ssl_figure_{name}', tmp_path)
     first, last = key.format('layer1'), key.format('last')
@@ -130,7 +128,7 @@ def test_layers_are_curves_beside_that_of_the_untrained_network(tmp_path, drawn,
         'untrained': {'C2': (0.9, 0.0), 'C5': (0.8, 0.0)},
     }
     assert list(drawn['series'])[-1] == 'untrained'
-    assert drawn['ylabel'] == plan.study.measured
+    assert drawn['name'] == {'3b': 'coupling_masked.png', '4b': 'position.png'}[name]
     assert drawn['xlabel'] == 'stage of the ResNet'
 
 
