@@ -82,6 +82,11 @@ class CrossDistillation(BaseDenseSSL):
         )
         self.teacher = build_part(teacher)
         self.teacher.expect_normalised_by(self.data_preprocessor, type(self).__name__)
+        if not hasattr(self.neck, 'out_channels'):
+            raise ValueError(
+                f'CrossDistillation: {type(self.neck).__name__} does not say how wide it ends; use '
+                'PointMLP as neck'
+            )
         self.standard = RunningStandard(self.neck.out_channels)
 
     def check_data(self, *, batch_size: int, num_images: int) -> None:

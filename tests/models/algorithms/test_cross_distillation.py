@@ -166,6 +166,8 @@ def test_the_teacher_comes_from_its_file_and_is_missed_before_training(tmp_path)
 def test_refusals_say_what_to_do():
     with pytest.raises(ValueError, match=r'set model\.neck\.out_channels=32'):
         host(neck=dict(LINEAR, out_channels=30)).loss(two_views())
+    with pytest.raises(ValueError, match='use PointMLP'):
+        host(neck=dict(type='GlobalAveragePooling'))
     with pytest.raises(ValueError, match="out_type='featmap'"):
         host(backbone=dict(VIT, out_type='cls_token')).loss(tiny_batch())
     with pytest.raises(ValueError, match='scale is 0'):
