@@ -200,4 +200,5 @@ class MaskAlign(BaseDenseSSL):
                 f'MaskAlign: the student has {grid} patches and the teacher {teacher.grid}; set '
                 "img_size of the teacher's backbone to the student's grid times its own patch size"
             )
-        teacher.expect_normalised_by(self.data_preprocessor, 'MaskAlign')
+        if getattr(teacher, 'mean', None) is not None:  # a module of one's own may have none
+            teacher.expect_normalised_by(self.data_preprocessor, 'MaskAlign')
