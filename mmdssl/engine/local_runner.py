@@ -1,5 +1,7 @@
 """mmengine's runner with what this machine can compute, and with what every run needs."""
 
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +18,8 @@ from mmdssl.engine.writing import check_writable, steady_logging
 
 __all__ = ['QuietRunner', 'local_runner']
 
+_runs = count(1)
+
 
 class QuietRunner(Runner):
     """mmengine's runner whose pages on environment, config and hooks stay in the log file."""
@@ -30,6 +34,10 @@ class QuietRunner(Runner):
 def local_runner(config: Config) -> Runner:
     """The runner of a config; without a GPU synchronised BatchNorm becomes the plain one.
 
+    mmengine names a run by its config and the second it starts in, and gives runs of one name one
+    logger and one visualizer: a second run of this process is numbered, so that it writes its
+    curves into a folder of its own however soon it follows.
+
     Its steps are watched by a ``FiniteStepHook`` also where the config does not name one (of an
     older version, or of mmdet or mmseg); ``default_hooks=dict(finite=None)`` leaves it out.
 
@@ -43,6 +51,10 @@ def local_runner(config: Config) -> Runner:
     if wanted is None:  # mmengine takes None for its own hooks only
         del hooks['finite']
         config.default_hooks = hooks
+    number = next(_runs)
+    if number > 1 and not config.get('experiment_name'):
+        stem = Path(config.filename).stem if config.filename else 'run'
+        config.experiment_name = f'{stem}-{number}'
     runner = QuietRunner.from_cfg(config)
     steady_logging(runner.logger)
     if getattr(runner.logger, 'log_file', None):

@@ -33,6 +33,16 @@ def test_work_dir_comes_from_option_config_or_name(tmp_path, config):
     assert prepare_config(Config.fromfile(path)).work_dir == 'work_dirs/ibot_x'
 
 
+def test_two_runs_that_start_in_one_second_share_no_folder(tmp_path):
+    folders = [tmp_path / 'a', tmp_path / 'b']
+    with mock.patch('time.localtime', return_value=time.localtime(0)):
+        runners = [build_runner(prepare_config(toy_config(folder))) for folder in folders]
+    for runner, folder in zip(runners, folders, strict=True):
+        assert folder in Path(runner.logger.log_file).parents
+        assert folder in Path(next(iter(runner.visualizer._vis_backends.values()))._save_dir).parents
+    assert runners[0].experiment_name != runners[1].experiment_name
+
+
 def test_no_workers_are_kept_where_there_are_none(config):
     settings = dict(num_workers=0, persistent_workers=True, prefetch_factor=4)
     config.train_dataloader.update(settings)
