@@ -2,6 +2,9 @@
 
 import importlib.util
 import os
+import time
+from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
