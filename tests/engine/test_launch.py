@@ -37,13 +37,18 @@ def test_work_dir_comes_from_option_config_or_name(tmp_path, config):
 
 
 def test_two_runs_that_start_in_one_second_share_no_folder(tmp_path):
-    folders = [tmp_path / 'a', tmp_path / 'b']
+    file = tmp_path / 'toy.py'
+    config = toy_config(tmp_path)
+    config.pop('experiment_name')  # a user's config has none
+    config.dump(file)
     with mock.patch('time.localtime', return_value=time.localtime(0)):
-        runners = [build_runner(prepare_config(toy_config(folder))) for folder in folders]
-    for runner, folder in zip(runners, folders, strict=True):
-        assert folder in Path(runner.logger.log_file).parents
-        assert folder in Path(next(iter(runner.visualizer._vis_backends.values()))._save_dir).parents
-    assert runners[0].experiment_name != runners[1].experiment_name
+        for folder in (tmp_path / 'a', tmp_path / 'b'):
+            runner = build_runner(prepare_config(Config.fromfile(file), work_dir=folder))
+            assert folder in Path(runner.logger.log_file).parents
+            assert [folder] == [
+                Path(backend._save_dir).parents[1]
+                for backend in runner.visualizer._vis_backends.values()
+            ]
 
 
 def test_no_workers_are_kept_where_there_are_none(config):
