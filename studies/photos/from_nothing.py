@@ -32,6 +32,7 @@ study = Study(
             SCALES['photos-gpu'],
             purpose='a few thousand photos, one CPU core, an hour a run',
             workers=0,
+            amp='bf16',  # as the first seed was trained
         )
     },
     rows=[
